@@ -1,0 +1,124 @@
+//! The receiving direction: bytes in, payloads out, and an end that lasts.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
+
+use bytes::BytesMut;
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
+
+use crate::{
+    codec::FrameCodec,
+    error::{Error, Operation},
+    frame::{Dialect, FrameFormat},
+    name::PipeName,
+    read_window::ReadWindow,
+};
+
+/// The dialect that the reader has detected, for the writer to answer in. Set once.
+pub(super) type DetectedDialect = Arc<OnceLock<Dialect>>;
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    codec: FrameCodec,
+    buffer: BytesMut,
+    window: ReadWindow,
+    detected: DetectedDialect,
+    pipe: Option<PipeName>,
+    /// Nothing more comes: the peer closed, or what it sent or the transport was at fault.
+    ended: bool,
+}
+
+impl Reader {
+    /// An idle reader keeps no more than this, in bytes.
+    const IDLE_CAPACITY: usize = 512;
+
+    pub(super) fn new(
+        format: FrameFormat,
+        detected: DetectedDialect,
+        pipe: Option<PipeName>,
+    ) -> Self {
+        Self {
+            codec: FrameCodec::new(format),
+            buffer: BytesMut::new(),
+            window: ReadWindow::new(),
+            detected,
+            pipe,
+            ended: false,
+        }
+    }
+
+    /// Returns the next payload, the report of a corrupt frame, or the failure that ends the stream;
+    /// after that failure, and after the peer's end, `None` for ever.
+    ///
+    /// Nothing is lost if the caller loses interest: what has arrived stays in the buffer.
+    pub(super) fn poll_next<R: AsyncRead>(
+        &mut self,
+        mut io: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BytesMut, Error>>> {
+        while !self.ended {
+            self.window.read(self.buffer.len());
+            match self.codec.next_frame(&mut self.buffer) {
+                Ok(None) => {}
+                Ok(Some(frame)) => {
+                    if self.detected.get().is_none() {
+                        let _ = self.detected.set(self.codec.dialect());
+                    }
+                    return Poll::Ready(Some(frame.map_err(Error::Frame)));
+                }
+                Err(fatal) => return Poll::Ready(Some(Err(self.end(fatal.into())))),
+            }
+
+            let missing = self.codec.missing(self.buffer.len());
+            self.window.open(&mut self.buffer, missing);
+            match poll_read_buf(io.as_mut(), cx, &mut self.buffer) {
+                Poll::Ready(Ok(0)) => match self.codec.truncated(&self.buffer) {
+                    Some(truncated) => return Poll::Ready(Some(Err(self.end(truncated.into())))),
+                    None => self.ended = true,
+                },
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(e)) => {
+                    let error = Error::io(Operation::Read, self.pipe.as_ref(), e);
+                    return Poll::Ready(Some(Err(self.end(error))));
+                }
+                Poll::Pending => {
+                    if self.buffer.is_empty() && self.buffer.capacity() > Self::IDLE_CAPACITY {
+                        self.buffer = BytesMut::new();
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Like [`poll_next`](Self::poll_next), as `receive` returns it.
+    pub(super) fn poll_receive<R: AsyncRead>(
+        &mut self,
+        io: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<BytesMut>, Error>> {
+        Poll::Ready(ready!(self.poll_next(io, cx)).transpose())
+    }
+
+    fn end(&mut self, error: Error) -> Error {
+        self.ended = true;
+        error
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Returns what has arrived of frames not handed out.
+    pub(super) fn into_unread(self) -> BytesMut {
+        match self.codec.pending_header() {
+            None => self.buffer,
+            Some(header) => [&header[..], &self.buffer].concat().as_slice().into(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The two halves of a connection, for two tasks.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+
+use super::{Closed, Connection, reader::Reader, writer::Writer};
+use crate::error::Error;
+
+pub(super) fn split<T: AsyncRead + AsyncWrite>(
+    io: T,
+    reader: Reader,
+    writer: Writer,
+) -> (SendHalf<T>, ReceiveHalf<T>) {
+    let (read, write) = tokio::io::split(io);
+    (SendHalf { io: write, writer }, ReceiveHalf { io: read, reader })
+}
+
+/// The sending half of a [`Connection`].
+///
+/// The transport closes when both halves are dropped.
+pub struct SendHalf<T> {
+    io: WriteHalf<T>,
+    writer: Writer,
+}
+
+impl<T: AsyncWrite> SendHalf<T> {
+    /// Sends one message, as [`Connection::send`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Connection::send`]: the message may or may not be sent, never half of it.
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues one message, as [`Connection::feed`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has not queued the message.
+    pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
+        poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
+        self.writer.start_send(message.into())
+    }
+
+    /// Writes everything that was queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::flush`].
+    ///
+    /// # Cancel safety
+    ///
+    /// What was not written stays queued.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.writer.poll_flush(Pin::new(&mut self.io), cx)).await
+    }
+
+    /// Sends what is queued and closes this direction, as [`Connection::close`] does. The pipe itself
+    /// closes when the other half is dropped too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::close`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped drops this half, as if it had not been closed.
+    pub async fn close(mut self) -> Result<Closed, Error> {
+        let done = poll_fn(|cx| self.writer.poll_close(Pin::new(&mut self.io), cx)).await;
+        Closed::from_outcome(done)
+    }
+
+    /// Returns whether `half` comes from the same connection.
+    #[must_use]
+    pub fn is_pair_of(&self, half: &ReceiveHalf<T>) -> bool {
+        self.io.is_pair_of(&half.io)
+    }
+
+    /// Puts the connection together again.
+    ///
+    /// # Panics
+    ///
+    /// If `half` comes from another connection: see [`is_pair_of`](Self::is_pair_of).
+    pub fn reunite(self, half: ReceiveHalf<T>) -> Connection<T>
+    where
+        T: Unpin,
+    {
+        Connection { io: half.io.unsplit(self.io), reader: half.reader, writer: self.writer }
+    }
+}
+
+impl<T: AsyncWrite> Sink<Bytes> for SendHalf<T> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = &mut *self;
+        this.writer.poll_ready(Pin::new(&mut this.io), cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), Error> {
+        self.writer.start_send(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = &mut *self;
+        this.writer.poll_flush(Pin::new(&mut this.io), cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = &mut *self;
+        this.writer.poll_close(Pin::new(&mut this.io), cx)
+    }
+}
+
+impl<T> fmt::Debug for SendHalf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendHalf").finish_non_exhaustive()
+    }
+}
+
+/// The receiving half of a [`Connection`].
+///
+/// The transport closes when both halves are dropped.
+pub struct ReceiveHalf<T> {
+    io: ReadHalf<T>,
+    reader: Reader,
+}
+
+impl<T: AsyncRead> ReceiveHalf<T> {
+    /// Returns the next message, or `None` when the peer has closed its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what has arrived stays for the next call.
+    pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
+        poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
+    }
+}
+
+impl<T: AsyncRead> Stream for ReceiveHalf<T> {
+    type Item = Result<BytesMut, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        this.reader.poll_next(Pin::new(&mut this.io), cx)
+    }
+}
+
+impl<T: AsyncRead> FusedStream for ReceiveHalf<T> {
+    fn is_terminated(&self) -> bool {
+        self.reader.has_ended()
+    }
+}
+
+impl<T> fmt::Debug for ReceiveHalf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceiveHalf").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,240 @@
+//! The sending direction: payloads in, whole frames out, in as few writes as serve.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+
+use super::reader::DetectedDialect;
+use crate::{
+    error::{Error, Operation},
+    frame::{FrameFormat, OVERHEAD},
+    name::PipeName,
+};
+
+/// A payload from this size on, in bytes, is written from where it is; a smaller one is copied, so
+/// that many frames share a write.
+const COPY_BELOW: usize = 8 * 1024;
+
+/// The most bytes handed to one write. mio copies all it is given, so this bounds the copy; 64 KiB
+/// and a frame's overhead is what one read at the other end takes.
+const WRITE_LIMIT: usize = 64 * 1024 + OVERHEAD;
+
+/// The most slices handed to one write.
+const MAX_SLICES: usize = 16;
+
+/// A writer with nothing to send keeps no more than this, in bytes.
+const IDLE_CAPACITY: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    format: FrameFormat,
+    detected: DetectedDialect,
+    pipe: Option<PipeName>,
+    /// Whether every frame goes out in one write of its own, as a message-type pipe wants it.
+    frame_per_write: bool,
+    /// Queued bytes at which `poll_ready` writes before it takes more.
+    high_water: usize,
+    /// What goes out first, oldest first; `tail` comes after it.
+    queue: VecDeque<Bytes>,
+    tail: BytesMut,
+    /// Bytes in `queue` and `tail`.
+    queued: usize,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Closed here: nothing more goes out.
+    Closed,
+    /// The transport failed. What is queued stays, for `into_unsent`.
+    Failed,
+}
+
+impl Writer {
+    pub(super) fn new(
+        format: FrameFormat,
+        detected: DetectedDialect,
+        pipe: Option<PipeName>,
+        frame_per_write: bool,
+        high_water: usize,
+    ) -> Self {
+        Self {
+            format,
+            detected,
+            pipe,
+            frame_per_write,
+            high_water,
+            queue: VecDeque::new(),
+            tail: BytesMut::new(),
+            queued: 0,
+            state: State::Open,
+        }
+    }
+
+    /// Is ready when less than the high-water mark is queued.
+    pub(super) fn poll_ready<W: AsyncWrite>(
+        &mut self,
+        io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        self.check_open()?;
+        if self.queued < self.high_water {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_write_queue(io, cx)
+    }
+
+    /// Queues one frame. Either all of it is queued or none.
+    pub(super) fn start_send(&mut self, payload: Bytes) -> Result<(), Error> {
+        self.check_open()?;
+        let dialect = self.detected.get().copied().unwrap_or(self.format.dialect);
+        let (header, trailer) = self.format.envelope(dialect, &payload)?;
+        let len = payload.len();
+        if self.frame_per_write {
+            let mut frame = BytesMut::with_capacity(OVERHEAD + payload.len());
+            frame.put_slice(&header);
+            frame.put_slice(&payload);
+            frame.put_slice(&trailer);
+            self.queue.push_back(frame.freeze());
+        } else if payload.len() < COPY_BELOW {
+            self.tail.reserve(OVERHEAD + payload.len());
+            self.tail.put_slice(&header);
+            self.tail.put_slice(&payload);
+            self.tail.put_slice(&trailer);
+        } else {
+            self.tail.put_slice(&header);
+            self.queue.push_back(self.tail.split().freeze());
+            self.queue.push_back(payload);
+            self.tail.put_slice(&trailer);
+        }
+        self.queued += OVERHEAD + len;
+        Ok(())
+    }
+
+    /// Writes everything queued and flushes the transport.
+    pub(super) fn poll_flush<W: AsyncWrite>(
+        &mut self,
+        mut io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        self.check_open()?;
+        ready!(self.poll_write_queue(io.as_mut(), cx))?;
+        let flushed = ready!(io.poll_flush(cx));
+        Poll::Ready(flushed.map_err(|e| self.fail(Operation::Write, e)))
+    }
+
+    /// Writes everything queued and shuts the transport down; once is enough.
+    pub(super) fn poll_close<W: AsyncWrite>(
+        &mut self,
+        mut io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if self.state == State::Closed {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_flush(io.as_mut(), cx))?;
+        match ready!(io.poll_shutdown(cx)) {
+            Ok(()) => {
+                self.state = State::Closed;
+                Poll::Ready(Ok(()))
+            }
+            Err(e) => Poll::Ready(Err(self.fail(Operation::Close, e))),
+        }
+    }
+
+    fn poll_write_queue<W: AsyncWrite>(
+        &mut self,
+        mut io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        while self.queued > 0 {
+            let written = match self.frame_per_write || !io.is_write_vectored() {
+                true => {
+                    let piece = self.queue.front().map_or(&self.tail[..], |chunk| &chunk[..]);
+                    let limit = if self.frame_per_write { piece.len() } else { WRITE_LIMIT };
+                    ready!(io.as_mut().poll_write(cx, &piece[..piece.len().min(limit)]))
+                }
+                false => {
+                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                    let used = self.gather(&mut slices);
+                    ready!(io.as_mut().poll_write_vectored(cx, &slices[..used]))
+                }
+            };
+            match written {
+                Ok(0) => {
+                    return Poll::Ready(Err(
+                        self.fail(Operation::Write, io::ErrorKind::WriteZero.into())
+                    ));
+                }
+                Ok(count) => self.consume(count),
+                Err(e) => return Poll::Ready(Err(self.fail(Operation::Write, e))),
+            }
+        }
+        if self.tail.capacity() > IDLE_CAPACITY {
+            self.tail = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lays out what goes into the next write and returns the number of slices.
+    fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut room = WRITE_LIMIT;
+        let mut used = 0;
+        let pieces = self.queue.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
+            if used == slices.len() || room == 0 {
+                break;
+            }
+            let part = &piece[..piece.len().min(room)];
+            slices[used] = IoSlice::new(part);
+            room -= part.len();
+            used += 1;
+        }
+        used
+    }
+
+    fn consume(&mut self, mut count: usize) {
+        self.queued -= count;
+        while count > 0 {
+            let Some(front) = self.queue.front_mut() else {
+                self.tail.advance(count);
+                return;
+            };
+            let part = count.min(front.len());
+            front.advance(part);
+            count -= part;
+            if front.is_empty() {
+                self.queue.pop_front();
+            }
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match self.state {
+            State::Open => Ok(()),
+            State::Closed | State::Failed => Err(Error::Closed),
+        }
+    }
+
+    fn fail(&mut self, operation: Operation, source: io::Error) -> Error {
+        self.state = State::Failed;
+        Error::io(operation, self.pipe.as_ref(), source)
+    }
+
+    /// Returns what was queued and not written.
+    pub(super) fn into_unsent(mut self) -> BytesMut {
+        let mut unsent = BytesMut::new();
+        for chunk in self.queue.drain(..) {
+            unsent.extend_from_slice(&chunk);
+        }
+        unsent.extend_from_slice(&self.tail);
+        unsent
+    }
+}

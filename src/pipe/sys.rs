@@ -1,0 +1,234 @@
+//! Every `unsafe` and every call of the Windows API. Handles come and go as owned types, failures as
+//! `io::Error`, and the operating system's codes have their names here.
+
+use std::{
+    io,
+    os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle},
+    ptr,
+};
+
+use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer};
+use windows_sys::Win32::{
+    Foundation::{
+        ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, ERROR_PIPE_NOT_CONNECTED,
+        INVALID_HANDLE_VALUE,
+    },
+    Storage::FileSystem::{
+        CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ,
+        FILE_READ_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING, PIPE_ACCESS_DUPLEX,
+        PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_IDENTIFICATION,
+        SECURITY_SQOS_PRESENT, SYNCHRONIZE,
+    },
+    System::Pipes::{
+        CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_ACCEPT_REMOTE_CLIENTS, PIPE_READMODE_BYTE,
+        PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE,
+    },
+};
+
+use crate::name::PipeName;
+
+/// The failures that decide what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// `ERROR_FILE_NOT_FOUND` (2).
+    NotFound,
+    /// `ERROR_ACCESS_DENIED` (5).
+    AccessDenied,
+    /// `ERROR_PIPE_BUSY` (231).
+    Busy,
+    /// `ERROR_PIPE_NOT_CONNECTED` (233): the other end called `DisconnectNamedPipe`.
+    Disconnected,
+    Other,
+}
+
+impl Code {
+    pub(super) fn of(error: &io::Error) -> Self {
+        match error.raw_os_error().and_then(|code| u32::try_from(code).ok()).unwrap_or_default() {
+            ERROR_FILE_NOT_FOUND => Self::NotFound,
+            ERROR_ACCESS_DENIED => Self::AccessDenied,
+            ERROR_PIPE_BUSY => Self::Busy,
+            ERROR_PIPE_NOT_CONNECTED => Self::Disconnected,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// In which directions a pipe carries data, seen from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Duplex,
+    /// From the client to the server.
+    Inbound,
+    /// From the server to the client.
+    Outbound,
+}
+
+/// What the operating system keeps of write boundaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum PipeType {
+    /// Nothing: the pipe is a stream of bytes.
+    #[default]
+    Byte,
+    /// Each write is a message, for peers that read a message at a time. This crate reads both
+    /// types as bytes, since a frame has a length of its own.
+    Message,
+}
+
+/// The words that `CreateNamedPipeW` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InstanceWords {
+    pub(super) open_mode: u32,
+    pub(super) pipe_mode: u32,
+    pub(super) max_instances: u32,
+    pub(super) out_buffer: u32,
+    pub(super) in_buffer: u32,
+}
+
+impl InstanceWords {
+    pub(super) fn new(direction: Direction, pipe_type: PipeType) -> Self {
+        let access = match direction {
+            Direction::Duplex => PIPE_ACCESS_DUPLEX,
+            Direction::Inbound => PIPE_ACCESS_INBOUND,
+            Direction::Outbound => PIPE_ACCESS_OUTBOUND,
+        };
+        let kind = match pipe_type {
+            PipeType::Byte => PIPE_TYPE_BYTE,
+            PipeType::Message => PIPE_TYPE_MESSAGE,
+        };
+        Self {
+            open_mode: access | FILE_FLAG_OVERLAPPED,
+            pipe_mode: kind | PIPE_READMODE_BYTE | PIPE_REJECT_REMOTE_CLIENTS,
+            max_instances: 255,
+            out_buffer: 0,
+            in_buffer: 0,
+        }
+    }
+
+    /// Asks for a name that nobody owns yet.
+    pub(super) fn first(mut self) -> Self {
+        self.open_mode |= FILE_FLAG_FIRST_PIPE_INSTANCE;
+        self
+    }
+
+    pub(super) fn accept_remote_clients(mut self) -> Self {
+        self.pipe_mode &= !PIPE_REJECT_REMOTE_CLIENTS;
+        self.pipe_mode |= PIPE_ACCEPT_REMOTE_CLIENTS;
+        self
+    }
+}
+
+/// Creates one instance of a pipe, which clients can open from then on.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime with I/O enabled, as Tokio's handles do.
+pub(super) fn create_instance(
+    name: &PipeName,
+    words: InstanceWords,
+) -> io::Result<NamedPipeServer> {
+    let path = wide(name);
+    // SAFETY: `path` ends with a NUL and outlives the call; no security attributes are given.
+    let handle = unsafe {
+        CreateNamedPipeW(
+            path.as_ptr(),
+            words.open_mode,
+            words.pipe_mode,
+            words.max_instances,
+            words.out_buffer,
+            words.in_buffer,
+            0,
+            ptr::null(),
+        )
+    };
+    let handle = owned(handle)?;
+    // SAFETY: the handle is a pipe's server end, opened for overlapped I/O, and nobody else's.
+    unsafe { NamedPipeServer::from_raw_handle(handle.into_raw_handle()) }
+}
+
+/// Returns how many instances the pipe has.
+pub(super) fn instances(server: &NamedPipeServer) -> io::Result<u32> {
+    let mut count = 0;
+    // SAFETY: the handle is open while `server` is borrowed; every other pointer may be null, as
+    // `GetNamedPipeHandleStateW` documents.
+    let ok = unsafe {
+        GetNamedPipeHandleStateW(
+            server.as_raw_handle(),
+            ptr::null_mut(),
+            &mut count,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            0,
+        )
+    };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
+}
+
+/// The words that `CreateFileW` takes to open a pipe's client end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenWords {
+    pub(super) access: u32,
+    pub(super) flags: u32,
+}
+
+impl OpenWords {
+    /// The least rights that serve: a server that lets others connect must not grant
+    /// `GENERIC_WRITE`, which contains `FILE_CREATE_PIPE_INSTANCE`, so this does not ask for it.
+    pub(super) const fn new(direction: Direction) -> Self {
+        const WRITE: u32 = FILE_WRITE_DATA | FILE_READ_ATTRIBUTES | READ_CONTROL | SYNCHRONIZE;
+        let access = match direction {
+            Direction::Duplex => FILE_GENERIC_READ | WRITE,
+            Direction::Inbound => WRITE,
+            Direction::Outbound => FILE_GENERIC_READ,
+        };
+        Self {
+            access,
+            flags: FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+        }
+    }
+}
+
+/// Opens the client end of a pipe.
+pub(super) fn open(name: &PipeName, words: OpenWords) -> io::Result<OwnedHandle> {
+    let path = wide(name);
+    // SAFETY: `path` ends with a NUL and outlives the call; no security attributes and no template
+    // are given.
+    let handle = unsafe {
+        CreateFileW(
+            path.as_ptr(),
+            words.access,
+            0,
+            ptr::null(),
+            OPEN_EXISTING,
+            words.flags,
+            ptr::null_mut(),
+        )
+    };
+    owned(handle)
+}
+
+/// Registers the client end of a pipe with the runtime.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime with I/O enabled, as Tokio's handles do.
+pub(super) fn register_client(handle: OwnedHandle) -> io::Result<NamedPipeClient> {
+    // SAFETY: the handle comes from `open`, which asks for overlapped I/O, and is nobody else's.
+    unsafe { NamedPipeClient::from_raw_handle(handle.into_raw_handle()) }
+}
+
+fn owned(handle: windows_sys::Win32::Foundation::HANDLE) -> io::Result<OwnedHandle> {
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call that returned the handle succeeded and gave it to nobody else.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+fn wide(name: &PipeName) -> Vec<u16> {
+    name.as_str().encode_utf16().chain([0]).collect()
+}
