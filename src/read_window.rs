@@ -10,8 +10,14 @@ use bytes::BytesMut;
 #[derive(Debug, Clone)]
 pub(crate) struct ReadWindow {
     size: usize,
-    /// Bytes that were in the buffer when room was last made.
-    before: Option<usize>,
+    offer: Option<Offer>,
+}
+
+/// What the buffer was like when room was last made.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    len: usize,
+    room: usize,
 }
 
 impl ReadWindow {
@@ -22,16 +28,14 @@ impl ReadWindow {
     const MAX: usize = 64 * 1024;
 
     pub(crate) const fn new() -> Self {
-        Self { size: Self::MIN, before: None }
+        Self { size: Self::MIN, offer: None }
     }
 
     /// Takes note that the buffer holds `len` bytes now, if room was made since the last call.
     pub(crate) fn read(&mut self, len: usize) {
-        let Some(before) = self.before.take() else {
-            return;
-        };
-        let arrived = len.saturating_sub(before);
-        if arrived >= self.size {
+        let Some(offer) = self.offer.take() else { return };
+        let arrived = len.saturating_sub(offer.len);
+        if arrived >= offer.room {
             self.size = (self.size * 2).min(Self::MAX);
         } else if arrived < self.size / 4 {
             self.size = (self.size / 2).max(Self::MIN);
@@ -43,7 +47,58 @@ impl ReadWindow {
     /// Beyond the window the room doubles what has arrived, and no more than is missing: what a peer
     /// merely announces costs nothing.
     pub(crate) fn open(&mut self, buffer: &mut BytesMut, missing: usize) {
-        buffer.reserve(self.size.max(missing.min(buffer.len())));
-        self.before = Some(buffer.len());
+        let len = buffer.len();
+        let wanted = self.size.max(missing.min(len));
+        // An eighth less will do: a peer that sends byte by byte must not make the buffer grow.
+        if buffer.capacity() - len < wanted - wanted / 8 {
+            buffer.reserve(wanted);
+        }
+        self.offer = Some(Offer { len, room: (buffer.capacity() - len).min(self.size) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `share` eighths of the room offered and consumes it, and returns that room.
+    fn read(window: &mut ReadWindow, share: usize) -> usize {
+        let mut buffer = BytesMut::new();
+        window.open(&mut buffer, 8);
+        let room = buffer.capacity();
+        window.read(room * share / 8);
+        room
+    }
+
+    #[test]
+    fn full_reads_grow_the_room_up_to_64_kib() {
+        let mut window = ReadWindow::new();
+        let rooms: Vec<usize> = (0..5).map(|_| read(&mut window, 8) / 1024).collect();
+        assert_eq!(rooms, [8, 16, 32, 64, 64]);
+    }
+
+    #[test]
+    fn small_reads_shrink_it_and_middling_ones_keep_it() {
+        let mut window = ReadWindow::new();
+        for _ in 0..3 {
+            read(&mut window, 8);
+        }
+        let rooms: Vec<usize> =
+            [4, 4, 1, 1, 1, 1].map(|share| read(&mut window, share) / 1024).to_vec();
+        assert_eq!(rooms, [64, 64, 64, 32, 16, 8]);
+    }
+
+    #[test]
+    fn a_long_frame_gets_as_much_again_as_has_arrived() {
+        let mut window = ReadWindow::new();
+        let mut buffer = BytesMut::new();
+        for _ in 0..8 {
+            let len = buffer.len();
+            window.open(&mut buffer, 100 << 20);
+            assert!(buffer.capacity() <= 4 * len + 2 * ReadWindow::MAX, "{len}");
+            buffer.resize(buffer.capacity(), 0);
+            window.read(buffer.len());
+        }
+        assert!(buffer.len() >= 1 << 20);
     }
 }

@@ -1,0 +1,105 @@
+//! The exact texts of failures, and what the predicates say of them.
+
+use std::{error::Error as _, io};
+
+use npipes::{Attempts, Dialect, Error, FrameError, NameError, Operation, PipeName};
+
+#[track_caller]
+fn reads(error: &dyn std::error::Error, text: &str) {
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn what_the_peer_did_wrong() {
+    let mismatch = FrameError::LengthMismatch {
+        message_len: 218_103_808,
+        data_len: 83_886_080,
+        expected: Dialect::DOCUMENTED,
+        fits: Some(Dialect::NPIPES_1_0_1),
+    };
+    reads(
+        &mismatch,
+        "message length 218103808 and data length 83886080 do not fit the documented dialect: \
+         little-endian, length of the whole packet; the peer speaks the npipes 1.0.1 dialect: \
+         big-endian, length after itself",
+    );
+    reads(
+        &FrameError::TooLarge { len: 17, max: 16 },
+        "the peer announces a payload of 17 bytes, 16 are allowed",
+    );
+    reads(
+        &FrameError::Checksum { expected: 0xf7d1_8982, actual: 0x0000_00ff },
+        "corrupt frame: its CRC-32 is 0xf7d18982, its payload has 0x000000ff",
+    );
+    reads(
+        &FrameError::ChecksumMissing { actual: 0xf7d1_8982 },
+        "the peer sends no CRC-32, which is required here; the payload has 0xf7d18982",
+    );
+    reads(
+        &FrameError::Truncated { have: 9, need: 17 },
+        "the stream ended inside a frame: 9 of 17 bytes arrived",
+    );
+}
+
+#[test]
+fn what_the_caller_did_wrong() {
+    reads(
+        &Error::TooLarge { len: 17, max: 16 },
+        "a payload of 17 bytes is too large to send, 16 are allowed",
+    );
+    reads(&Error::Closed, "the connection is closed");
+    let error = PipeName::new(r"\\.\orders").unwrap_err();
+    reads(&error, r#"invalid pipe name "\\\\.\\orders""#);
+    reads(error.source().unwrap(), r"a path to a pipe is \\.\pipe\name or \\host\pipe\name");
+    reads(&NameError::Nul { at: 3 }, "a name cannot contain NUL, and this one has it at byte 3");
+    reads(
+        &NameError::TooLong { len: 300, max: 256 },
+        "the path has 300 UTF-16 units, 256 are possible",
+    );
+    reads(&NameError::Remote, "a pipe can be listened on only on the machine that it belongs to");
+}
+
+#[test]
+fn what_the_operating_system_reported() {
+    let pipe = Some(PipeName::new("orders").unwrap());
+    let source = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let error = Error::Io { operation: Operation::Read, pipe, source: source() };
+    reads(&error, r"reading from \\.\pipe\orders failed");
+    reads(error.source().unwrap(), "broken pipe");
+    let error = Error::Io { operation: Operation::Write, pipe: None, source: source() };
+    reads(&error, "writing to the stream failed");
+}
+
+#[test]
+fn a_frame_error_is_not_printed_twice_in_a_chain() {
+    let error = Error::from(FrameError::TooLarge { len: 17, max: 16 });
+    reads(&error, "the peer announces a payload of 17 bytes, 16 are allowed");
+    assert!(error.source().is_none());
+}
+
+#[test]
+fn attempts_that_were_never_made_are_not_counted_out() {
+    reads_as("", Attempts::default());
+    fn reads_as(text: &str, attempts: Attempts) {
+        assert_eq!(attempts.to_string(), text);
+        assert_eq!(attempts.total(), 0);
+    }
+}
+
+#[test]
+fn predicates_tell_what_to_do() {
+    let io = |kind: io::ErrorKind| Error::from(io::Error::from(kind));
+    assert!(io(io::ErrorKind::BrokenPipe).is_closed());
+    assert!(io(io::ErrorKind::ConnectionReset).is_closed());
+    assert!(Error::Closed.is_closed());
+    assert!(Error::from(FrameError::Truncated { have: 1, need: 8 }).is_closed());
+    assert!(!Error::TooLarge { len: 2, max: 1 }.is_closed());
+    assert!(io(io::ErrorKind::TimedOut).is_timeout());
+    assert!(!io(io::ErrorKind::BrokenPipe).is_timeout());
+    assert!(
+        Error::NameTaken { pipe: PipeName::new("orders").unwrap() }.is_retryable()
+            && !Error::Closed.is_retryable()
+    );
+    assert!(FrameError::Checksum { expected: 1, actual: 2 }.is_skippable());
+    assert!(!FrameError::TooLarge { len: 2, max: 1 }.is_skippable());
+}
