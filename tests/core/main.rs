@@ -1,4 +1,10 @@
 //! The portable half: what stands on the wire, and messages over any stream of bytes.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    reason = "a test that meets an impossible value is to panic"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

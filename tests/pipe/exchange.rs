@@ -1,6 +1,18 @@
 //! Messages through a real pipe.
 
-use npipes::{Closed, Error, FrameError, Listener, connect};
+use std::env;
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use npipes::{
+    Closed, Connection, Error, FrameCodec, FrameError, Listener, ListenerOptions, PipeStream,
+    PipeType, connect,
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::windows::named_pipe::{ClientOptions, PipeMode, ServerOptions},
+};
+use tokio_util::codec::Framed;
 
 use crate::support::{pattern, unique_name, within};
 
@@ -61,4 +73,127 @@ async fn a_peer_that_vanishes_inside_a_frame_is_reported_and_ends_the_stream() {
         "{error:?}"
     );
     assert_eq!(within(connection.receive()).await.unwrap(), None);
+}
+
+/// Messages of sizes from 0 B to 1 MiB, drawn evenly on a logarithmic scale, cut from one random
+/// block. The same seed gives the same messages at both ends.
+struct Messages {
+    block: Bytes,
+    state: u64,
+}
+
+impl Messages {
+    const LARGEST: usize = 1024 * 1024;
+
+    fn new(block: &Bytes, seed: u64) -> Self {
+        Self { block: block.clone(), state: seed }
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.state >> 33
+    }
+
+    fn next(&mut self) -> Bytes {
+        let exponent = self.draw() as f64 / (1_u64 << 31) as f64;
+        let len = ((Self::LARGEST + 1) as f64).powf(exponent) as usize - 1;
+        let start = self.draw() as usize % (self.block.len() - Self::LARGEST);
+        self.block.slice(start..start + len)
+    }
+}
+
+/// Sends `count` messages of `outgoing` while it receives as many of `incoming`.
+async fn swap(
+    connection: Connection<PipeStream>,
+    count: usize,
+    mut outgoing: Messages,
+    mut incoming: Messages,
+) {
+    let (mut send, mut receive) = connection.split();
+    let out = async {
+        for _ in 0..count {
+            within(send.send(outgoing.next())).await.unwrap();
+        }
+    };
+    let back = async {
+        for n in 0..count {
+            let message = within(receive.receive()).await.unwrap().unwrap();
+            assert!(message == incoming.next(), "message {n} differs");
+        }
+    };
+    tokio::join!(out, back);
+}
+
+/// `NPIPES_EXCHANGES` sets how many go each way: 100,000 take minutes.
+#[tokio::test]
+async fn messages_of_random_sizes_cross_both_ways_at_once() {
+    let count = env::var("NPIPES_EXCHANGES").map_or(300, |count| count.parse().unwrap());
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let block = Bytes::from(pattern(2 * Messages::LARGEST, 1));
+    let messages = |seed| Messages::new(&block, seed);
+    let client = within(connect(&name)).await.unwrap();
+    let server = within(listener.accept()).await.unwrap();
+    tokio::join!(
+        swap(server, count, messages(1), messages(2)),
+        swap(client, count, messages(2), messages(1)),
+    );
+}
+
+#[tokio::test]
+async fn each_frame_is_one_message_of_a_message_type_pipe() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().pipe_type(PipeType::Message).bind(&name).unwrap();
+    let mut options = ClientOptions::new();
+    options.pipe_mode(PipeMode::Message);
+    let mut client = options.open(listener.name().as_str()).unwrap();
+    let mut server = within(listener.accept()).await.unwrap();
+    for message in ["one", "", "three"] {
+        within(server.feed(message)).await.unwrap();
+    }
+    within(server.flush()).await.unwrap();
+    for len in [15, 12, 17] {
+        // Far larger than a message: it reads one, since the client reads messages.
+        assert_eq!(within(client.read(&mut [0; 4096])).await.unwrap(), len);
+    }
+}
+
+#[tokio::test]
+async fn a_bare_tokio_handle_under_framed_understands_a_connection() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let client = ClientOptions::new().open(listener.name().as_str()).unwrap();
+    let mut client = Framed::new(client, FrameCodec::default());
+    let mut server = within(listener.accept()).await.unwrap();
+    within(client.send(Bytes::from("Hello"))).await.unwrap();
+    let message = within(server.receive()).await.unwrap().unwrap();
+    within(server.send(message)).await.unwrap();
+    assert_eq!(within(client.next()).await.unwrap().unwrap(), b"Hello"[..]);
+}
+
+#[tokio::test]
+async fn a_stream_gives_tokios_handle_back() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let client = within(connect(&name)).await.unwrap().into_inner();
+    let server = within(listener.accept()).await.unwrap().into_inner();
+    let client = client.into_server().unwrap_err().into_client().unwrap();
+    let server = server.into_client().unwrap_err().into_server().unwrap();
+    let mut client = Connection::new(PipeStream::from(client));
+    let mut server = Connection::new(PipeStream::from(server));
+    within(client.send("Hello")).await.unwrap();
+    assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+}
+
+#[tokio::test]
+async fn a_client_that_is_disconnected_gets_an_error_that_says_closed() {
+    let name = unique_name();
+    let path = format!(r"\\.\pipe\{name}");
+    let server = ServerOptions::new().create(&path).unwrap();
+    let mut client = within(connect(&name)).await.unwrap();
+    within(server.connect()).await.unwrap();
+    server.disconnect().unwrap();
+    let error = within(client.receive()).await.unwrap_err();
+    assert!(error.is_closed(), "{error:?}");
+    assert_eq!(error.to_string(), format!("reading from {path} failed"));
 }

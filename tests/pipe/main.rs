@@ -1,5 +1,11 @@
 //! Real pipes: on Windows, or on Linux with `scripts/on-wine cargo test`.
 #![cfg(windows)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    reason = "a test that meets an impossible value is to panic"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,40 @@
+//! Sends back what it receives, for any number of clients at once, until it is interrupted.
+//!
+//! `cargo run --example echo_server -- orders`, then `echo_client` in another window
+
+#[cfg(not(windows))]
+fn main() {
+    eprintln!(
+        "named pipes exist on Windows only: try scripts/on-wine cargo run --example echo_server"
+    );
+    std::process::exit(1);
+}
+
+#[cfg(windows)]
+#[tokio::main]
+async fn main() -> Result<(), npipes::Error> {
+    use npipes::Listener;
+
+    let name = std::env::args().nth(1).unwrap_or_else(|| "npipes-echo".to_owned());
+    let mut listener = Listener::bind(name)?;
+    println!("listening on {}", listener.name());
+    loop {
+        let mut connection = listener.accept().await?;
+        tokio::spawn(async move {
+            let mut count = 0;
+            let ended = loop {
+                match connection.receive().await {
+                    Ok(Some(message)) => {
+                        count += 1;
+                        if let Err(e) = connection.send(message).await {
+                            break Err(e);
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(e) => break Err(e),
+                }
+            };
+            println!("a client left after {count} messages: {ended:?}");
+        });
+    }
+}
