@@ -49,7 +49,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct FrameCodec {
     format: FrameFormat,
-    detected: Option<Dialect>,
+    dialect: Dialect,
+    /// The peer's first header, which tells its dialect, has not come yet.
+    detecting: bool,
     state: State,
     window: ReadWindow,
 }
@@ -64,8 +66,14 @@ enum State {
 impl FrameCodec {
     /// Returns a codec for this format.
     #[must_use]
-    pub fn new(format: FrameFormat) -> Self {
-        Self { format, detected: None, state: State::Head, window: ReadWindow::new() }
+    pub const fn new(format: FrameFormat) -> Self {
+        Self {
+            format,
+            dialect: format.dialect,
+            detecting: format.detect,
+            state: State::Head,
+            window: ReadWindow::new(),
+        }
     }
 
     /// Returns the format it was made for.
@@ -76,68 +84,99 @@ impl FrameCodec {
     /// Returns the dialect that it speaks: the peer's, once that was detected.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.detected.unwrap_or(self.format.dialect)
+        self.dialect
     }
 
-    /// Takes one frame off the front of `src`: `Ok(None)` asks for more bytes, `Ok(Some(Err(_)))`
-    /// reports a frame that was skipped, `Err` is fatal and comes again on every call.
+    /// Takes one frame off the front of `src` and returns its payload; `None` asks for more bytes.
+    ///
+    /// An error that is skippable has taken its frame off too. Any other comes again on every call.
+    #[inline(always)]
     pub(crate) fn next_frame(
         &mut self,
         src: &mut BytesMut,
-    ) -> Result<Option<Result<BytesMut, FrameError>>, FrameError> {
-        loop {
-            match &mut self.state {
-                State::Head => {
-                    let Some(bytes) = src.first_chunk::<{ Header::LEN }>() else {
-                        return Ok(None);
-                    };
-                    let header = match self.read_header(*bytes) {
-                        Ok(header) => header,
-                        Err(error) => {
-                            self.state = State::Poisoned(error);
-                            src.clear();
-                            return Err(error);
-                        }
-                    };
-                    src.advance(Header::LEN);
-                    self.state = State::Payload { header, digest: Digest::new() };
-                }
-                State::Payload { header, digest } => {
-                    let len = header.len();
-                    let checked = self.format.receive_checksum != ReceiveChecksum::Ignore;
-                    if src.len() < len + Trailer::LEN {
-                        if checked {
-                            digest.update(&src[..src.len().min(len)]);
-                        }
-                        return Ok(None);
-                    }
-                    let actual = if checked { digest.finish(&src[..len]) } else { 0 };
-                    self.state = State::Head;
-                    let payload = src.split_to(len);
-                    let mut trailer = [0; Trailer::LEN];
-                    src.copy_to_slice(&mut trailer);
-                    let expected = Trailer::decode(trailer, self.dialect());
-                    let verdict = self.format.receive_checksum.judge(expected, actual);
-                    return Ok(Some(verdict.map(|()| payload)));
-                }
-                State::Poisoned(error) => {
-                    src.clear();
-                    return Err(*error);
-                }
+    ) -> Result<Option<BytesMut>, FrameError> {
+        if !matches!(self.state, State::Head) {
+            return self.resume(src);
+        }
+        let Some(&bytes) = src.first_chunk::<{ Header::LEN }>() else { return Ok(None) };
+        let header = match Header::read(bytes, self.dialect, self.format.max_payload) {
+            Some(header) if !self.detecting => header,
+            _ => self.read_first_or_wrong_header(bytes, src)?,
+        };
+        let whole = OVERHEAD + header.len();
+        if src.len() < whole {
+            src.advance(Header::LEN);
+            self.state = State::Payload { header, digest: Digest::new() };
+            return self.resume(src);
+        }
+        let mut frame = src.split_to(whole);
+        let verdict = match self.format.receive_checksum {
+            ReceiveChecksum::Ignore => Ok(()),
+            policy => {
+                let (payload, expected) = self.split_trailer(&frame[Header::LEN..]);
+                policy.judge(expected, || crc32fast::hash(payload))
             }
+        };
+        frame.truncate(Header::LEN + header.len());
+        frame.advance(Header::LEN);
+        verdict.map(|()| Some(frame))
+    }
+
+    /// Goes on with a frame whose header was taken off before, or with the error that ended it all.
+    fn resume(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, FrameError> {
+        let (header, digest) = match &mut self.state {
+            State::Payload { header, digest } => (*header, digest),
+            State::Head => return Ok(None),
+            State::Poisoned(error) => {
+                src.clear();
+                return Err(*error);
+            }
+        };
+        let policy = self.format.receive_checksum;
+        if src.len() < header.len() + Trailer::LEN {
+            if policy != ReceiveChecksum::Ignore {
+                digest.update(&src[..src.len().min(header.len())]);
+            }
+            return Ok(None);
+        }
+        let mut digest = std::mem::replace(digest, Digest::new());
+        self.state = State::Head;
+        let mut frame = src.split_to(header.len() + Trailer::LEN);
+        let (payload, expected) = self.split_trailer(&frame);
+        let verdict = policy.judge(expected, || digest.finish(payload));
+        frame.truncate(header.len());
+        verdict.map(|()| Some(frame))
+    }
+
+    #[inline]
+    fn split_trailer<'a>(&self, rest: &'a [u8]) -> (&'a [u8], u32) {
+        match rest.split_last_chunk() {
+            Some((payload, trailer)) => (payload, Trailer::decode(*trailer, self.dialect)),
+            None => unreachable!("the caller has the whole frame"),
         }
     }
 
-    fn read_header(&mut self, bytes: [u8; Header::LEN]) -> Result<Header, FrameError> {
-        if self.format.detect && self.detected.is_none() {
-            self.detected = Header::detect(bytes);
+    #[cold]
+    fn read_first_or_wrong_header(
+        &mut self,
+        bytes: [u8; Header::LEN],
+        src: &mut BytesMut,
+    ) -> Result<Header, FrameError> {
+        if self.detecting {
+            if let Some(dialect) = Header::detect(bytes) {
+                self.dialect = dialect;
+                self.detecting = false;
+            }
         }
-        let header = Header::decode(bytes, self.dialect())?;
-        let max = self.format.max_payload;
-        if header.payload_len > max {
-            return Err(FrameError::TooLarge { len: header.payload_len, max });
-        }
-        Ok(header)
+        Header::decode(bytes, self.dialect, self.format.max_payload)
+            .map_err(|error| self.poison(error, src))
+    }
+
+    #[cold]
+    fn poison(&mut self, error: FrameError, src: &mut BytesMut) -> FrameError {
+        self.state = State::Poisoned(error);
+        src.clear();
+        error
     }
 
     /// Returns the failure of a stream that ends with `rest` unread after the last whole frame.
@@ -156,7 +195,7 @@ impl FrameCodec {
     /// Returns the header of a frame whose payload has not arrived, which was taken off the buffer.
     pub(crate) fn pending_header(&self) -> Option<[u8; Header::LEN]> {
         match &self.state {
-            State::Payload { header, .. } => Some(header.encode(self.dialect())),
+            State::Payload { header, .. } => Some(header.encode(self.dialect)),
             State::Head | State::Poisoned(_) => None,
         }
     }
@@ -183,24 +222,20 @@ impl Decoder for FrameCodec {
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, Error> {
         self.window.read(src.len());
-        if let Some(frame) = self.next_frame(src)? {
-            return Ok(Some(frame?));
+        if let Some(payload) = self.next_frame(src)? {
+            return Ok(Some(payload));
         }
         self.window.open(src, self.missing(src.len()));
         Ok(None)
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, Error> {
-        if let Some(frame) = self.next_frame(src)? {
-            return Ok(Some(frame?));
+        if let Some(payload) = self.next_frame(src)? {
+            return Ok(Some(payload));
         }
         match self.truncated(src) {
             None => Ok(None),
-            Some(error) => {
-                self.state = State::Poisoned(error);
-                src.clear();
-                Err(error.into())
-            }
+            Some(error) => Err(self.poison(error, src).into()),
         }
     }
 }
@@ -209,11 +244,12 @@ impl Encoder<Bytes> for FrameCodec {
     type Error = Error;
 
     fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), Error> {
-        let (header, trailer) = self.format.envelope(self.dialect(), &payload)?;
+        let header = self.format.header(payload.len())?;
         dst.reserve(OVERHEAD + payload.len());
-        dst.put_slice(&header);
+        dst.put_slice(&header.encode(self.dialect));
         dst.put_slice(&payload);
-        dst.put_slice(&trailer);
+        let crc = self.format.checksum(&payload);
+        dst.put_slice(&Trailer::encode(crc, self.dialect));
         Ok(())
     }
 }

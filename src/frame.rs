@@ -26,6 +26,7 @@ pub enum ByteOrder {
 }
 
 impl ByteOrder {
+    #[inline]
     const fn is_big(self) -> bool {
         match self {
             Self::Little => false,
@@ -34,10 +35,12 @@ impl ByteOrder {
         }
     }
 
+    #[inline]
     const fn read(self, bytes: [u8; 4]) -> u32 {
         if self.is_big() { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
+    #[inline]
     const fn write(self, value: u32) -> [u8; 4] {
         if self.is_big() { value.to_be_bytes() } else { value.to_le_bytes() }
     }
@@ -55,6 +58,7 @@ pub enum LengthRule {
 }
 
 impl LengthRule {
+    #[inline]
     const fn surplus(self) -> u32 {
         match self {
             Self::WholePacket => 12,
@@ -129,44 +133,62 @@ impl Header {
     pub(crate) const LEN: usize = 8;
 
     /// Returns the length of the payload in bytes.
+    #[inline]
     pub(crate) const fn len(self) -> usize {
         self.payload_len as usize
     }
 
     /// Returns the header's bytes. The caller has kept the length within [`MAX_PAYLOAD_LIMIT`].
+    #[inline]
     pub(crate) fn encode(self, dialect: Dialect) -> [u8; Self::LEN] {
-        let message_len = self.payload_len.saturating_add(dialect.length_rule.surplus());
-        let [a, b, c, d] = dialect.byte_order.write(message_len);
-        let [e, f, g, h] = dialect.byte_order.write(self.payload_len);
-        [a, b, c, d, e, f, g, h]
+        let message_len = self.payload_len.wrapping_add(dialect.length_rule.surplus());
+        let mut bytes = [0; Self::LEN];
+        bytes[..4].copy_from_slice(&dialect.byte_order.write(message_len));
+        bytes[4..].copy_from_slice(&dialect.byte_order.write(self.payload_len));
+        bytes
     }
 
-    /// Reads a header in one dialect.
-    pub(crate) fn decode(bytes: [u8; Self::LEN], dialect: Dialect) -> Result<Self, FrameError> {
+    /// Reads a header in one dialect; `None` for whatever [`decode`](Self::decode) refuses.
+    #[inline]
+    pub(crate) fn read(bytes: [u8; Self::LEN], dialect: Dialect, max_payload: u32) -> Option<Self> {
         let (message_len, payload_len) = lengths(bytes, dialect.byte_order);
-        if payload_len.checked_add(dialect.length_rule.surplus()) == Some(message_len) {
-            return Ok(Self { payload_len });
+        let surplus = message_len.wrapping_sub(payload_len);
+        // No payload within the maximum, which leaves room for the surplus, makes this wrap.
+        (surplus == dialect.length_rule.surplus() && payload_len <= max_payload)
+            .then_some(Self { payload_len })
+    }
+
+    /// Reads a header in one dialect, or says what is wrong with it.
+    pub(crate) fn decode(
+        bytes: [u8; Self::LEN],
+        dialect: Dialect,
+        max_payload: u32,
+    ) -> Result<Self, FrameError> {
+        if let Some(header) = Self::read(bytes, dialect, max_payload) {
+            return Ok(header);
         }
-        Err(FrameError::LengthMismatch {
-            message_len,
-            data_len: payload_len,
-            expected: dialect,
-            fits: Self::detect(bytes),
-        })
+        let (message_len, data_len) = lengths(bytes, dialect.byte_order);
+        if Self::read(bytes, dialect, MAX_PAYLOAD_LIMIT).is_some() {
+            return Err(FrameError::TooLarge { len: data_len, max: max_payload });
+        }
+        let fits = Self::detect(bytes);
+        Err(FrameError::LengthMismatch { message_len, data_len, expected: dialect, fits })
     }
 
     /// Returns the one dialect in which these bytes are a header.
     pub(crate) fn detect(bytes: [u8; Self::LEN]) -> Option<Dialect> {
-        Dialect::ALL.into_iter().find(|dialect| {
-            let (message_len, payload_len) = lengths(bytes, dialect.byte_order);
-            payload_len.checked_add(dialect.length_rule.surplus()) == Some(message_len)
-        })
+        Dialect::ALL
+            .into_iter()
+            .find(|&dialect| Self::read(bytes, dialect, MAX_PAYLOAD_LIMIT).is_some())
     }
 }
 
+#[inline]
 fn lengths(bytes: [u8; Header::LEN], order: ByteOrder) -> (u32, u32) {
-    let [a, b, c, d, e, f, g, h] = bytes;
-    (order.read([a, b, c, d]), order.read([e, f, g, h]))
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(message_len), Some(data_len)) => (order.read(*message_len), order.read(*data_len)),
+        _ => unreachable!("a header is twice as long as either"),
+    }
 }
 
 /// The CRC-32 that ends a frame, as bytes in the dialect's order.
@@ -175,10 +197,12 @@ pub(crate) struct Trailer;
 impl Trailer {
     pub(crate) const LEN: usize = 4;
 
+    #[inline]
     pub(crate) fn encode(crc: u32, dialect: Dialect) -> [u8; Self::LEN] {
         dialect.byte_order.write(crc)
     }
 
+    #[inline]
     pub(crate) fn decode(bytes: [u8; Self::LEN], dialect: Dialect) -> u32 {
         dialect.byte_order.read(bytes)
     }
@@ -215,14 +239,20 @@ pub enum ReceiveChecksum {
 }
 
 impl ReceiveChecksum {
-    /// Decides on a frame whose trailer says `expected` and whose payload has the CRC-32 `actual`.
-    pub(crate) fn judge(self, expected: u32, actual: u32) -> Result<(), FrameError> {
-        match self {
-            Self::Ignore => Ok(()),
-            Self::CheckUnlessZero if expected == 0 => Ok(()),
-            Self::Require | Self::CheckUnlessZero if expected == actual => Ok(()),
-            Self::Require if expected == 0 => Err(FrameError::ChecksumMissing { actual }),
-            Self::Require | Self::CheckUnlessZero => Err(FrameError::Checksum { expected, actual }),
+    /// Decides on a frame whose trailer says `expected`; `actual` computes its payload's CRC-32.
+    #[inline]
+    pub(crate) fn judge(
+        self,
+        expected: u32,
+        actual: impl FnOnce() -> u32,
+    ) -> Result<(), FrameError> {
+        if self == Self::Ignore || (self == Self::CheckUnlessZero && expected == 0) {
+            return Ok(());
+        }
+        match actual() {
+            actual if actual == expected => Ok(()),
+            actual if expected == 0 => Err(FrameError::ChecksumMissing { actual }),
+            actual => Err(FrameError::Checksum { expected, actual }),
         }
     }
 }
@@ -311,26 +341,27 @@ impl FrameFormat {
         self
     }
 
-    /// Returns the bytes that go before and after a payload.
+    /// Returns the header of a frame for a payload of `len` bytes.
     ///
     /// # Errors
     ///
     /// [`Error::TooLarge`] for exactly what a receiver with the same format refuses.
-    pub(crate) fn envelope(
-        &self,
-        dialect: Dialect,
-        payload: &[u8],
-    ) -> Result<([u8; Header::LEN], [u8; Trailer::LEN]), Error> {
-        let (len, max) = (payload.len(), self.max_payload);
-        let payload_len = match u32::try_from(len) {
-            Ok(payload_len) if payload_len <= max => payload_len,
-            _ => return Err(Error::TooLarge { len, max }),
-        };
-        let crc = match self.send_checksum {
+    #[inline]
+    pub(crate) fn header(&self, len: usize) -> Result<Header, Error> {
+        let max = self.max_payload;
+        match u32::try_from(len) {
+            Ok(payload_len) if payload_len <= max => Ok(Header { payload_len }),
+            _ => Err(Error::TooLarge { len, max }),
+        }
+    }
+
+    /// Returns what goes into the trailer of a frame with this payload.
+    #[inline]
+    pub(crate) fn checksum(&self, payload: &[u8]) -> u32 {
+        match self.send_checksum {
             SendChecksum::Compute => crc32fast::hash(payload),
             SendChecksum::Zero => 0,
-        };
-        Ok((Header { payload_len }.encode(dialect), Trailer::encode(crc, dialect)))
+        }
     }
 }
 
@@ -355,7 +386,7 @@ mod tests {
         fn no_header_fits_two_dialects(bytes: [u8; 8]) {
             let fitting = Dialect::ALL
                 .into_iter()
-                .filter(|&dialect| Header::decode(bytes, dialect).is_ok())
+                .filter(|&dialect| Header::read(bytes, dialect, MAX_PAYLOAD_LIMIT).is_some())
                 .count();
             prop_assert!(fitting <= 1);
         }
@@ -367,7 +398,10 @@ mod tests {
         ) {
             let bytes = Header { payload_len }.encode(dialect);
             prop_assert_eq!(Header::detect(bytes), Some(dialect));
-            prop_assert_eq!(Header::decode(bytes, dialect), Ok(Header { payload_len }));
+            prop_assert_eq!(
+                Header::decode(bytes, dialect, payload_len),
+                Ok(Header { payload_len })
+            );
         }
     }
 

@@ -32,6 +32,7 @@ impl ReadWindow {
     }
 
     /// Takes note that the buffer holds `len` bytes now, if room was made since the last call.
+    #[inline]
     pub(crate) fn read(&mut self, len: usize) {
         let Some(offer) = self.offer.take() else { return };
         let arrived = len.saturating_sub(offer.len);

@@ -64,11 +64,14 @@ impl Reader {
             self.window.read(self.buffer.len());
             match self.codec.next_frame(&mut self.buffer) {
                 Ok(None) => {}
-                Ok(Some(frame)) => {
+                Ok(Some(payload)) => {
                     if self.detected.get().is_none() {
                         let _ = self.detected.set(self.codec.dialect());
                     }
-                    return Poll::Ready(Some(frame.map_err(Error::Frame)));
+                    return Poll::Ready(Some(Ok(payload)));
+                }
+                Err(corrupt) if corrupt.is_skippable() => {
+                    return Poll::Ready(Some(Err(corrupt.into())));
                 }
                 Err(fatal) => return Poll::Ready(Some(Err(self.end(fatal.into())))),
             }

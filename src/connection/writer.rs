@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 use super::reader::DetectedDialect;
 use crate::{
     error::{Error, Operation},
-    frame::{FrameFormat, OVERHEAD},
+    frame::{FrameFormat, OVERHEAD, Trailer},
     name::PipeName,
 };
 
@@ -95,7 +95,8 @@ impl Writer {
     pub(super) fn start_send(&mut self, payload: Bytes) -> Result<(), Error> {
         self.check_open()?;
         let dialect = self.detected.get().copied().unwrap_or(self.format.dialect);
-        let (header, trailer) = self.format.envelope(dialect, &payload)?;
+        let header = self.format.header(payload.len())?.encode(dialect);
+        let trailer = Trailer::encode(self.format.checksum(&payload), dialect);
         let len = payload.len();
         if self.frame_per_write {
             let mut frame = BytesMut::with_capacity(OVERHEAD + payload.len());
