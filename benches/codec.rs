@@ -15,7 +15,7 @@ use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 const SMALL_STREAM: usize = 64 * 1024;
 
 fn payload(len: usize) -> Bytes {
-    (0..len).map(|i| ((i * 31) >> 3) as u8).collect::<Vec<_>>().into()
+    (0..len).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect::<Vec<_>>().into()
 }
 
 fn with_crc() -> FrameCodec {
