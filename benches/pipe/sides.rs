@@ -1,0 +1,285 @@
+//! Who is measured: this crate, the bare Tokio pipe that it is built on, and what people use
+//! instead.
+
+use std::{fmt::Debug, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Sink, SinkExt, Stream, StreamExt};
+use interprocess::local_socket::{
+    GenericNamespaced, ListenerOptions as InterprocessOptions, ToNsName,
+    tokio::{Listener as InterprocessListener, Stream as InterprocessStream},
+    traits::tokio::{Listener as _, Stream as _},
+};
+use npipes::{Connection, Listener, PipeStream, connect};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions},
+    task::JoinSet,
+};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use crate::work::{Messages, Traffic, Work};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// A `Connection` with its defaults, so with a CRC.
+    Npipes,
+    /// Tokio's handles, the same bytes in pieces of 64 KiB without framing.
+    Bare,
+    /// Tokio's handles under `Framed` with `LengthDelimitedCodec`, its defaults.
+    LengthDelimited,
+    /// The stream of `interprocess` under the same.
+    Interprocess,
+    /// One pipe for each message, the way of the Python module.
+    PerMessage,
+}
+
+/// The size of a piece, in bytes, in which the bare side reads and writes.
+const PIECE: usize = 64 * 1024;
+
+impl Side {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Npipes, Self::Bare, Self::LengthDelimited, Self::Interprocess, Self::PerMessage];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Npipes => "npipes",
+            Self::Bare => "bare Tokio",
+            Self::LengthDelimited => "length-delimited",
+            Self::Interprocess => "interprocess",
+            Self::PerMessage => "a pipe a message",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|side| side.name() == name).unwrap()
+    }
+}
+
+fn path(name: &str) -> String {
+    format!(r"\\.\pipe\{name}")
+}
+
+pub(crate) enum Server {
+    Npipes(Listener),
+    PerMessage(Listener),
+    Tokio { waiting: NamedPipeServer, path: String, framed: bool },
+    Interprocess(InterprocessListener),
+}
+
+impl Server {
+    pub(crate) fn bind(side: Side, name: &str) -> Self {
+        match side {
+            Side::Npipes => Self::Npipes(Listener::bind(name).unwrap()),
+            Side::PerMessage => Self::PerMessage(Listener::bind(name).unwrap()),
+            Side::Bare | Side::LengthDelimited => {
+                let path = path(name);
+                let waiting = ServerOptions::new().first_pipe_instance(true).create(&path).unwrap();
+                Self::Tokio { waiting, path, framed: side == Side::LengthDelimited }
+            }
+            Side::Interprocess => {
+                let name = name.to_ns_name::<GenericNamespaced>().unwrap();
+                Self::Interprocess(InterprocessOptions::new().name(name).create_tokio().unwrap())
+            }
+        }
+    }
+
+    /// Accepts the work's connections and serves each in a task of its own.
+    pub(crate) async fn serve(self, work: Work) {
+        let messages = Messages::new(work.len);
+        let mut serving = JoinSet::new();
+        match self {
+            Self::Npipes(mut listener) => {
+                for _ in 0..work.connections {
+                    serving.spawn(serve(listener.accept().await.unwrap(), work, messages.clone()));
+                }
+            }
+            Self::PerMessage(mut listener) => {
+                for index in 0..work.count {
+                    let mut session = listener.accept().await.unwrap();
+                    let message = session.receive().await.unwrap().unwrap();
+                    messages.check(index, &message);
+                    session.send(message).await.unwrap();
+                    // The client leaves first, when it has the answer.
+                    assert!(session.receive().await.unwrap().is_none());
+                }
+            }
+            Self::Tokio { mut waiting, path, framed } => {
+                for _ in 0..work.connections {
+                    waiting.connect().await.unwrap();
+                    let next = ServerOptions::new().create(&path).unwrap();
+                    let stream = std::mem::replace(&mut waiting, next);
+                    if framed {
+                        let framed = Framed::new(stream, LengthDelimitedCodec::new());
+                        serving.spawn(serve(framed, work, messages.clone()));
+                    } else {
+                        serving.spawn(serve_bare(stream, work, messages.clone()));
+                    }
+                }
+            }
+            Self::Interprocess(listener) => {
+                for _ in 0..work.connections {
+                    let stream = listener.accept().await.unwrap();
+                    let framed = Framed::new(stream, LengthDelimitedCodec::new());
+                    serving.spawn(serve(framed, work, messages.clone()));
+                }
+            }
+        }
+        while let Some(done) = serving.join_next().await {
+            done.unwrap();
+        }
+    }
+}
+
+pub(crate) enum Client {
+    Npipes(Connection<PipeStream>),
+    LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
+    Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
+    Bare(NamedPipeClient),
+    PerMessage(String),
+}
+
+impl Client {
+    pub(crate) async fn connect(side: Side, name: &str) -> Self {
+        match side {
+            Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
+            Side::PerMessage => Self::PerMessage(name.to_owned()),
+            Side::Bare => Self::Bare(open(name).await),
+            Side::LengthDelimited => {
+                Self::LengthDelimited(Framed::new(open(name).await, LengthDelimitedCodec::new()))
+            }
+            Side::Interprocess => loop {
+                let target = name.to_ns_name::<GenericNamespaced>().unwrap();
+                if let Ok(stream) = InterprocessStream::connect(target).await {
+                    break Self::Interprocess(Framed::new(stream, LengthDelimitedCodec::new()));
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            },
+        }
+    }
+
+    pub(crate) async fn drive(self, work: Work, messages: Messages) {
+        match self {
+            Self::Npipes(stream) => drive(stream, work, messages).await,
+            Self::LengthDelimited(stream) => drive(stream, work, messages).await,
+            Self::Interprocess(stream) => drive(stream, work, messages).await,
+            Self::Bare(stream) => drive_bare(stream, work, messages).await,
+            Self::PerMessage(name) => {
+                for index in 0..work.count {
+                    let mut session = connect(&name).await.unwrap();
+                    session.send(messages.get(index)).await.unwrap();
+                    messages.check(index, &session.receive().await.unwrap().unwrap());
+                }
+            }
+        }
+    }
+}
+
+/// Opens a pipe with Tokio alone; connecting is not what this benchmark measures.
+async fn open(name: &str) -> NamedPipeClient {
+    loop {
+        if let Ok(client) = ClientOptions::new().open(path(name)) {
+            return client;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn serve<S, E, F>(mut stream: S, work: Work, messages: Messages)
+where
+    S: Stream<Item = Result<BytesMut, E>> + Sink<Bytes, Error = F> + Unpin,
+    E: Debug,
+    F: Debug,
+{
+    for index in 0..work.count {
+        let message = stream.next().await.unwrap().unwrap();
+        messages.check(index, &message);
+        if work.traffic == Traffic::Echo {
+            stream.send(message.freeze()).await.unwrap();
+        }
+    }
+    if work.traffic != Traffic::Echo {
+        stream.send(Bytes::from_static(b"done")).await.unwrap();
+    }
+    assert!(stream.next().await.is_none());
+}
+
+async fn drive<S, E, F>(mut stream: S, work: Work, messages: Messages)
+where
+    S: Stream<Item = Result<BytesMut, E>> + Sink<Bytes, Error = F> + Unpin,
+    E: Debug,
+    F: Debug,
+{
+    match work.traffic {
+        Traffic::Echo => {
+            for index in 0..work.count {
+                stream.send(messages.get(index)).await.unwrap();
+                messages.check(index, &stream.next().await.unwrap().unwrap());
+            }
+        }
+        Traffic::OneWay { batch } => {
+            for index in 0..work.count {
+                stream.feed(messages.get(index)).await.unwrap();
+                if index % batch == batch - 1 {
+                    stream.flush().await.unwrap();
+                }
+            }
+            stream.flush().await.unwrap();
+            assert_eq!(stream.next().await.unwrap().unwrap(), b"done"[..]);
+        }
+    }
+}
+
+async fn serve_bare(mut stream: NamedPipeServer, work: Work, messages: Messages) {
+    let mut piece = vec![0; PIECE.max(work.len)];
+    match work.traffic {
+        Traffic::Echo => {
+            for index in 0..work.count {
+                stream.read_exact(&mut piece[..work.len]).await.unwrap();
+                messages.check(index, &piece[..work.len]);
+                stream.write_all(&piece[..work.len]).await.unwrap();
+            }
+        }
+        Traffic::OneWay { .. } => {
+            let expected = messages.get(0);
+            let expected = expected.repeat(PIECE.div_ceil(work.len) + 1);
+            let mut left = work.len * work.count;
+            let mut at = 0;
+            while left > 0 {
+                let read = stream.read(&mut piece[..PIECE.min(left)]).await.unwrap();
+                assert!(piece[..read] == expected[at..at + read]);
+                at = (at + read) % work.len;
+                left -= read;
+            }
+            stream.write_all(b"done").await.unwrap();
+        }
+    }
+    assert_eq!(stream.read(&mut piece).await.unwrap_or(0), 0);
+}
+
+async fn drive_bare(mut stream: NamedPipeClient, work: Work, messages: Messages) {
+    match work.traffic {
+        Traffic::Echo => {
+            let mut back = vec![0; work.len];
+            for index in 0..work.count {
+                stream.write_all(&messages.get(index)).await.unwrap();
+                stream.read_exact(&mut back).await.unwrap();
+                messages.check(index, &back);
+            }
+        }
+        Traffic::OneWay { .. } => {
+            let stock = messages.get(0).repeat(PIECE.div_ceil(work.len) + 1);
+            let mut left = work.len * work.count;
+            let mut at = 0;
+            while left > 0 {
+                let piece = PIECE.min(left);
+                stream.write_all(&stock[at..at + piece]).await.unwrap();
+                at = (at + piece) % work.len;
+                left -= piece;
+            }
+            let mut done = [0; 4];
+            stream.read_exact(&mut done).await.unwrap();
+            assert_eq!(&done, b"done");
+        }
+    }
+}

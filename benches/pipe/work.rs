@@ -1,0 +1,163 @@
+//! What is measured: one run of one side, the server in this process and the clients in another.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::{runtime, task::JoinSet};
+
+use crate::sides::{Client, Server, Side};
+
+/// One kind of traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// A message there and back, one at a time.
+    Echo,
+    /// Messages one way, as many in a batch before each flush, and one answer at the end.
+    OneWay { batch: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work {
+    pub(crate) traffic: Traffic,
+    /// Bytes in a message.
+    pub(crate) len: usize,
+    /// Messages on each connection.
+    pub(crate) count: usize,
+    pub(crate) connections: usize,
+    pub(crate) threads: usize,
+}
+
+impl Work {
+    pub(crate) fn bytes(&self) -> usize {
+        self.len * self.count * self.connections
+    }
+
+    fn to_args(self) -> [String; 5] {
+        let batch = match self.traffic {
+            Traffic::Echo => 0,
+            Traffic::OneWay { batch } => batch,
+        };
+        [batch, self.len, self.count, self.connections, self.threads].map(|n| n.to_string())
+    }
+
+    fn from_args(args: &[String]) -> Self {
+        let mut numbers = args.iter().map(|arg| arg.parse::<usize>().unwrap());
+        let mut next = || numbers.next().unwrap();
+        let traffic = match next() {
+            0 => Traffic::Echo,
+            batch => Traffic::OneWay { batch },
+        };
+        Self { traffic, len: next(), count: next(), connections: next(), threads: next() }
+    }
+}
+
+/// The messages of a run, the same at both ends without being sent twice.
+#[derive(Clone)]
+pub(crate) struct Messages {
+    block: Bytes,
+    len: usize,
+}
+
+impl Messages {
+    pub(crate) fn new(len: usize) -> Self {
+        let mut state = 1_u32;
+        let block: Vec<u8> = (0..len + 64 * 1024)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            })
+            .collect();
+        Self { block: block.into(), len }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Bytes {
+        let start = index * 61 % (64 * 1024);
+        self.block.slice(start..start + self.len)
+    }
+
+    #[track_caller]
+    pub(crate) fn check(&self, index: usize, message: &[u8]) {
+        let start = index * 61 % (64 * 1024);
+        assert!(message == &self.block[start..start + self.len], "message {index} differs");
+    }
+}
+
+/// Longer than any run takes.
+const HANG: Duration = Duration::from_secs(300);
+
+fn block_on<F: Future>(threads: usize, future: F) -> F::Output {
+    let mut builder = match threads {
+        1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().unwrap().block_on(future)
+}
+
+/// Runs the work once and returns how long the clients took, from the moment when all of them were
+/// connected to the last answer.
+pub(crate) fn measure(side: Side, work: Work) -> Duration {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name =
+        format!("npipes-bench-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    block_on(work.threads, async move {
+        let server = Server::bind(side, &name);
+        let mut client = Command::new(env::current_exe().unwrap())
+            .args(["client", side.name(), &name])
+            .args(work.to_args())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = client.stdout.take().unwrap();
+        let elapsed = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(output).read_line(&mut line).unwrap();
+            line.trim().parse().map(Duration::from_nanos)
+        });
+        tokio::time::timeout(HANG, server.serve(work)).await.expect("the clients hang");
+        let elapsed = elapsed.await.unwrap().expect("the client failed");
+        assert!(client.wait().unwrap().success());
+        elapsed
+    })
+}
+
+/// The process of the clients: `client SIDE NAME` and the work.
+pub(crate) fn client(args: &[String]) {
+    let side = Side::from_name(&args[0]);
+    let name = args[1].clone();
+    let work = Work::from_args(&args[2..]);
+    let elapsed = block_on(work.threads, async move {
+        let mut clients = Vec::new();
+        for _ in 0..work.connections {
+            clients.push(Client::connect(side, &name).await);
+        }
+        let messages = Messages::new(work.len);
+        let start = Instant::now();
+        let mut running: JoinSet<()> = clients
+            .into_iter()
+            .map(|client| {
+                let messages = messages.clone();
+                async move { client.drive(work, messages).await }
+            })
+            .collect();
+        while let Some(done) = running.join_next().await {
+            done.unwrap();
+        }
+        start.elapsed()
+    });
+    println!("{}", elapsed.as_nanos());
+}
+
+/// One run, for a counter of system calls: `once SIDE` and the work.
+pub(crate) fn once(args: &[String]) {
+    measure(Side::from_name(&args[0]), Work::from_args(&args[1..]));
+}
