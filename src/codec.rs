@@ -141,6 +141,7 @@ impl FrameCodec {
         }
         let mut digest = std::mem::replace(digest, Digest::new());
         self.state = State::Head;
+        self.window.complete(header.len() + OVERHEAD);
         let mut frame = src.split_to(header.len() + Trailer::LEN);
         let (payload, expected) = self.split_trailer(&frame);
         let verdict = policy.judge(expected, || digest.finish(payload));
@@ -200,13 +201,19 @@ impl FrameCodec {
         }
     }
 
-    /// Returns how many bytes are missing for a frame of which `have` are there; at least 1.
-    pub(crate) fn missing(&self, have: usize) -> usize {
+    /// Takes note of what has arrived in `src` since [`make_room`](Self::make_room).
+    #[inline]
+    pub(crate) fn note_read(&mut self, src: &BytesMut) {
+        self.window.read(src.len());
+    }
+
+    /// Makes room for a read in `src`, of which no frame can be taken any more.
+    pub(crate) fn make_room(&mut self, src: &mut BytesMut) {
         let need = match &self.state {
             State::Head | State::Poisoned(_) => Header::LEN,
             State::Payload { header, .. } => header.len() + Trailer::LEN,
         };
-        need.saturating_sub(have).max(1)
+        self.window.open(src, need.saturating_sub(src.len()));
     }
 }
 
@@ -221,11 +228,11 @@ impl Decoder for FrameCodec {
     type Error = Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, Error> {
-        self.window.read(src.len());
+        self.note_read(src);
         if let Some(payload) = self.next_frame(src)? {
             return Ok(Some(payload));
         }
-        self.window.open(src, self.missing(src.len()));
+        self.make_room(src);
         Ok(None)
     }
 

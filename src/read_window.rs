@@ -10,6 +10,8 @@ use bytes::BytesMut;
 #[derive(Debug, Clone)]
 pub(crate) struct ReadWindow {
     size: usize,
+    /// The longest frame that has arrived in several reads, in bytes.
+    longest: usize,
     offer: Option<Offer>,
 }
 
@@ -27,8 +29,11 @@ impl ReadWindow {
     /// The largest room in bytes; mio reads no more at once.
     const MAX: usize = 64 * 1024;
 
+    /// The size, in bytes, of the buffers for a stream that fills the largest room.
+    const ARENA: usize = 4 * Self::MAX;
+
     pub(crate) const fn new() -> Self {
-        Self { size: Self::MIN, offer: None }
+        Self { size: Self::MIN, longest: 0, offer: None }
     }
 
     /// Takes note that the buffer holds `len` bytes now, if room was made since the last call.
@@ -43,16 +48,26 @@ impl ReadWindow {
         }
     }
 
+    /// Takes note that a frame of `len` bytes, which took several reads, is whole.
+    pub(crate) fn complete(&mut self, len: usize) {
+        self.longest = self.longest.max(len);
+    }
+
     /// Makes room in `buffer` for a read, `missing` bytes short of the end of a frame.
     ///
-    /// Beyond the window the room doubles what has arrived, and no more than is missing: what a peer
-    /// merely announces costs nothing.
+    /// Beyond the window the room is for the rest of the frame, as far as the peer has shown before
+    /// that it sends so much, and else for as much again as has arrived: what a peer merely announces
+    /// costs nothing.
     pub(crate) fn open(&mut self, buffer: &mut BytesMut, missing: usize) {
         let len = buffer.len();
-        let wanted = self.size.max(missing.min(len));
+        let rest = missing.min(self.longest.max(len));
+        let least = self.size.max(rest);
         // An eighth less will do: a peer that sends byte by byte must not make the buffer grow.
-        if buffer.capacity() - len < wanted - wanted / 8 {
-            buffer.reserve(wanted);
+        if buffer.capacity() - len < least - least / 8 {
+            // What is left over at the end of a buffer is copied to the next one, so a fast stream
+            // gets buffers of several windows.
+            let ample = if self.size == Self::MAX { Self::ARENA } else { self.size };
+            buffer.reserve(ample.max(rest));
         }
         self.offer = Some(Offer { len, room: (buffer.capacity() - len).min(self.size) });
     }
@@ -66,7 +81,8 @@ mod tests {
     fn read(window: &mut ReadWindow, share: usize) -> usize {
         let mut buffer = BytesMut::new();
         window.open(&mut buffer, 8);
-        let room = buffer.capacity();
+        let room = window.offer.unwrap().room;
+        assert!(buffer.capacity() >= room);
         window.read(room * share / 8);
         room
     }
@@ -90,13 +106,25 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_as_long_as_one_before_gets_its_room_at_once() {
+        let mut window = ReadWindow::new();
+        window.complete(1 << 20);
+        let mut buffer = BytesMut::new();
+        window.open(&mut buffer, 1 << 19);
+        assert!(buffer.capacity() >= 1 << 19);
+        let mut buffer = BytesMut::new();
+        window.open(&mut buffer, 1 << 30);
+        assert!(buffer.capacity() <= 1 << 20);
+    }
+
+    #[test]
     fn a_long_frame_gets_as_much_again_as_has_arrived() {
         let mut window = ReadWindow::new();
         let mut buffer = BytesMut::new();
         for _ in 0..8 {
             let len = buffer.len();
             window.open(&mut buffer, 100 << 20);
-            assert!(buffer.capacity() <= 4 * len + 2 * ReadWindow::MAX, "{len}");
+            assert!(buffer.capacity() <= 4 * len + 2 * ReadWindow::ARENA, "{len}");
             buffer.resize(buffer.capacity(), 0);
             window.read(buffer.len());
         }

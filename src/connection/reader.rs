@@ -15,7 +15,6 @@ use crate::{
     error::{Error, Operation},
     frame::{Dialect, FrameFormat},
     name::PipeName,
-    read_window::ReadWindow,
 };
 
 /// The dialect that the reader has detected, for the writer to answer in. Set once.
@@ -25,7 +24,6 @@ pub(super) type DetectedDialect = Arc<OnceLock<Dialect>>;
 pub(super) struct Reader {
     codec: FrameCodec,
     buffer: BytesMut,
-    window: ReadWindow,
     detected: DetectedDialect,
     pipe: Option<PipeName>,
     /// Nothing more comes: the peer closed, or what it sent or the transport was at fault.
@@ -44,7 +42,6 @@ impl Reader {
         Self {
             codec: FrameCodec::new(format),
             buffer: BytesMut::new(),
-            window: ReadWindow::new(),
             detected,
             pipe,
             ended: false,
@@ -61,7 +58,7 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BytesMut, Error>>> {
         while !self.ended {
-            self.window.read(self.buffer.len());
+            self.codec.note_read(&self.buffer);
             match self.codec.next_frame(&mut self.buffer) {
                 Ok(None) => {}
                 Ok(Some(payload)) => {
@@ -76,8 +73,7 @@ impl Reader {
                 Err(fatal) => return Poll::Ready(Some(Err(self.end(fatal.into())))),
             }
 
-            let missing = self.codec.missing(self.buffer.len());
-            self.window.open(&mut self.buffer, missing);
+            self.codec.make_room(&mut self.buffer);
             match poll_read_buf(io.as_mut(), cx, &mut self.buffer) {
                 Poll::Ready(Ok(0)) => match self.codec.truncated(&self.buffer) {
                     Some(truncated) => return Poll::Ready(Some(Err(self.end(truncated.into())))),

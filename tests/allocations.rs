@@ -1,0 +1,166 @@
+//! What a stream of frames costs in allocations, counted by the allocator itself.
+#![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Bytes, BytesMut};
+use npipes::{Connection, FrameCodec};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::codec::{Decoder, Encoder};
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+fn count(size: usize) {
+    CALLS.fetch_add(1, Relaxed);
+    BYTES.fetch_add(size, Relaxed);
+    HELD.fetch_add(size, Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        count(size);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Returns the calls of the allocator, and the bytes it gave out, while `work` runs.
+fn spent(work: impl FnOnce()) -> (usize, usize) {
+    let before = (CALLS.load(Relaxed), BYTES.load(Relaxed));
+    work();
+    (CALLS.load(Relaxed) - before.0, BYTES.load(Relaxed) - before.1)
+}
+
+/// Reads like a pipe under mio: at most 64 KiB at once, as much as there is; then pends.
+struct Source {
+    stream: Bytes,
+    reads: usize,
+}
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let len = self.stream.len().min(buf.remaining()).min(64 * 1024);
+        if len == 0 {
+            return Poll::Pending;
+        }
+        buf.put_slice(&self.stream.split_to(len));
+        self.reads += 1;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Source {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn stream(len: usize, count: usize) -> Bytes {
+    let payload = Bytes::from(vec![7; len]);
+    let mut wire = BytesMut::with_capacity((len + 12) * count);
+    for _ in 0..count {
+        FrameCodec::default().encode(payload.clone(), &mut wire).unwrap();
+    }
+    wire.freeze()
+}
+
+/// Receives all of a stream and drops each message, and returns the reads that it took.
+fn receive_all(connection: &mut Connection<Source>, count: usize) -> usize {
+    for _ in 0..count {
+        match poll_once(connection.receive()) {
+            Poll::Ready(Ok(Some(message))) => drop(message),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(poll_once(connection.receive()).is_pending());
+    connection.get_ref().reads
+}
+
+/// One test, since the allocator counts for the whole process.
+#[test]
+fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
+    let mut codec = FrameCodec::default();
+    let mut wire = BytesMut::from(&stream(64, 1000)[..]);
+    drop(codec.decode(&mut wire));
+    let decoding = || {
+        for _ in 1..1000 {
+            assert_eq!(codec.decode(&mut wire).unwrap().unwrap().len(), 64);
+        }
+    };
+    assert_eq!(spent(decoding), (0, 0), "decoding small frames");
+
+    let payload = Bytes::from_static(&[7; 64]);
+    let mut out = BytesMut::with_capacity(100_000);
+    let encoding = || {
+        for _ in 0..1000 {
+            codec.encode(payload.clone(), &mut out).unwrap();
+        }
+    };
+    assert_eq!(spent(encoding), (0, 0), "encoding small frames");
+
+    for (len, count) in [(64, 100_000), (64 * 1024, 200), (1024 * 1024, 20)] {
+        let before = HELD.load(Relaxed);
+        let wire = stream(len, count);
+        let total = wire.len();
+        let mut connection = Connection::new(Source { stream: wire, reads: 0 });
+        let mut reads = 0;
+        let (_, bytes) = spent(|| reads = receive_all(&mut connection, count));
+        assert!(bytes < total / 4, "{bytes} bytes allocated for {total} in frames of {len}");
+        let at_best = total.div_ceil(64 * 1024);
+        assert!(reads <= at_best + at_best / 16 + 4, "{reads} reads for {total} bytes");
+
+        assert!(poll_once(connection.send(vec![7; len])).is_ready());
+        let idle = HELD.load(Relaxed) - before;
+        assert!(idle <= 1024, "{idle} bytes held after frames of {len}, with nothing to do");
+        drop(connection);
+    }
+}
