@@ -1,4 +1,60 @@
 //! Framed, checksummed messages over Windows named pipes on Tokio.
+//!
+//! ```
+//! # #[cfg(windows)]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), npipes::Error> {
+//! use npipes::{Listener, connect};
+//!
+//! let mut listener = Listener::bind("npipes-doc-crate")?;
+//! let mut client = connect("npipes-doc-crate").await?;
+//! client.send("two coffees").await?;
+//!
+//! let mut server = listener.accept().await?;
+//! assert_eq!(server.receive().await?.unwrap(), b"two coffees"[..]);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(windows))]
+//! # fn main() {}
+//! ```
+//!
+//! # What is promised
+//!
+//! - **Whole and in order.** A message arrives as it was sent, or an error says what is missing or
+//!   corrupt. A corrupt frame is reported and skipped; after anything that makes the place of the
+//!   next frame uncertain, nothing further is decoded.
+//! - **Cancellation.** Every `async fn` says what happens when its future is dropped. No received
+//!   message is lost, and no half frame goes out followed by something else.
+//! - **Back-pressure and memory.** A slow peer holds the sender back. Memory follows what has
+//!   arrived, never what a peer announces.
+//! - **A listener that turns no client away.** It owns its name from `bind` on, and further instances
+//!   wait before a client is handed out.
+//! - **A client that waits as it should.** A busy server is tried again with a backoff until a
+//!   deadline, and no thread is blocked meanwhile.
+//!
+//! # What is not
+//!
+//! - **Authentication.** The CRC-32 detects corruption. Whoever can write to the pipe can compute it.
+//! - **Encryption.** A pipe does not leave the machine unless it is opened to other machines.
+//! - **Delivery of what was sent and not closed.** A write is done when it is queued. An answer from
+//!   the peer, or [`Connection::close`], says that it was read.
+//!
+//! # Platforms
+//!
+//! The pipes exist on Windows. Everything else works everywhere: [`Connection`] runs over anything
+//! that reads and writes, so that the code around it can be tested anywhere over `tokio::io::duplex`,
+//! and can speak the same frames over TCP or TLS.
+//!
+//! # The wire
+//!
+//! | offset | size | field | when it is wrong |
+//! |---|---|---|---|
+//! | 0 | 4 | message length: n + 12, or n + 8 ([`LengthRule`]) | [`FrameError::LengthMismatch`], fatal |
+//! | 4 | 4 | data length: n, the payload's size in bytes | [`FrameError::TooLarge`], fatal |
+//! | 8 | n | payload | |
+//! | 8 + n | 4 | CRC-32/ISO-HDLC of the payload; 0 for none | [`FrameError::Checksum`], skipped |
+//!
+//! Integers are little-endian unless told otherwise ([`Dialect`]).
 
 mod backoff;
 mod codec;
