@@ -1,6 +1,7 @@
 //! Messages over any stream of bytes: `Stream`, `Sink`, and methods of its own so that ordinary use
-//! needs no extension trait. No task, no lock, no clock.
+//! needs no extension trait. No task, no lock; a clock only for what has a time limit.
 
+mod limits;
 mod reader;
 mod split;
 mod writer;
@@ -11,6 +12,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +21,11 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::split::{ReceiveHalf, SendHalf};
-use self::{reader::Reader, writer::Writer};
+use self::{
+    limits::Limits,
+    reader::Reader,
+    writer::{Drain, Writer},
+};
 use crate::{
     error::{Error, Undrained},
     frame::FrameFormat,
@@ -43,11 +49,16 @@ pub struct ConnectionOptions {
     format: FrameFormat,
     frame_per_write: bool,
     high_water: usize,
+    pub(crate) close_deadline: Duration,
+    limits: Limits,
 }
 
 impl ConnectionOptions {
     /// The default for [`send_buffer`](Self::send_buffer), in bytes: 64 KiB, which one write takes.
     pub const DEFAULT_SEND_BUFFER: usize = 64 * 1024;
+
+    /// The default for [`close_deadline`](Self::close_deadline): 5 s.
+    pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
     /// Returns the default options.
     pub const fn new() -> Self {
@@ -55,6 +66,8 @@ impl ConnectionOptions {
             format: FrameFormat::new(),
             frame_per_write: false,
             high_water: Self::DEFAULT_SEND_BUFFER,
+            close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
+            limits: Limits::NONE,
         }
     }
 
@@ -80,6 +93,36 @@ impl ConnectionOptions {
         self.high_water = if bytes == 0 { 1 } else { bytes };
         self
     }
+
+    /// Sets how long [`close`](Connection::close) waits, for the transport to take what is queued
+    /// and for the peer to read everything. The default is 5 s.
+    ///
+    /// A pipe that hangs in the operating system, on another machine, may add a second.
+    pub const fn close_deadline(mut self, deadline: Duration) -> Self {
+        self.close_deadline = deadline;
+        self
+    }
+
+    /// Ends the connection when a frame that has begun to arrive is not complete after this time,
+    /// with [`Error::FrameTimedOut`]. By default a frame may take for ever.
+    ///
+    /// The time begins when a receive finds the first bytes of the frame, and does not begin again:
+    /// it goes on while nobody receives. Then a peer with a frame larger than the operating system's
+    /// buffer cannot go on either, so let it be longer than you ever stay away.
+    pub const fn frame_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.frame = Some(timeout);
+        self
+    }
+
+    /// Ends the connection when nothing has arrived for this time, with [`Error::IdleTimedOut`]. By
+    /// default a peer may be silent for ever.
+    ///
+    /// The time begins with the first receive and anew with each piece that arrives; it goes on while
+    /// nobody receives, but what has arrived meanwhile is received first.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle = Some(timeout);
+        self
+    }
 }
 
 impl Default for ConnectionOptions {
@@ -88,7 +131,22 @@ impl Default for ConnectionOptions {
     }
 }
 
-/// How a connection ended that was [closed](Connection::close).
+/// How a connection ended that was [closed](Connection::close), or how a wait for the peer did.
+///
+/// # What is known, and what is not
+///
+/// `Drained` is never said of a peer that left with something unread: the operating system said that
+/// nothing is, and that the peer was still there afterwards. There is one exception, where the latter
+/// cannot be asked: by a server whose pipe goes from the server to the client only, and perhaps of a
+/// pipe on another machine. There a peer that had left before the close counts as one that has read
+/// everything.
+///
+/// That the peer has read means that it took the bytes from the operating system. Its runtime reads
+/// ahead, so its application may not have seen them: that takes an answer in your own protocol.
+///
+/// When a peer has left, nobody tells how much it had read. So `PeerGone` is also said of a peer that
+/// had read everything, if it left before this end could see that: one that closes as soon as it has
+/// the last byte, or has done so before the close began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
@@ -98,10 +156,12 @@ pub enum Closed {
     Drained,
     /// The deadline passed before the peer had read everything.
     TimedOut {
-        /// Bytes that the peer had not read, where the operating system tells.
+        /// Bytes in the pipe that the peer had not read. Windows tells if they are fewer than the
+        /// pipe's buffer holds; Wine never does.
         unread: Option<u64>,
     },
-    /// The peer closed its end, or disconnected the pipe, before it had read everything.
+    /// The peer closed its end, or disconnected the pipe, before it was known to have read
+    /// everything.
     PeerGone,
 }
 
@@ -114,7 +174,13 @@ pub enum Closed {
 /// The stream yields an `Err` for a corrupt frame and goes on with the next one
 /// ([`FrameError::is_skippable`](crate::FrameError::is_skippable)). Any other `Err` is the last item.
 ///
-/// Dropping it drops the transport; what was sent but not [closed](Self::close) may be lost.
+/// # Dropping it
+///
+/// It drops the transport, and what is queued. Over a pipe, what was sent is not taken back: up to
+/// the size of the pipe's buffer it is the operating system's, and the peer can read it when this
+/// process is long gone. More than that is written by the runtime as the peer makes room; it is lost
+/// if the process ends or the runtime is dropped first, and nobody is told. [`close`](Self::close)
+/// is what waits and tells.
 ///
 /// # Cancel safety
 ///
@@ -155,10 +221,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Returns a connection whose errors name a pipe.
     pub(crate) fn over_pipe(io: T, options: &ConnectionOptions, pipe: Option<PipeName>) -> Self {
-        let &ConnectionOptions { format, frame_per_write, high_water } = options;
+        let &ConnectionOptions { format, frame_per_write, high_water, close_deadline, limits } =
+            options;
         let detected = Arc::default();
-        let reader = Reader::new(format, Arc::clone(&detected), pipe.clone());
-        let writer = Writer::new(format, detected, pipe, frame_per_write, high_water);
+        let reader = Reader::new(format, Arc::clone(&detected), pipe.clone(), limits);
+        let writer =
+            Writer::new(format, detected, pipe, frame_per_write, high_water, close_deadline);
         Self { io, reader, writer }
     }
 
@@ -220,7 +288,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: what has arrived stays for the next call.
+    /// Nothing is lost: what has arrived stays for the next call, and a
+    /// [time limit](ConnectionOptions::frame_timeout) does not begin again.
+    ///
+    /// # Panics
+    ///
+    /// With a time limit set: outside a Tokio runtime with time enabled.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
     }
@@ -228,7 +301,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Sends what is queued, waits until the peer has it, and closes.
     ///
     /// On a pipe this is the only way to know that the peer has read everything: a write is reported
-    /// when it is queued. What the peer has sent and was not received is lost.
+    /// when it is queued. It takes no longer than the
+    /// [close deadline](ConnectionOptions::close_deadline). What the peer has sent and was not
+    /// received is lost.
     ///
     /// # Errors
     ///
@@ -238,9 +313,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// # Cancel safety
     ///
     /// A future that is dropped drops the connection, as if it had not been closed.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a Tokio runtime with time enabled.
     pub async fn close(mut self) -> Result<Closed, Error> {
         let done = poll_fn(|cx| self.writer.poll_close(Pin::new(&mut self.io), cx)).await;
         Closed::from_outcome(done)
+    }
+
+    /// Sends what is queued and waits until the transport has handed it over, without closing: for
+    /// a transport that can be written to after its shutdown.
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) async fn drain(&mut self) -> Result<Closed, Error> {
+        Closed::from_outcome(Drain::new(&mut self.writer, Pin::new(&mut self.io)).await)
+    }
+
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// Lets nothing more be sent.
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) fn end_sending(&mut self) {
+        self.writer.set_closed();
     }
 
     /// Splits it into two halves that can be used at the same time, from two tasks.
@@ -266,7 +363,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 }
 
 impl Closed {
-    fn from_outcome(outcome: Result<(), Error>) -> Result<Self, Error> {
+    pub(crate) fn from_outcome(outcome: Result<(), Error>) -> Result<Self, Error> {
         match outcome {
             Ok(()) => Ok(Self::Drained),
             Err(Error::Closed) => Err(Error::Closed),

@@ -131,6 +131,8 @@ pub enum Operation {
     Write,
     /// Closing the connection.
     Close,
+    /// Waiting until the peer has read everything.
+    Drain,
     /// Either direction: over `Framed`, a codec is not told which.
     Transfer,
 }
@@ -143,6 +145,7 @@ impl fmt::Display for Operation {
             Self::Read => "reading from",
             Self::Write => "writing to",
             Self::Close => "closing",
+            Self::Drain => "draining",
             Self::Transfer => "reading from or writing to",
         })
     }
@@ -262,6 +265,31 @@ pub enum Error {
     #[error(transparent)]
     Connect(Box<ConnectError>),
 
+    /// The caller's fault: one direction alone can be closed only on a message-type pipe.
+    #[error("half-closing {} takes a message-type pipe", Endpoint(.pipe))]
+    HalfClose {
+        /// The pipe.
+        pipe: Option<PipeName>,
+    },
+
+    /// The peer's fault: a frame that it had begun was not complete in time.
+    #[error("a frame is not complete after {timeout:?}: {have} of {need} bytes arrived")]
+    FrameTimedOut {
+        /// The time that a frame may take.
+        timeout: Duration,
+        /// Bytes of the frame that arrived, its header included.
+        have: usize,
+        /// Bytes that the frame has; the size of a header when not even that arrived.
+        need: usize,
+    },
+
+    /// Nothing has arrived for a while.
+    #[error("nothing has arrived for {timeout:?}")]
+    IdleTimedOut {
+        /// The time for which nothing may arrive.
+        timeout: Duration,
+    },
+
     /// The operating system's or the transport's failure.
     #[error("{operation} {} failed", Endpoint(.pipe))]
     Io {
@@ -310,6 +338,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Connect(e) => e.deadline.is_some(),
+            Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::TimedOut,
             _ => false,
         }
@@ -323,6 +352,7 @@ impl Error {
             Self::NameTaken { .. } => true,
             Self::Connect(e) => e.deadline.is_some() || e.attempts.other == 0,
             Self::Io { operation: Operation::Accept | Operation::Listen, .. } => true,
+            Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => false,
             _ => self.is_timeout(),
         }
     }

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
+use super::limits::{Clock, Limits};
 use crate::{
     codec::FrameCodec,
     error::{Error, Operation},
@@ -28,6 +29,8 @@ pub(super) struct Reader {
     pipe: Option<PipeName>,
     /// Nothing more comes: the peer closed, or what it sent or the transport was at fault.
     ended: bool,
+    /// Only there if there is a limit.
+    clock: Option<Box<Clock>>,
 }
 
 impl Reader {
@@ -38,6 +41,7 @@ impl Reader {
         format: FrameFormat,
         detected: DetectedDialect,
         pipe: Option<PipeName>,
+        limits: Limits,
     ) -> Self {
         Self {
             codec: FrameCodec::new(format),
@@ -45,6 +49,7 @@ impl Reader {
             detected,
             pipe,
             ended: false,
+            clock: Clock::new(limits).map(Box::new),
         }
     }
 
@@ -62,12 +67,14 @@ impl Reader {
             match self.codec.next_frame(&mut self.buffer) {
                 Ok(None) => {}
                 Ok(Some(payload)) => {
+                    self.frame_ended();
                     if self.detected.get().is_none() {
                         let _ = self.detected.set(self.codec.dialect());
                     }
                     return Poll::Ready(Some(Ok(payload)));
                 }
                 Err(corrupt) if corrupt.is_skippable() => {
+                    self.frame_ended();
                     return Poll::Ready(Some(Err(corrupt.into())));
                 }
                 Err(fatal) => return Poll::Ready(Some(Err(self.end(fatal.into())))),
@@ -79,12 +86,22 @@ impl Reader {
                     Some(truncated) => return Poll::Ready(Some(Err(self.end(truncated.into())))),
                     None => self.ended = true,
                 },
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => {
+                    if let Some(clock) = &mut self.clock {
+                        clock.arrived();
+                    }
+                }
                 Poll::Ready(Err(e)) => {
                     let error = Error::io(Operation::Read, self.pipe.as_ref(), e);
                     return Poll::Ready(Some(Err(self.end(error))));
                 }
                 Poll::Pending => {
+                    if let Some(clock) = &mut self.clock {
+                        let partial = self.codec.truncated(&self.buffer);
+                        if let Poll::Ready(late) = clock.poll(partial, cx) {
+                            return Poll::Ready(Some(Err(self.end(late))));
+                        }
+                    }
                     if self.buffer.is_empty() && self.buffer.capacity() > Self::IDLE_CAPACITY {
                         self.buffer = BytesMut::new();
                     }
@@ -102,6 +119,12 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<BytesMut>, Error>> {
         Poll::Ready(ready!(self.poll_next(io, cx)).transpose())
+    }
+
+    fn frame_ended(&mut self) {
+        if let Some(clock) = &mut self.clock {
+            clock.frame_ended();
+        }
     }
 
     fn end(&mut self, error: Error) -> Error {

@@ -12,7 +12,11 @@ use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 
-use super::{Closed, Connection, reader::Reader, writer::Writer};
+use super::{
+    Closed, Connection,
+    reader::Reader,
+    writer::{Drain, Writer},
+};
 use crate::error::Error;
 
 pub(super) fn split<T: AsyncRead + AsyncWrite>(
@@ -84,9 +88,18 @@ impl<T: AsyncWrite> SendHalf<T> {
     /// # Cancel safety
     ///
     /// A future that is dropped drops this half, as if it had not been closed.
+    ///
+    /// # Panics
+    ///
+    /// As [`Connection::close`].
     pub async fn close(mut self) -> Result<Closed, Error> {
         let done = poll_fn(|cx| self.writer.poll_close(Pin::new(&mut self.io), cx)).await;
         Closed::from_outcome(done)
+    }
+
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) async fn drain(&mut self) -> Result<Closed, Error> {
+        Closed::from_outcome(Drain::new(&mut self.writer, Pin::new(&mut self.io)).await)
     }
 
     /// Returns whether `half` comes from the same connection.

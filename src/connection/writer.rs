@@ -2,17 +2,22 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::AsyncWrite;
+use tokio::{
+    io::AsyncWrite,
+    time::{Sleep, sleep},
+};
 
 use super::reader::DetectedDialect;
 use crate::{
-    error::{Error, Operation},
+    error::{Error, Operation, Undrained},
     frame::{FrameFormat, OVERHEAD, Trailer},
     name::PipeName,
 };
@@ -27,6 +32,10 @@ const WRITE_LIMIT: usize = 64 * 1024 + OVERHEAD;
 
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
+
+/// What a transport gets on top of the close deadline. A pipe has the same deadline and can say how
+/// much is unread, which takes it a moment.
+const TRANSPORT_GRACE: Duration = Duration::from_secs(1);
 
 /// A writer with nothing to send keeps no more than this, in bytes.
 const IDLE_CAPACITY: usize = 512;
@@ -46,6 +55,9 @@ pub(super) struct Writer {
     /// Bytes in `queue` and `tail`.
     queued: usize,
     state: State,
+    close_deadline: Duration,
+    /// Runs while a drain or a close is under way that has to wait.
+    deadline: Option<Deadline>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +76,7 @@ impl Writer {
         pipe: Option<PipeName>,
         frame_per_write: bool,
         high_water: usize,
+        close_deadline: Duration,
     ) -> Self {
         Self {
             format,
@@ -75,6 +88,8 @@ impl Writer {
             tail: BytesMut::new(),
             queued: 0,
             state: State::Open,
+            close_deadline,
+            deadline: None,
         }
     }
 
@@ -134,20 +149,48 @@ impl Writer {
     /// Writes everything queued and shuts the transport down; once is enough.
     pub(super) fn poll_close<W: AsyncWrite>(
         &mut self,
-        mut io: Pin<&mut W>,
+        io: Pin<&mut W>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if self.state == State::Closed {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.poll_flush(io.as_mut(), cx))?;
-        match ready!(io.poll_shutdown(cx)) {
-            Ok(()) => {
-                self.state = State::Closed;
-                Poll::Ready(Ok(()))
+        ready!(self.poll_drain(Operation::Close, io, cx))?;
+        self.set_closed();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes everything queued and shuts the transport down, until the deadline, and stays open:
+    /// for a transport that can be written to after it was shut down.
+    ///
+    /// A deadline that passes changes nothing.
+    fn poll_drain<W: AsyncWrite>(
+        &mut self,
+        operation: Operation,
+        mut io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let flushed = self.poll_flush(io.as_mut(), cx)?;
+        if flushed.is_ready() {
+            if let Poll::Ready(done) = io.poll_shutdown(cx) {
+                self.deadline = None;
+                return Poll::Ready(match done {
+                    Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                        Err(Error::io(operation, self.pipe.as_ref(), e))
+                    }
+                    done => done.map_err(|e| self.fail(operation, e)),
+                });
             }
-            Err(e) => Poll::Ready(Err(self.fail(Operation::Close, e))),
         }
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_deadline));
+        ready!(deadline.poll(flushed.is_ready(), cx));
+        self.deadline = None;
+        let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread: None });
+        Poll::Ready(Err(Error::io(operation, self.pipe.as_ref(), late)))
+    }
+
+    pub(super) fn set_closed(&mut self) {
+        self.state = State::Closed;
     }
 
     fn poll_write_queue<W: AsyncWrite>(
@@ -237,5 +280,62 @@ impl Writer {
         }
         unsent.extend_from_slice(&self.tail);
         unsent
+    }
+}
+
+/// When a drain or a close is over.
+#[derive(Debug)]
+struct Deadline {
+    timer: Pin<Box<Sleep>>,
+    is_extended: bool,
+}
+
+impl Deadline {
+    fn new(after: Duration) -> Self {
+        Self { timer: Box::pin(sleep(after)), is_extended: false }
+    }
+
+    /// Is ready when the deadline has passed; a little later if it is now the transport that waits.
+    fn poll(&mut self, in_transport: bool, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.timer.as_mut().poll(cx));
+        if in_transport && !self.is_extended {
+            self.is_extended = true;
+            let extended = self.timer.deadline() + TRANSPORT_GRACE;
+            self.timer.as_mut().reset(extended);
+            return self.timer.as_mut().poll(cx);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Waits until the transport has handed over everything, without closing it. Dropped, it ends the
+/// transport's wait too.
+pub(super) struct Drain<'a, W: AsyncWrite> {
+    writer: &'a mut Writer,
+    io: Pin<&'a mut W>,
+}
+
+impl<'a, W: AsyncWrite> Drain<'a, W> {
+    pub(super) fn new(writer: &'a mut Writer, io: Pin<&'a mut W>) -> Self {
+        Self { writer, io }
+    }
+}
+
+impl<W: AsyncWrite> Future for Drain<'_, W> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.writer.poll_drain(Operation::Drain, this.io.as_mut(), cx)
+    }
+}
+
+impl<W: AsyncWrite> Drop for Drain<'_, W> {
+    fn drop(&mut self) {
+        self.writer.deadline = None;
+        // A write begins something new, so it ends a wait of the transport's. Half of a split
+        // transport has nothing else to say that with, and this one writes nothing.
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = self.io.as_mut().poll_write(&mut cx, &[]);
     }
 }

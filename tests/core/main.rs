@@ -17,3 +17,4 @@ mod drip;
 mod errors;
 mod golden;
 mod laws;
+mod timeouts;

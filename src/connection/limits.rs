@@ -1,0 +1,92 @@
+//! Time limits of the receiving direction. Without a limit there is no clock.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::error::{Error, FrameError};
+
+/// What is allowed; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// For a frame that was begun, until it is complete.
+    pub(super) frame: Option<Duration>,
+    /// Without anything arriving.
+    pub(super) idle: Option<Duration>,
+}
+
+impl Limits {
+    pub(super) const NONE: Self = Self { frame: None, idle: None };
+}
+
+/// Watches the limits. It is asked only when the transport has nothing more, so what has arrived in
+/// time but was not read in time is never late.
+#[derive(Debug)]
+pub(super) struct Clock {
+    limits: Limits,
+    /// When the frame that was begun is late.
+    frame_end: Option<Instant>,
+    /// When the silence has lasted too long.
+    idle_end: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    /// Returns a clock if there is a limit to watch.
+    pub(super) fn new(limits: Limits) -> Option<Self> {
+        let limited = limits != Limits::NONE;
+        limited.then_some(Self { limits, frame_end: None, idle_end: None, timer: None })
+    }
+
+    pub(super) fn arrived(&mut self) {
+        self.idle_end = None;
+    }
+
+    pub(super) fn frame_ended(&mut self) {
+        self.frame_end = None;
+    }
+
+    /// Is ready when a limit is exceeded. `partial` tells of a frame that was begun, as what it would
+    /// be if the stream ended here.
+    ///
+    /// An end that is set stays, however often this is called: a receive that was given up and tried
+    /// again does not begin anew.
+    pub(super) fn poll(
+        &mut self,
+        partial: Option<FrameError>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Error> {
+        let begun = match partial {
+            Some(FrameError::Truncated { have, need }) => Some((have, need)),
+            _ => None,
+        };
+        let from_now = |limit: Option<Duration>| Instant::now().checked_add(limit?);
+        if self.idle_end.is_none() {
+            self.idle_end = from_now(self.limits.idle);
+        }
+        if begun.is_some() && self.frame_end.is_none() {
+            self.frame_end = from_now(self.limits.frame);
+        }
+        let Some(end) = self.idle_end.into_iter().chain(self.frame_end).min() else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        if timer.deadline() != end {
+            timer.as_mut().reset(end);
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(match (begun, self.limits) {
+            (Some((have, need)), Limits { frame: Some(timeout), .. })
+                if self.frame_end == Some(end) =>
+            {
+                Error::FrameTimedOut { timeout, have, need }
+            }
+            (_, limits) => Error::IdleTimedOut { timeout: limits.idle.unwrap_or_default() },
+        })
+    }
+}
