@@ -130,6 +130,7 @@ impl ConnectOptions {
     {
         let name = name.try_into()?;
         let stream = self.open(&name).await.map_err(|e| Error::Connect(Box::new(e)))?;
+        let stream = stream.with_close_deadline(self.connection.close_deadline);
         Ok(Connection::over_pipe(stream, &self.connection, Some(name)))
     }
 

@@ -342,7 +342,8 @@ impl Listener {
     /// Polls for a connection: what [`accept`](Self::accept) awaits.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection<PipeStream>, Error>> {
         self.poll_accept_raw(cx).map_ok(|server| {
-            let stream = PipeStream::server(server, self.name.clone());
+            let stream = PipeStream::server(server, self.name.clone())
+                .with_close_deadline(self.connection.close_deadline);
             Connection::over_pipe(stream, &self.connection, Some(self.name.clone()))
         })
     }

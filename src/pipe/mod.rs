@@ -1,6 +1,8 @@
 //! Everything that knows the operating system: Windows named pipes under Tokio.
 
 mod connect;
+mod drain;
+mod flusher;
 mod listener;
 mod stream;
 #[allow(unsafe_code)]

@@ -5,26 +5,44 @@ use std::{
     io::{self, IoSlice},
     os::windows::io::{AsHandle, BorrowedHandle},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer},
+    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode},
 };
 
-use super::sys::Code;
-use crate::name::PipeName;
+use super::{
+    drain::{Drain, Place},
+    sys::Code,
+};
+use crate::{connection::ConnectionOptions, name::PipeName};
 
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient`.
 ///
 /// A write is done when it is queued, and flushing does nothing, as with Tokio's own handles.
+/// Shutting down waits until the peer has read everything, for the
+/// [close deadline](Self::with_close_deadline) at most, which it reports as `TimedOut`; that the
+/// peer has left before is `BrokenPipe` or `ConnectionReset`. It closes nothing: a stream that was
+/// shut down can still be written to.
+///
+/// Dropping it does not wait. What the operating system has taken can be read by the peer for as
+/// long as the peer likes; a write that waits for room in the pipe goes on as long as the runtime
+/// lives, and is lost with the process.
+///
+/// A write of no bytes does nothing here; [`close_write`](Self::close_write) sends an empty message.
 ///
 /// Reading from a pipe that the other end has disconnected fails with `ConnectionReset`: what this
 /// end had sent and the other had not read is lost.
 pub struct PipeStream {
     end: End,
     name: Option<PipeName>,
+    close_deadline: Duration,
+    /// Something was written that the peer is not known to have read.
+    undrained: bool,
+    drain: Option<Box<Drain>>,
 }
 
 enum End {
@@ -34,17 +52,63 @@ enum End {
 
 impl PipeStream {
     pub(super) fn server(handle: NamedPipeServer, name: PipeName) -> Self {
-        Self { end: End::Server(handle), name: Some(name) }
+        Self { name: Some(name), ..Self::fresh(End::Server(handle)) }
     }
 
     pub(super) fn client(handle: NamedPipeClient, name: PipeName) -> Self {
-        Self { end: End::Client(handle), name: Some(name) }
+        Self { name: Some(name), ..Self::fresh(End::Client(handle)) }
+    }
+
+    /// A stream that nothing was written to.
+    fn fresh(end: End) -> Self {
+        Self {
+            end,
+            name: None,
+            close_deadline: ConnectionOptions::DEFAULT_CLOSE_DEADLINE,
+            undrained: false,
+            drain: None,
+        }
+    }
+
+    /// Sets how long shutting down and [`drained`](Self::drained) wait for the peer to read. The
+    /// default is 5 s; a connection that comes from a `Listener` or from `connect` has
+    /// [`ConnectionOptions::close_deadline`].
+    #[must_use]
+    pub const fn with_close_deadline(mut self, deadline: Duration) -> Self {
+        self.close_deadline = deadline;
+        self
     }
 
     /// Returns the name of the pipe; `None` if the stream was made from a bare handle.
     #[must_use]
     pub fn name(&self) -> Option<&PipeName> {
         self.name.as_ref()
+    }
+
+    pub(super) fn is_message_type(&self) -> io::Result<bool> {
+        let info = match &self.end {
+            End::Server(handle) => handle.info(),
+            End::Client(handle) => handle.info(),
+        };
+        Ok(info?.mode == PipeMode::Message)
+    }
+
+    /// Writes no bytes, which is a message on a message-type pipe.
+    pub(super) fn poll_write_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.undrained = true;
+        self.poll_write_through(cx, &[]).map_ok(|_| ())
+    }
+
+    fn poll_write_through(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.end {
+            End::Server(handle) => Pin::new(handle).poll_write(cx, buf),
+            End::Client(handle) => Pin::new(handle).poll_write(cx, buf),
+        }
+        .map_err(classify)
+    }
+
+    pub(super) fn stop_draining(&mut self) {
+        self.drain = None;
     }
 
     /// Returns Tokio's handle if this is the server's end.
@@ -74,21 +138,27 @@ impl PipeStream {
 
 impl From<NamedPipeServer> for PipeStream {
     fn from(handle: NamedPipeServer) -> Self {
-        Self { end: End::Server(handle), name: None }
+        Self { undrained: true, ..Self::fresh(End::Server(handle)) }
     }
 }
 
 impl From<NamedPipeClient> for PipeStream {
     fn from(handle: NamedPipeClient) -> Self {
-        Self { end: End::Client(handle), name: None }
+        Self { undrained: true, ..Self::fresh(End::Client(handle)) }
     }
 }
 
 impl AsHandle for PipeStream {
     fn as_handle(&self) -> BorrowedHandle<'_> {
-        match &self.end {
-            End::Server(handle) => handle.as_handle(),
-            End::Client(handle) => handle.as_handle(),
+        self.end.as_handle()
+    }
+}
+
+impl AsHandle for End {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        match self {
+            Self::Server(handle) => handle.as_handle(),
+            Self::Client(handle) => handle.as_handle(),
         }
     }
 }
@@ -122,11 +192,12 @@ impl AsyncWrite for PipeStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.end {
-            End::Server(handle) => Pin::new(handle).poll_write(cx, buf),
-            End::Client(handle) => Pin::new(handle).poll_write(cx, buf),
+        self.stop_draining();
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
         }
-        .map_err(classify)
+        self.undrained = true;
+        self.poll_write_through(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -134,6 +205,11 @@ impl AsyncWrite for PipeStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.stop_draining();
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        self.undrained = true;
         match &mut self.end {
             End::Server(handle) => Pin::new(handle).poll_write_vectored(cx, bufs),
             End::Client(handle) => Pin::new(handle).poll_write_vectored(cx, bufs),
@@ -150,7 +226,25 @@ impl AsyncWrite for PipeStream {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.undrained {
+            return Poll::Ready(Ok(()));
+        }
+        let pipe = this.end.as_handle();
+        if this.drain.is_none() {
+            let place = match &this.name {
+                Some(name) if !name.is_local() => Place::AnotherMachine,
+                _ => Place::Here,
+            };
+            this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
+        }
+        if let Some(drain) = &mut this.drain {
+            let drained = ready!(drain.poll(pipe, cx));
+            this.drain = None;
+            drained.map_err(classify)?;
+        }
+        this.undrained = false;
         Poll::Ready(Ok(()))
     }
 }

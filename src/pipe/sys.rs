@@ -1,6 +1,8 @@
 //! Every `unsafe` and every call of the Windows API. Handles come and go as owned types, failures as
 //! `io::Error`, and the operating system's codes have their names here.
 
+mod flush;
+
 use std::{
     io,
     os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle},
@@ -25,6 +27,7 @@ use windows_sys::Win32::{
     },
 };
 
+pub(super) use self::flush::{Look, cancel_synchronous_io, flush, is_released, look};
 use crate::name::PipeName;
 
 /// The failures that decide what happens next.

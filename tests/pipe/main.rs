@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod close;
 mod exchange;
 mod listener;
 mod wine;

@@ -1,0 +1,321 @@
+//! Threads that wait in `FlushFileBuffers`, which has no asynchronous form.
+//!
+//! They are not Tokio's: its blocking threads are few, and the user's. There are at most
+//! [`MAX_THREADS`] of them, however many pipes are waited for, so when they do not suffice they take
+//! turns: a wait of one [`TURN`] is interrupted, and goes on when the others had theirs. So no wait
+//! stands behind another one's deadline. Nothing is lost by that: a wait only looks.
+//!
+//! `CancelSynchronousIo` is what releases a thread. It finds nothing to cancel if the thread is
+//! about to enter the call, so one thread, the keeper, repeats it until the thread is back. Whether
+//! a thread is in the call is known under the pool's lock, and only under it is anything cancelled:
+//! a thread that went on to something else is never hit.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::windows::io::{AsHandle, OwnedHandle},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    thread::{self, JoinHandle, ThreadId},
+    time::{Duration, Instant},
+};
+
+use super::sys::{self, Look};
+
+/// The most threads. Waits beyond that take turns, which with a thousand pipes that nobody reads
+/// takes each of them 0.16 s to come round; each thread costs the kernel some 20 KiB.
+const MAX_THREADS: usize = 64;
+
+/// How long a wait lasts while others have no thread.
+const TURN: Duration = Duration::from_millis(10);
+
+/// How soon a thread that should be released and is not back is released again.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// How long a thread stays for more work: a burst of closes uses the same ones.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Stack of a thread in bytes, of which little is used: a system call and a waker.
+const STACK: usize = 128 * 1024;
+
+static POOL: Pool = Pool {
+    state: Mutex::new(State {
+        queue: VecDeque::new(),
+        workers: Vec::new(),
+        idle: 0,
+        has_keeper: false,
+    }),
+    work: Condvar::new(),
+    watch: Condvar::new(),
+};
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// The peer had read everything, or had left before the wait began: what a look said directly
+    /// afterwards tells which.
+    Done(Look),
+    /// The thread was released before.
+    Released,
+}
+
+/// A wait until a pipe's peer has read everything. Dropped, it releases its thread.
+#[derive(Debug)]
+pub(super) struct Flush {
+    wait: Arc<Wait>,
+}
+
+impl Flush {
+    /// Starts to wait. `pipe` is closed before the outcome is delivered; if this is dropped, once
+    /// the thread is back.
+    ///
+    /// # Errors
+    ///
+    /// That there is no thread at all and none can be had.
+    pub(super) fn start(pipe: OwnedHandle) -> io::Result<Self> {
+        let wait = Arc::new(Wait { progress: Mutex::default() });
+        let mut state = POOL.lock();
+        state.queue.push_back(Turn { pipe, wait: Arc::clone(&wait) });
+        if state.idle >= state.queue.len() {
+            POOL.work.notify_one();
+        } else if state.workers.len() == MAX_THREADS {
+            state.keep();
+        } else if let Err(e) = state.add_worker() {
+            if state.workers.is_empty() {
+                state.queue.pop_back();
+                return Err(e);
+            }
+            state.keep();
+        }
+        Ok(Self { wait })
+    }
+
+    /// Ends the wait: the outcome follows, and is [`Flushed::Released`] unless the peer has read
+    /// everything after all.
+    pub(super) fn release(&self) {
+        self.stop(Stop::Released);
+    }
+
+    /// Polls for the outcome, which is delivered once.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Flushed>> {
+        let mut progress = self.wait.lock();
+        match progress.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                progress.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn stop(&self, stop: Stop) {
+        let mut state = POOL.lock();
+        let mut progress = self.wait.lock();
+        if progress.is_over {
+            return;
+        }
+        progress.stop = Some(stop);
+        drop(progress);
+        let waits_for_a_thread = |turn: &Turn| Arc::ptr_eq(&turn.wait, &self.wait);
+        match state.queue.iter().position(waits_for_a_thread) {
+            // One that was released gets a last turn: the peer may have read everything since the
+            // one before.
+            Some(index) if stop == Stop::Dropped => {
+                let turn = state.queue.remove(index);
+                drop(state);
+                drop(turn);
+            }
+            _ => state.keep(),
+        }
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.stop(Stop::Dropped);
+    }
+}
+
+#[derive(Debug)]
+struct Wait {
+    progress: Mutex<Progress>,
+}
+
+impl Wait {
+    /// Taken after the pool's lock if both are.
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    stop: Option<Stop>,
+    outcome: Option<io::Result<Flushed>>,
+    is_over: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// Somebody wants the outcome.
+    Released,
+    /// Nobody does.
+    Dropped,
+}
+
+/// A pipe whose turn it is, or will be.
+struct Turn {
+    pipe: OwnedHandle,
+    wait: Arc<Wait>,
+}
+
+struct Pool {
+    state: Mutex<State>,
+    /// There is something in the queue.
+    work: Condvar,
+    /// There is something for the keeper.
+    watch: Condvar,
+}
+
+struct State {
+    queue: VecDeque<Turn>,
+    workers: Vec<Worker>,
+    /// Workers that wait for work, those included that were notified and have not run yet.
+    idle: usize,
+    has_keeper: bool,
+}
+
+struct Worker {
+    thread: JoinHandle<()>,
+    /// Set while the thread is about to enter the call, is in it, or is coming back from it.
+    flushing: Option<(Arc<Wait>, Instant)>,
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a worker does.
+    fn work(&self) {
+        let me = thread::current().id();
+        while let Some(turn) = self.take_turn(me) {
+            let flushed = sys::flush(turn.pipe.as_handle());
+            if let Some(worker) = self.lock().worker(me) {
+                worker.flushing = None;
+            }
+            let Turn { pipe, wait } = turn;
+            let outcome = match flushed {
+                Ok(()) => Ok(Flushed::Done(sys::look(pipe.as_handle()))),
+                Err(e) if sys::is_released(&e) => {
+                    let mut state = self.lock();
+                    let stop = wait.lock().stop;
+                    if stop.is_none() {
+                        state.queue.push_back(Turn { pipe, wait });
+                        continue;
+                    }
+                    Ok(Flushed::Released)
+                }
+                Err(e) => Err(e),
+            };
+            // The connection may be dropped as soon as the outcome is known, and the peer is to see
+            // that at once.
+            drop(pipe);
+            let mut progress = wait.lock();
+            progress.is_over = true;
+            progress.outcome = Some(outcome);
+            let waker = progress.waker.take();
+            drop(progress);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Waits for a pipe to wait for; `None` tells the worker to end.
+    fn take_turn(&self, me: ThreadId) -> Option<Turn> {
+        let mut state = self.lock();
+        loop {
+            if let Some(turn) = state.queue.pop_front() {
+                let wait = Arc::clone(&turn.wait);
+                if let Some(worker) = state.worker(me) {
+                    worker.flushing = Some((wait, Instant::now()));
+                }
+                return Some(turn);
+            }
+            state.idle += 1;
+            let (back, waited) =
+                self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = back;
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                state.workers.retain(|worker| worker.thread.thread().id() != me);
+                return None;
+            }
+        }
+    }
+
+    /// What the keeper does.
+    fn keep(&self) {
+        let mut state = self.lock();
+        loop {
+            let next = state.release_threads();
+            let waited = self.watch.wait_timeout(state, next.unwrap_or(IDLE));
+            let (back, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = back;
+            if next.is_none() && waited.timed_out() {
+                state.has_keeper = false;
+                // Whoever asked while the keeper was about to leave asked it.
+                if state.release_threads().is_none() {
+                    return;
+                }
+                state.has_keeper = true;
+            }
+        }
+    }
+}
+
+impl State {
+    fn worker(&mut self, thread: ThreadId) -> Option<&mut Worker> {
+        self.workers.iter_mut().find(|worker| worker.thread.thread().id() == thread)
+    }
+
+    fn add_worker(&mut self) -> io::Result<()> {
+        let builder = thread::Builder::new().name("npipes-flush".to_owned()).stack_size(STACK);
+        let thread = builder.spawn(|| POOL.work())?;
+        self.workers.push(Worker { thread, flushing: None });
+        Ok(())
+    }
+
+    /// Tells the keeper that there is something to release. If it cannot be had now, whatever comes
+    /// next tries again.
+    fn keep(&mut self) {
+        if self.has_keeper {
+            POOL.watch.notify_one();
+            return;
+        }
+        let builder = thread::Builder::new().name("npipes-keeper".to_owned()).stack_size(STACK);
+        self.has_keeper = builder.spawn(|| POOL.keep()).is_ok();
+    }
+
+    /// Releases the threads that are not to wait on, and returns when to look again; `None` if there
+    /// is no reason to.
+    fn release_threads(&self) -> Option<Duration> {
+        let others_wait = !self.queue.is_empty();
+        let mut next = others_wait.then_some(TURN);
+        for worker in &self.workers {
+            let Some((wait, since)) = &worker.flushing else {
+                continue;
+            };
+            let left = TURN.saturating_sub(since.elapsed());
+            if wait.lock().stop.is_some() || (others_wait && left.is_zero()) {
+                sys::cancel_synchronous_io(worker.thread.as_handle());
+                next = Some(AGAIN);
+            } else if others_wait {
+                next = next.map(|next| next.min(left));
+            }
+        }
+        next
+    }
+}

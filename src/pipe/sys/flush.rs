@@ -1,0 +1,131 @@
+//! How far the peer has read, and waiting until it has read everything.
+
+use std::{
+    io,
+    os::windows::io::{AsRawHandle, BorrowedHandle},
+    ptr,
+};
+
+use windows_sys::{
+    Wdk::Storage::FileSystem::{
+        FILE_PIPE_CLOSING_STATE, FILE_PIPE_CONNECTED_STATE, FILE_PIPE_DISCONNECTED_STATE,
+        FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile,
+    },
+    Win32::{
+        Foundation::{ERROR_OPERATION_ABORTED, STATUS_PIPE_DISCONNECTED, STATUS_SUCCESS},
+        Storage::FileSystem::FlushFileBuffers,
+        System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK},
+    },
+};
+
+/// What a pipe tells without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::pipe) enum Look {
+    /// The peer is there and has read everything.
+    Empty,
+    /// The peer is there. If it has not read everything, this many bytes are unread, where known.
+    Connected { unread: Option<u64> },
+    /// The peer has closed its end or was disconnected. What it had read by then cannot be told.
+    Gone,
+    /// The handle may not ask: a server's that can only write, or one opened without
+    /// `FILE_READ_ATTRIBUTES`.
+    NotTold,
+}
+
+/// Looks at a pipe's `FilePipeLocalInformation`.
+pub(in crate::pipe) fn look(pipe: BorrowedHandle<'_>) -> Look {
+    #[expect(clippy::cast_possible_truncation, reason = "it is 40")]
+    const SIZE: u32 = size_of::<FILE_PIPE_LOCAL_INFORMATION>() as u32;
+    let mut info = FILE_PIPE_LOCAL_INFORMATION::default();
+    let mut status_block = IO_STATUS_BLOCK::default();
+    // SAFETY: the handle is open while `pipe` is borrowed; both results are written to before the
+    // call returns, since no file system answers this query later, and `info` has the size given.
+    let status = unsafe {
+        NtQueryInformationFile(
+            pipe.as_raw_handle(),
+            &mut status_block,
+            ptr::from_mut(&mut info).cast(),
+            SIZE,
+            FilePipeLocalInformation,
+        )
+    };
+    match status {
+        STATUS_SUCCESS => Look::of(&info),
+        STATUS_PIPE_DISCONNECTED => Look::Gone,
+        _ => Look::NotTold,
+    }
+}
+
+impl Look {
+    /// The quota for unread data is charged by a read that the peer has pending as well as by
+    /// unread data, though never by both at once. So a quota that is free proves that nothing is
+    /// unread, and one in use proves nothing. Data beyond the quota is not counted, so a quota that
+    /// is used up counts nothing; nor does Wine, which always calls it used up. Without a quota
+    /// there is nothing to compare.
+    fn of(info: &FILE_PIPE_LOCAL_INFORMATION) -> Self {
+        let (quota, free) = (info.OutboundQuota, info.WriteQuotaAvailable);
+        match info.NamedPipeState {
+            FILE_PIPE_CONNECTED_STATE if quota > 0 && free == quota => Self::Empty,
+            FILE_PIPE_CONNECTED_STATE if free == 0 => Self::Connected { unread: None },
+            FILE_PIPE_CONNECTED_STATE => {
+                Self::Connected { unread: quota.checked_sub(free).map(u64::from) }
+            }
+            FILE_PIPE_CLOSING_STATE | FILE_PIPE_DISCONNECTED_STATE => Self::Gone,
+            _ => Self::NotTold,
+        }
+    }
+}
+
+/// Blocks until the peer has read everything that was written to the pipe, writes still under way
+/// included; until the peer closes; or until [`cancel_synchronous_io`] releases the thread.
+///
+/// Succeeds at once when the peer has closed already, whether or not it had read everything.
+pub(in crate::pipe) fn flush(pipe: BorrowedHandle<'_>) -> io::Result<()> {
+    // SAFETY: the handle is open while `pipe` is borrowed.
+    let ok = unsafe { FlushFileBuffers(pipe.as_raw_handle()) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Returns whether `error` is what a released [`flush`] returns.
+pub(in crate::pipe) fn is_released(error: &io::Error) -> bool {
+    error.raw_os_error().and_then(|code| u32::try_from(code).ok()) == Some(ERROR_OPERATION_ABORTED)
+}
+
+/// Releases `thread` from the call that it is blocked in. Does nothing if it is not blocked, and not
+/// even if it is just about to be: so ask again until the thread says that it is back.
+pub(in crate::pipe) fn cancel_synchronous_io(thread: BorrowedHandle<'_>) {
+    // SAFETY: the handle is open while `thread` is borrowed. That nothing was to be cancelled is
+    // the only failure, and the caller's to repeat.
+    unsafe { CancelSynchronousIo(thread.as_raw_handle()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(state: u32, quota: u32, free: u32) -> FILE_PIPE_LOCAL_INFORMATION {
+        FILE_PIPE_LOCAL_INFORMATION {
+            NamedPipeState: state,
+            OutboundQuota: quota,
+            WriteQuotaAvailable: free,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn only_a_free_quota_proves_that_everything_was_read() {
+        let connected = |quota, free| Look::of(&info(FILE_PIPE_CONNECTED_STATE, quota, free));
+        assert_eq!(connected(4096, 4096), Look::Empty);
+        assert_eq!(connected(4096, 4000), Look::Connected { unread: Some(96) });
+        // Used up: more may be unread than the quota. So it looks under Wine, always.
+        assert_eq!(connected(4096, 0), Look::Connected { unread: None });
+        // No quota: a write that waits is not charged.
+        assert_eq!(connected(0, 0), Look::Connected { unread: None });
+    }
+
+    #[test]
+    fn a_quota_of_a_pipe_without_a_peer_says_nothing() {
+        assert_eq!(Look::of(&info(FILE_PIPE_CLOSING_STATE, 4096, 4096)), Look::Gone);
+        assert_eq!(Look::of(&info(FILE_PIPE_DISCONNECTED_STATE, 4096, 4096)), Look::Gone);
+    }
+}
