@@ -131,6 +131,7 @@ impl Server {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Client {
     Npipes(Connection<PipeStream>),
     LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
