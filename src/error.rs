@@ -7,7 +7,7 @@ use std::{convert::Infallible, fmt, io, time::Duration};
 
 use thiserror::Error as ThisError;
 
-use crate::{frame::Dialect, name::PipeName};
+use crate::{frame::Dialect, name::PipeName, sid::Sid};
 
 /// What the peer did wrong on the wire.
 ///
@@ -135,6 +135,8 @@ pub enum Operation {
     Drain,
     /// Either direction: over `Framed`, a codec is not told which.
     Transfer,
+    /// Asking who is at the other end.
+    Identify,
 }
 
 impl fmt::Display for Operation {
@@ -147,6 +149,7 @@ impl fmt::Display for Operation {
             Self::Close => "closing",
             Self::Drain => "draining",
             Self::Transfer => "reading from or writing to",
+            Self::Identify => "identifying the peer of",
         })
     }
 }
@@ -223,6 +226,39 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Who serves a pipe that a client does not trust: somebody else listens on the name, by accident or
+/// on purpose. Nothing was sent to it.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("the server of {pipe} is not trusted: {}", Identity(.owner, .user, .process_id))]
+#[non_exhaustive]
+pub struct UntrustedServer {
+    /// The pipe.
+    pub pipe: PipeName,
+    /// Who owns the pipe.
+    pub owner: Option<Sid>,
+    /// As whom the server's process runs, where this process may know.
+    pub user: Option<Sid>,
+    /// The server's process.
+    pub process_id: Option<u32>,
+}
+
+struct Identity<'a>(&'a Option<Sid>, &'a Option<Sid>, &'a Option<u32>);
+
+impl fmt::Display for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self(owner, user, process_id) = self;
+        match owner {
+            Some(owner) => write!(f, "the pipe's owner is {owner}")?,
+            None => f.write_str("the pipe has no owner")?,
+        }
+        match (process_id, user) {
+            (Some(id), Some(user)) => write!(f, ", its process {id} runs as {user}"),
+            (Some(id), None) => write!(f, ", whom its process {id} runs as is not told"),
+            (None, _) => f.write_str(", its process is not known"),
+        }
+    }
+}
+
 /// What went wrong, by whose fault it is.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
@@ -253,6 +289,29 @@ pub enum Error {
         /// What is wrong with it.
         source: NameError,
     },
+
+    /// The caller's fault: this is not a security identifier.
+    #[error("{text:?} is not a security identifier like S-1-5-18")]
+    InvalidSid {
+        /// The text as it was given.
+        text: String,
+    },
+
+    /// The caller's fault: this is not a security descriptor in Windows' definition language.
+    #[error("invalid security descriptor {text:?}{}", Refused(.position, .text))]
+    InvalidSecurityDescriptor {
+        /// The text as it was given.
+        text: String,
+        /// Where, in bytes, the first part begins that the operating system refuses on its own;
+        /// it tells no position itself. `None` if every part by itself is valid.
+        position: Option<usize>,
+        /// What the operating system said of the whole.
+        source: io::Error,
+    },
+
+    /// A server that is not to be trusted listens on the name. Nothing was sent to it.
+    #[error(transparent)]
+    UntrustedServer(Box<UntrustedServer>),
 
     /// Another server owns the name already, perhaps one in this process.
     #[error("{pipe} is taken: another server, perhaps in this process, listens on it")]
@@ -300,6 +359,18 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+struct Refused<'a>(&'a Option<usize>, &'a str);
+
+impl fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self(position, text) = self;
+        match position.and_then(|at| Some((at, text.get(at..)?))) {
+            Some((at, rest)) => write!(f, ": refused from byte {at} on, at {rest:?}"),
+            None => Ok(()),
+        }
+    }
 }
 
 struct Endpoint<'a>(&'a Option<PipeName>);

@@ -63,14 +63,16 @@ mod error;
 mod frame;
 mod name;
 mod read_window;
+mod sid;
 
 pub use self::{
     backoff::{Backoff, Delays},
     codec::FrameCodec,
     connection::{Closed, Connection, ConnectionOptions, Parts, ReceiveHalf, SendHalf},
-    error::{Attempts, ConnectError, Error, FrameError, NameError, Operation},
+    error::{Attempts, ConnectError, Error, FrameError, NameError, Operation, UntrustedServer},
     frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
     name::PipeName,
+    sid::Sid,
 };
 
 cfg_if::cfg_if! {

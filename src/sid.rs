@@ -1,0 +1,216 @@
+//! A security identifier as a value: portable, since errors and rules speak of it.
+
+use std::{fmt, str::FromStr};
+
+use crate::error::Error;
+
+/// A Windows security identifier: a user, a group, or one of the system's own, as in
+/// `S-1-5-21-1004336348-1177238915-682003330-512`.
+///
+/// # Examples
+///
+/// ```
+/// use npipes::Sid;
+///
+/// let sid: Sid = "S-1-5-18".parse()?;
+/// assert_eq!(sid, Sid::SYSTEM);
+/// assert_eq!(sid.to_string(), "S-1-5-18");
+/// assert!("system".parse::<Sid>().is_err());
+/// # Ok::<(), npipes::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sid {
+    /// 48 bits.
+    authority: u64,
+    count: u8,
+    /// Zero from `count` on, so that equality is that of the whole.
+    sub_authorities: [u32; Self::MAX_SUB_AUTHORITIES],
+}
+
+impl Sid {
+    /// `SID_MAX_SUB_AUTHORITIES` of `winnt.h`.
+    const MAX_SUB_AUTHORITIES: usize = 15;
+
+    /// Bytes before the sub-authorities: revision, their number, the authority.
+    const HEAD: usize = 8;
+
+    /// `SID_REVISION` of `winnt.h`; there is no other.
+    const REVISION: u8 = 1;
+
+    /// `SECURITY_NT_AUTHORITY` of `winnt.h`.
+    const NT: u64 = 5;
+
+    /// The local system account, `S-1-5-18`.
+    pub const SYSTEM: Self = Self::of(Self::NT, &[18]);
+
+    /// The group of administrators of this machine, `S-1-5-32-544`.
+    pub const ADMINISTRATORS: Self = Self::of(Self::NT, &[32, 544]);
+
+    /// Everybody who has logged on with a name of his own, `S-1-5-11`.
+    pub const AUTHENTICATED_USERS: Self = Self::of(Self::NT, &[11]);
+
+    /// Everybody, `S-1-1-0`.
+    pub const EVERYONE: Self = Self::of(1, &[0]);
+
+    const fn of(authority: u64, parts: &[u32]) -> Self {
+        let mut sub_authorities = [0; Self::MAX_SUB_AUTHORITIES];
+        let mut count = 0;
+        while (count as usize) < parts.len() {
+            sub_authorities[count as usize] = parts[count as usize];
+            count += 1;
+        }
+        Self { authority, count, sub_authorities }
+    }
+
+    /// Returns the identifier that the bytes are, as `winnt.h` lays out a `SID`.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_first_chunk::<{ Self::HEAD }>()?;
+        let &[Self::REVISION, count, authority @ ..] = head else {
+            return None;
+        };
+        let count_of_all = usize::from(count);
+        if count_of_all > Self::MAX_SUB_AUTHORITIES || rest.len() != 4 * count_of_all {
+            return None;
+        }
+        let authority = authority.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
+        let mut sid = Self { authority, count, sub_authorities: [0; Self::MAX_SUB_AUTHORITIES] };
+        for (part, bytes) in sid.sub_authorities.iter_mut().zip(rest.chunks_exact(4)) {
+            *part = u32::from_le_bytes(bytes.try_into().ok()?);
+        }
+        Some(sid)
+    }
+
+    /// Returns it as `winnt.h` lays out a `SID`.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "only the operating system asks for it"))]
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = vec![Self::REVISION, self.count];
+        bytes.extend_from_slice(&self.authority.to_be_bytes()[2..]);
+        bytes.extend(self.parts().iter().flat_map(|part| part.to_le_bytes()));
+        bytes
+    }
+
+    /// Returns the last number, which tells the members of one family apart.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "integrity levels are told by it"))]
+    pub(crate) fn relative_id(&self) -> Option<u32> {
+        self.parts().last().copied()
+    }
+
+    fn parts(&self) -> &[u32] {
+        &self.sub_authorities[..usize::from(self.count)]
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split('-');
+        let ("S" | "s", "1") = (fields.next()?, fields.next()?) else {
+            return None;
+        };
+        let authority = number(fields.next()?)?;
+        if authority >= 1 << 48 {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for field in fields {
+            parts.push(u32::try_from(number(field)?).ok()?);
+        }
+        match parts.len() {
+            1..=Self::MAX_SUB_AUTHORITIES => Some(Self::of(authority, &parts)),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a decimal number, or a hexadecimal one after `0x`; no sign, which `from_str` would take.
+fn number(field: &str) -> Option<u64> {
+    let (digits, radix) = match field.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (field, 10),
+    };
+    let all_digits = digits.chars().all(|c| c.is_digit(radix));
+    all_digits.then(|| u64::from_str_radix(digits, radix).ok())?
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // MS-DTYP 2.4.2.1: an authority from 2^32 on is written in hexadecimal.
+        match u32::try_from(self.authority) {
+            Ok(authority) => write!(f, "S-1-{authority}")?,
+            Err(_) => write!(f, "S-1-0x{:012X}", self.authority)?,
+        }
+        self.parts().iter().try_for_each(|part| write!(f, "-{part}"))
+    }
+}
+
+impl fmt::Debug for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sid({self})")
+    }
+}
+
+impl FromStr for Sid {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| Error::InvalidSid { text: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_sid() -> impl Strategy<Value = Sid> {
+        let parts = proptest::collection::vec(any::<u32>(), 1..=Sid::MAX_SUB_AUTHORITIES);
+        (0..1_u64 << 48, parts).prop_map(|(authority, parts)| Sid::of(authority, &parts))
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_of_a_sid_means_it(sid in any_sid()) {
+            prop_assert_eq!(sid.to_string().parse::<Sid>().unwrap(), sid);
+        }
+
+        #[test]
+        fn the_bytes_of_a_sid_are_it(sid in any_sid()) {
+            prop_assert_eq!(Sid::from_bytes(&sid.to_bytes()), Some(sid));
+        }
+
+        #[test]
+        fn bytes_are_that_sid_or_none(bytes: Vec<u8>) {
+            if let Some(sid) = Sid::from_bytes(&bytes) {
+                prop_assert_eq!(sid.to_bytes(), bytes);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "(S-1-|s-1-|)[0-9xA-F-]{0,40}") {
+            let _ = text.parse::<Sid>();
+        }
+    }
+
+    #[test]
+    fn the_layout_is_that_of_windows() {
+        let bytes = [1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0];
+        assert_eq!(Sid::ADMINISTRATORS.to_bytes(), bytes);
+        assert_eq!(Sid::ADMINISTRATORS.to_string(), "S-1-5-32-544");
+    }
+
+    #[test]
+    fn a_large_authority_is_hexadecimal() {
+        let sid: Sid = "S-1-0x010203040506-7".parse().unwrap();
+        assert_eq!(sid.to_string(), "S-1-0x010203040506-7");
+        assert_eq!(sid.to_bytes()[2..8], [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_is_no_sid_is_refused() {
+        let sixteen = format!("S-1-5{}", "-1".repeat(16));
+        for text in
+            ["", "S-1", "S-1-5", "S-2-5-18", "S-1-5-", "S-1-5-+1", "S-1-5-4294967296", &sixteen]
+        {
+            let error = text.parse::<Sid>().unwrap_err();
+            assert!(matches!(&error, Error::InvalidSid { text: t } if t == text), "{error:?}");
+        }
+    }
+}
