@@ -80,7 +80,8 @@ cfg_if::cfg_if! {
         mod pipe;
 
         pub use self::pipe::{
-            ConnectOptions, Direction, Incoming, Listener, ListenerOptions, PipeStream, PipeType,
+            Access, ConnectOptions, Direction, Incoming, IntegrityLevel,
+            Listener, ListenerOptions, Peer, PipeStream, PipeType, SecurityDescriptor,
             connect,
         };
     }

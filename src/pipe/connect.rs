@@ -192,7 +192,7 @@ impl Attempts {
             Code::Busy => &mut self.busy,
             Code::NotFound => &mut self.not_found,
             Code::AccessDenied => &mut self.access_denied,
-            Code::Disconnected | Code::Other => &mut self.other,
+            Code::Disconnected | Code::NothingRead | Code::Other => &mut self.other,
         };
         *counter = counter.saturating_add(1);
     }

@@ -16,6 +16,9 @@ use tokio::{net::windows::named_pipe::NamedPipeServer, time::Sleep};
 use tracing::{debug, warn};
 
 use super::{
+    admission::{Admission, Candidacy, Candidate},
+    peer::Peer,
+    security::{Access, SecurityDescriptor},
     stream::PipeStream,
     sys::{self, Code, Direction, InstanceWords, PipeType},
 };
@@ -42,7 +45,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct ListenerOptions {
     backlog: u8,
@@ -52,7 +55,15 @@ pub struct ListenerOptions {
     send_buffer: u32,
     receive_buffer: u32,
     accept_remote: bool,
+    security: Security,
+    admission: Admission,
     connection: ConnectionOptions,
+}
+
+#[derive(Debug, Clone)]
+enum Security {
+    Access(Access),
+    Descriptor(SecurityDescriptor),
 }
 
 impl ListenerOptions {
@@ -79,6 +90,8 @@ impl ListenerOptions {
             send_buffer: Self::DEFAULT_BUFFER,
             receive_buffer: Self::DEFAULT_BUFFER,
             accept_remote: false,
+            security: Security::Access(Access::current_user_and_system()),
+            admission: Admission::none(),
             connection: ConnectionOptions::new(),
         }
     }
@@ -130,6 +143,52 @@ impl ListenerOptions {
         self
     }
 
+    /// Sets who may connect. The default is [`Access::current_user_and_system`].
+    pub fn access(mut self, access: Access) -> Self {
+        self.security = Security::Access(access);
+        self
+    }
+
+    /// Sets who may connect, in the full language of Windows. It takes the place of an
+    /// [`access`](Self::access): the last of the two calls counts.
+    pub fn security_descriptor(mut self, descriptor: SecurityDescriptor) -> Self {
+        self.security = Security::Descriptor(descriptor);
+        self
+    }
+
+    /// Refuses the clients for which `admit` returns false, before any of their bytes reach a
+    /// connection. The default is to admit all whom the access rules let connect.
+    ///
+    /// A client that cannot be identified is refused. One that shows who it is with its writes only
+    /// (`SECURITY_CONTEXT_TRACKING`) is waited for until its first byte, for the
+    /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, while others are accepted.
+    /// `admit` is called on the runtime's thread and should not block; a panic ends the accept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use npipes::{IntegrityLevel, ListenerOptions};
+    ///
+    /// let options = ListenerOptions::new().filter(|peer| peer.integrity >= IntegrityLevel::MEDIUM);
+    /// ```
+    pub fn filter<F>(mut self, admit: F) -> Self
+    where
+        F: Fn(&Peer) -> bool + Send + Sync + 'static,
+    {
+        self.admission.filter = Some(Arc::new(admit));
+        self
+    }
+
+    /// Drops a client that says nothing within this time of connecting, and hands out a connection
+    /// when its first byte has arrived and not before. The default is to hand it out at once.
+    ///
+    /// For protocols in which the client speaks first; with another, no client would be accepted.
+    /// Of the clients that are waited for, 256 are kept; one more pushes out the oldest.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.admission.handshake = Some(timeout);
+        self
+    }
+
     /// Sets how accepted connections behave. The default is [`ConnectionOptions::new`].
     pub const fn connection(mut self, options: ConnectionOptions) -> Self {
         self.connection = options;
@@ -161,16 +220,25 @@ impl ListenerOptions {
             });
         }
         let words = self.words();
-        let first = claim(&name, words)?;
-        let mut options = *self;
-        if options.pipe_type == PipeType::Message {
-            options.connection = options.connection.frame_per_write();
-        }
+        let security = match &self.security {
+            Security::Access(access) => {
+                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(&name), e))?
+            }
+            Security::Descriptor(descriptor) => descriptor.clone(),
+        };
+        let first = claim(&name, words, &security)?;
+        let connection = match self.pipe_type {
+            PipeType::Message => self.connection.frame_per_write(),
+            PipeType::Byte => self.connection,
+        };
         let mut listener = Listener {
             name,
             words,
-            backlog: usize::from(options.backlog.min(options.max_instances)),
-            connection: options.connection,
+            security,
+            backlog: usize::from(self.backlog.min(self.max_instances)),
+            admission: self.admission.clone(),
+            candidates: VecDeque::new(),
+            connection,
             waiting: VecDeque::from([Instance::new(first)]),
             outage: None,
         };
@@ -213,8 +281,12 @@ const fn at_most_254(instances: u8) -> u8 {
 /// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
 /// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
 /// `FILE_FLAG_FIRST_PIPE_INSTANCE`.
-fn claim(name: &PipeName, words: InstanceWords) -> Result<NamedPipeServer, Error> {
-    let first = match sys::create_instance(name, words.first()) {
+fn claim(
+    name: &PipeName,
+    words: InstanceWords,
+    security: &SecurityDescriptor,
+) -> Result<NamedPipeServer, Error> {
+    let first = match sys::create_instance(name, words.first(), security.as_descriptor()) {
         Ok(first) => first,
         Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
             return Err(Error::NameTaken { pipe: name.clone() });
@@ -256,7 +328,11 @@ fn claim(name: &PipeName, words: InstanceWords) -> Result<NamedPipeServer, Error
 pub struct Listener {
     name: PipeName,
     words: InstanceWords,
+    security: SecurityDescriptor,
     backlog: usize,
+    admission: Admission,
+    /// Connected, and not admitted yet; oldest first.
+    candidates: VecDeque<Candidate>,
     connection: ConnectionOptions,
     /// Oldest first: the operating system gives clients to instances in this order.
     waiting: VecDeque<Instance>,
@@ -353,6 +429,42 @@ impl Listener {
         if let Some(error) = self.unreported_outage() {
             return Poll::Ready(Err(error));
         }
+        while let Some(connected) = self.poll_connected(cx) {
+            match connected.map(|server| self.admission.examine(server, &self.name)) {
+                Ok(Candidacy::Admitted(server)) => return Poll::Ready(Ok(server)),
+                Ok(Candidacy::Undecided(candidate)) => self.candidates.push_back(candidate),
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+            if let Some(server) = self.poll_candidates(cx) {
+                return Poll::Ready(Ok(server));
+            }
+        }
+        self.poll_candidates(cx).map_or(Poll::Pending, |server| Poll::Ready(Ok(server)))
+    }
+
+    /// Decides on the candidates, and returns the first that is admitted.
+    fn poll_candidates(&mut self, cx: &mut Context<'_>) -> Option<NamedPipeServer> {
+        let mut index = 0;
+        while let Some(candidate) = self.candidates.get_mut(index) {
+            match candidate.as_mut().poll(cx) {
+                Poll::Pending => index += 1,
+                Poll::Ready(decision) => {
+                    drop(self.candidates.remove(index));
+                    if decision.is_some() {
+                        return decision;
+                    }
+                }
+            }
+        }
+        while self.candidates.len() > Admission::MAX_CANDIDATES {
+            debug!(pipe = %self.name, "dropped a client that has said nothing for the longest");
+            self.candidates.pop_front();
+        }
+        None
+    }
+
+    /// Returns the next client that has connected.
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Option<Result<NamedPipeServer, Error>> {
         for index in 0..self.waiting.len() {
             let Poll::Ready(connected) = self.waiting[index].connected.as_mut().poll(cx) else {
                 continue;
@@ -361,7 +473,7 @@ impl Listener {
             // Before the client is handed out: at no time is there no instance, so neither does a
             // client find the server busy, nor can another process take the name.
             self.poll_rearm(cx);
-            return Poll::Ready(match (connected, instance) {
+            return Some(match (connected, instance) {
                 (Ok(()), Some(server)) => {
                     debug!(pipe = %self.name, "accepted");
                     Ok(server)
@@ -370,7 +482,7 @@ impl Listener {
                 (Ok(()), None) => unreachable!("the connect future was the only other owner"),
             });
         }
-        Poll::Pending
+        None
     }
 
     /// Fills the backlog, and if that fails tries again after a while.
@@ -399,7 +511,7 @@ impl Listener {
     }
 
     fn arm(&mut self) -> io::Result<()> {
-        let server = sys::create_instance(&self.name, self.words)?;
+        let server = sys::create_instance(&self.name, self.words, self.security.as_descriptor())?;
         self.waiting.push_back(Instance::new(server));
         Ok(())
     }
@@ -500,5 +612,37 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.listener.poll_accept(cx).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn has_modes(options: ListenerOptions, open_mode: u32, pipe_mode: u32) {
+        let words = options.words().first();
+        assert_eq!((words.open_mode, words.pipe_mode), (open_mode, pipe_mode));
+    }
+
+    #[test]
+    fn the_default_words_are_exclusive_and_local() {
+        has_modes(ListenerOptions::new(), 0x4008_0003, 8);
+    }
+
+    #[test]
+    fn no_setter_but_its_own_lets_remote_clients_in() {
+        let all = ListenerOptions::new()
+            .direction(Direction::Inbound)
+            .access(Access::authenticated_users())
+            .filter(|_| true)
+            .handshake_timeout(Duration::from_secs(1))
+            .max_instances(9)
+            .send_buffer(1)
+            .receive_buffer(1)
+            .backlog(1)
+            .pipe_type(PipeType::Message);
+        has_modes(all.clone(), 0x4008_0001, 12);
+        has_modes(all.accept_remote_clients().pipe_type(PipeType::Byte), 0x4008_0001, 0);
     }
 }

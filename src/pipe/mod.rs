@@ -1,9 +1,12 @@
 //! Everything that knows the operating system: Windows named pipes under Tokio.
 
+mod admission;
 mod connect;
 mod drain;
 mod flusher;
 mod listener;
+mod peer;
+mod security;
 mod stream;
 #[allow(unsafe_code)]
 mod sys;
@@ -11,6 +14,8 @@ mod sys;
 pub use self::{
     connect::{ConnectOptions, connect},
     listener::{Incoming, Listener, ListenerOptions},
+    peer::{IntegrityLevel, Peer},
+    security::{Access, SecurityDescriptor},
     stream::PipeStream,
     sys::{Direction, PipeType},
 };

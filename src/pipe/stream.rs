@@ -79,6 +79,10 @@ impl PipeStream {
         self
     }
 
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self.end, End::Server(_))
+    }
+
     /// Returns the name of the pipe; `None` if the stream was made from a bare handle.
     #[must_use]
     pub fn name(&self) -> Option<&PipeName> {

@@ -2,6 +2,8 @@
 //! `io::Error`, and the operating system's codes have their names here.
 
 mod flush;
+pub(super) mod security;
+pub(super) mod token;
 
 use std::{
     io,
@@ -12,13 +14,14 @@ use std::{
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer};
 use windows_sys::Win32::{
     Foundation::{
-        ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, ERROR_PIPE_NOT_CONNECTED,
-        INVALID_HANDLE_VALUE,
+        ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY,
+        ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
     },
     Storage::FileSystem::{
         CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ,
         FILE_READ_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING, PIPE_ACCESS_DUPLEX,
-        PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_IDENTIFICATION,
+        PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_ANONYMOUS,
+        SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
         SECURITY_SQOS_PRESENT, SYNCHRONIZE,
     },
     System::Pipes::{
@@ -41,6 +44,9 @@ pub(super) enum Code {
     Busy,
     /// `ERROR_PIPE_NOT_CONNECTED` (233): the other end called `DisconnectNamedPipe`.
     Disconnected,
+    /// `ERROR_CANNOT_IMPERSONATE` (1368): nothing was read yet from a client that shows who it is
+    /// with each write.
+    NothingRead,
     Other,
 }
 
@@ -51,6 +57,7 @@ impl Code {
             ERROR_ACCESS_DENIED => Self::AccessDenied,
             ERROR_PIPE_BUSY => Self::Busy,
             ERROR_PIPE_NOT_CONNECTED => Self::Disconnected,
+            ERROR_CANNOT_IMPERSONATE => Self::NothingRead,
             _ => Self::Other,
         }
     }
@@ -132,9 +139,11 @@ impl InstanceWords {
 pub(super) fn create_instance(
     name: &PipeName,
     words: InstanceWords,
+    security: &security::Descriptor,
 ) -> io::Result<NamedPipeServer> {
     let path = wide(name);
-    // SAFETY: `path` ends with a NUL and outlives the call; no security attributes are given.
+    let security = security.attributes();
+    // SAFETY: `path` ends with a NUL, and it and the security descriptor outlive the call.
     let handle = unsafe {
         CreateNamedPipeW(
             path.as_ptr(),
@@ -144,7 +153,7 @@ pub(super) fn create_instance(
             words.out_buffer,
             words.in_buffer,
             0,
-            ptr::null(),
+            &security,
         )
     };
     let handle = owned(handle)?;
@@ -171,6 +180,22 @@ pub(super) fn instances(server: &NamedPipeServer) -> io::Result<u32> {
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
 }
 
+/// How far a server may act as the client that has connected to it. A server that is not what it
+/// seems can do as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ImpersonationLevel {
+    /// The server does not learn who the client is. A server that asks refuses such a client.
+    Anonymous,
+    /// The server learns who the client is, and can do nothing in its name.
+    #[default]
+    Identification,
+    /// The server can do on this machine whatever the client can.
+    FullImpersonation,
+    /// The server can do on every machine whatever the client can.
+    FullDelegation,
+}
+
 /// The words that `CreateFileW` takes to open a pipe's client end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OpenWords {
@@ -192,6 +217,19 @@ impl OpenWords {
             access,
             flags: FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
         }
+    }
+
+    /// Without `SECURITY_SQOS_PRESENT` the level would be that of full impersonation.
+    pub(super) const fn impersonation(self, level: ImpersonationLevel) -> Self {
+        // All bits of the highest level, which the others are part of.
+        const LEVELS: u32 = SECURITY_DELEGATION;
+        let level = match level {
+            ImpersonationLevel::Anonymous => SECURITY_ANONYMOUS,
+            ImpersonationLevel::Identification => SECURITY_IDENTIFICATION,
+            ImpersonationLevel::FullImpersonation => SECURITY_IMPERSONATION,
+            ImpersonationLevel::FullDelegation => SECURITY_DELEGATION,
+        };
+        Self { flags: self.flags & !LEVELS | SECURITY_SQOS_PRESENT | level, ..self }
     }
 }
 
@@ -234,4 +272,65 @@ fn owned(handle: windows_sys::Win32::Foundation::HANDLE) -> io::Result<OwnedHand
 
 fn wide(name: &PipeName) -> Vec<u16> {
     name.as_str().encode_utf16().chain([0]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use windows_sys::Win32::Storage::FileSystem::FILE_CREATE_PIPE_INSTANCE;
+
+    use super::*;
+
+    const DIRECTIONS: [Direction; 3] = [Direction::Duplex, Direction::Inbound, Direction::Outbound];
+    const LEVELS: [(ImpersonationLevel, u32); 4] = [
+        (ImpersonationLevel::Anonymous, 0x4010_0000),
+        (ImpersonationLevel::Identification, 0x4011_0000),
+        (ImpersonationLevel::FullImpersonation, 0x4012_0000),
+        (ImpersonationLevel::FullDelegation, 0x4013_0000),
+    ];
+
+    #[test]
+    fn the_first_instance_is_exclusive_and_the_others_are_not() {
+        for (direction, access) in DIRECTIONS.into_iter().zip([3, 1, 2]) {
+            for kind in [PipeType::Byte, PipeType::Message] {
+                let words = InstanceWords::new(direction, kind);
+                assert_eq!(words.open_mode, 0x4000_0000 | access);
+                assert_eq!(words.first().open_mode, 0x4008_0000 | access);
+            }
+        }
+    }
+
+    #[test]
+    fn remote_clients_are_refused_whatever_the_pipe() {
+        for direction in DIRECTIONS {
+            for (kind, word) in [(PipeType::Byte, 8), (PipeType::Message, 12)] {
+                let words = InstanceWords::new(direction, kind);
+                assert_eq!((words.pipe_mode, words.first().pipe_mode), (word, word));
+                assert_eq!(words.accept_remote_clients().pipe_mode, word & !8);
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_asks_for_the_least_and_never_for_creating_instances() {
+        let asked = DIRECTIONS.map(|direction| OpenWords::new(direction).access);
+        assert_eq!(asked, [0x12_008B, 0x12_0082, 0x12_0089]);
+        assert!(asked.iter().all(|access| access & FILE_CREATE_PIPE_INSTANCE == 0));
+    }
+
+    #[test]
+    fn a_client_shows_who_it_is_and_lends_nothing_unless_told() {
+        for direction in DIRECTIONS {
+            assert_eq!(OpenWords::new(direction).flags, 0x4011_0000);
+        }
+    }
+
+    #[test]
+    fn the_last_impersonation_level_wins_and_is_always_stated() {
+        for (before, _) in LEVELS {
+            for (level, flags) in LEVELS {
+                let words = OpenWords::new(Direction::Duplex);
+                assert_eq!(words.impersonation(before).impersonation(level).flags, flags);
+            }
+        }
+    }
 }

@@ -1,0 +1,95 @@
+//! What a client must show before it is handed out: who it is, and that it has something to say.
+
+use std::{fmt, future::Future, os::windows::io::AsHandle, pin::Pin, sync::Arc, time::Duration};
+
+use tokio::{
+    net::windows::named_pipe::NamedPipeServer,
+    time::{Instant, timeout_at},
+};
+use tracing::{debug, warn};
+
+use super::{peer::Peer, sys::Code};
+use crate::name::PipeName;
+
+/// A connected client whose admission is not decided: the server's end if it is admitted.
+pub(super) type Candidate = Pin<Box<dyn Future<Output = Option<NamedPipeServer>> + Send>>;
+
+/// The conditions of a listener.
+#[derive(Clone)]
+pub(super) struct Admission {
+    pub(super) filter: Option<Arc<dyn Fn(&Peer) -> bool + Send + Sync>>,
+    pub(super) handshake: Option<Duration>,
+}
+
+impl Admission {
+    /// Clients undecided at once. One more pushes out the one that has been silent for the longest:
+    /// what silent clients cost stays bounded, and one that speaks is decided before they are.
+    pub(super) const MAX_CANDIDATES: usize = 256;
+
+    /// How long the filter waits for the first byte of a client that shows who it is with its
+    /// writes only, if no time is set.
+    const DEFAULT_HANDSHAKE: Duration = Duration::from_secs(5);
+
+    pub(super) const fn none() -> Self {
+        Self { filter: None, handshake: None }
+    }
+
+    /// Begins to decide on a client that has just connected.
+    pub(super) fn examine(&self, server: NamedPipeServer, pipe: &PipeName) -> Candidacy {
+        if self.filter.is_none() && self.handshake.is_none() {
+            return Candidacy::Admitted(server);
+        }
+        let conditions = self.clone();
+        let pipe = pipe.clone();
+        Candidacy::Undecided(Box::pin(async move {
+            let wait = conditions.handshake.unwrap_or(Self::DEFAULT_HANDSHAKE);
+            let deadline = Instant::now().checked_add(wait);
+            if conditions.handshake.is_some() && !speaks(&server, deadline).await {
+                debug!(%pipe, "dropped a client that says nothing");
+                return None;
+            }
+            let Some(filter) = conditions.filter else {
+                return Some(server);
+            };
+            let mut peer = Peer::client_of(server.as_handle());
+            if peer.as_ref().is_err_and(|e| Code::of(e) == Code::NothingRead)
+                && speaks(&server, deadline).await
+            {
+                peer = Peer::client_of(server.as_handle());
+            }
+            match peer {
+                Ok(peer) if filter(&peer) => Some(server),
+                Ok(peer) => {
+                    warn!(%pipe, user = %peer.user, process = peer.process_id, "refused a client");
+                    None
+                }
+                Err(error) => {
+                    warn!(%pipe, %error, "refused a client that cannot be identified");
+                    None
+                }
+            }
+        }))
+    }
+}
+
+/// Waits until something has arrived from the client, or it has left; false when it is too late.
+async fn speaks(server: &NamedPipeServer, deadline: Option<Instant>) -> bool {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, server.readable()).await.is_ok(),
+        None => server.readable().await.is_ok(),
+    }
+}
+
+pub(super) enum Candidacy {
+    Admitted(NamedPipeServer),
+    Undecided(Candidate),
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("filter", &self.filter.as_ref().map(|_| ".."))
+            .field("handshake", &self.handshake)
+            .finish()
+    }
+}

@@ -1,0 +1,210 @@
+//! Who is at the other end, and how much of that is to be relied on.
+
+use std::{
+    fmt, io,
+    os::windows::io::{AsHandle, BorrowedHandle},
+};
+
+use super::{
+    stream::PipeStream,
+    sys::token::{self, Token},
+};
+use crate::{connection::Connection, error::Error, error::Operation, sid::Sid};
+
+/// Whom a process runs as: on the server's side the client of a pipe, on the client's side the
+/// server.
+///
+/// # What it is worth
+///
+/// Of a client, everything but [`process_id`](Self::process_id) comes from the token that the
+/// operating system keeps for the pipe, and a client cannot forge it. It tells who opened the pipe
+/// or, of a client that asks for dynamic tracking, who wrote what was read last. It does not tell
+/// who writes next: a process can hand its end on to another.
+///
+/// Of a server, it comes from the process that has the id of the one that created the instance. An
+/// id is given again after its process has ended, and a handle can have been handed on, so this
+/// serves as a second witness beside the owner of the pipe, and not as the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The process, where the operating system tells. It can be forged and goes stale: the process
+    /// may have ended or handed the pipe on, and its id may be another's by now. For logs; nothing
+    /// may be decided by it.
+    pub process_id: Option<u32>,
+    /// The terminal services session.
+    pub session: u32,
+    /// The user.
+    pub user: Sid,
+    /// How far the process is trusted to write to what is its user's.
+    pub integrity: IntegrityLevel,
+    /// Whether the user's rights are raised, as "Run as administrator" does.
+    pub elevated: bool,
+    /// Whether it has the rights of an administrator now: one who is not elevated has not.
+    pub administrator: bool,
+}
+
+impl Peer {
+    /// Returns the client of a pipe.
+    ///
+    /// The calling thread acts as the client for the time of two system calls, inside this call,
+    /// and cannot fail to return to itself: should the operating system refuse that, the process
+    /// ends.
+    pub(super) fn client_of(server: BorrowedHandle<'_>) -> io::Result<Self> {
+        Self::of(&Token::of_client(server)?, token::client_process_id(server).ok())
+    }
+
+    pub(super) fn of_process(id: u32) -> io::Result<Self> {
+        Self::of(&Token::of_process(id)?, Some(id))
+    }
+
+    pub(super) fn this_process() -> io::Result<Self> {
+        Self::of(&Token::of_this_process()?, Some(std::process::id()))
+    }
+
+    fn of(token: &Token, process_id: Option<u32>) -> io::Result<Self> {
+        Ok(Self {
+            process_id,
+            session: token.session()?,
+            user: token.user()?,
+            integrity: IntegrityLevel(token.integrity()?),
+            elevated: token.is_elevated()?,
+            administrator: token.is_member(Sid::ADMINISTRATORS)?,
+        })
+    }
+
+    /// Returns the name of the user's account, as `DOMAIN\name`.
+    ///
+    /// It asks the local security authority, which may ask a domain controller: the call can take
+    /// as long as the network does, so it belongs on a blocking thread.
+    ///
+    /// # Errors
+    ///
+    /// What `LookupAccountSidW` says, `ERROR_NONE_MAPPED` (1332) if the account has no name.
+    pub fn account_name(&self) -> io::Result<String> {
+        token::account_name(self.user)
+    }
+}
+
+/// A process's integrity level: it writes to nothing of a higher one, whoever its user is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrityLevel(u32);
+
+impl IntegrityLevel {
+    /// What nobody has vouched for.
+    pub const UNTRUSTED: Self = Self(0);
+    /// A sandbox, such as a browser's or an app container.
+    pub const LOW: Self = Self(0x1000);
+    /// An ordinary process.
+    pub const MEDIUM: Self = Self(0x2000);
+    /// An elevated process.
+    pub const HIGH: Self = Self(0x3000);
+    /// A system process.
+    pub const SYSTEM: Self = Self(0x4000);
+}
+
+impl fmt::Display for IntegrityLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::UNTRUSTED => f.write_str("untrusted"),
+            Self::LOW => f.write_str("low"),
+            Self::MEDIUM => f.write_str("medium"),
+            Self::HIGH => f.write_str("high"),
+            Self::SYSTEM => f.write_str("system"),
+            Self(other) => write!(f, "{other:#06x}"),
+        }
+    }
+}
+
+impl fmt::Debug for IntegrityLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IntegrityLevel({self})")
+    }
+}
+
+impl PipeStream {
+    /// Returns who the client is; on the server's end only. [`Peer`] says what that is worth.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or has asked for
+    /// dynamic tracking and nothing has arrived from it yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or
+    /// this is the client's end. Whoever cannot be identified is nobody: refuse it.
+    pub fn peer(&self) -> Result<Peer, Error> {
+        if !self.is_server() {
+            // Before any system call: Wine would name the client itself.
+            let source = io::ErrorKind::Unsupported.into();
+            return Err(Error::io(Operation::Identify, self.name(), source));
+        }
+        Peer::client_of(self.as_handle())
+            .map_err(|e| Error::io(Operation::Identify, self.name(), e))
+    }
+}
+
+impl Connection<PipeStream> {
+    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeStream::peer`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn serve() -> Result<(), npipes::Error> {
+    /// use npipes::{IntegrityLevel, Listener};
+    ///
+    /// let mut listener = Listener::bind("orders")?;
+    /// let connection = listener.accept().await?;
+    /// let peer = connection.peer()?;
+    /// if peer.integrity < IntegrityLevel::MEDIUM {
+    ///     println!("{} calls from a sandbox", peer.user);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peer(&self) -> Result<Peer, Error> {
+        self.get_ref().peer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_a_user_and_a_level() {
+        let this = Peer::this_process().unwrap();
+        assert_eq!(this.process_id, Some(std::process::id()));
+        assert!(this.user.to_string().starts_with("S-1-5-"), "{this:?}");
+        assert!(this.integrity >= IntegrityLevel::LOW, "{this:?}");
+        assert_eq!(Peer::of_process(std::process::id()).unwrap(), this);
+    }
+
+    #[test]
+    fn this_processs_account_has_a_name() {
+        let name = Peer::this_process().unwrap().account_name().unwrap();
+        let user = std::env::var("USERNAME").unwrap();
+        assert!(name.to_lowercase().ends_with(&user.to_lowercase()), "{name} is not {user}");
+    }
+
+    #[test]
+    fn an_account_that_does_not_exist_has_no_name() {
+        let user = "S-1-5-21-1-2-3-4".parse().unwrap();
+        let nobody = Peer { user, ..Peer::this_process().unwrap() };
+        assert_eq!(nobody.account_name().unwrap_err().raw_os_error(), Some(1332));
+    }
+
+    #[test]
+    fn a_process_that_does_not_exist_is_an_error() {
+        // Ids are multiples of four.
+        let error = Peer::of_process(u32::MAX - 3).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(87));
+    }
+
+    #[test]
+    fn levels_are_ordered_and_have_names() {
+        assert!(IntegrityLevel::LOW < IntegrityLevel::MEDIUM);
+        assert_eq!(IntegrityLevel::HIGH.to_string(), "high");
+        assert_eq!(IntegrityLevel(0x2100).to_string(), "0x2100");
+    }
+}

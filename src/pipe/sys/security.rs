@@ -1,0 +1,176 @@
+//! Security descriptors: made from text, owned, handed to the operating system, read back.
+
+use std::{
+    ffi::c_void,
+    fmt, io,
+    os::windows::io::{AsRawHandle, BorrowedHandle},
+    ptr::{self, NonNull},
+    slice,
+};
+
+use windows_sys::Win32::{
+    Foundation::{ERROR_SUCCESS, LocalFree},
+    Security::{
+        Authorization::{
+            ConvertSecurityDescriptorToStringSecurityDescriptorW,
+            ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1,
+            SE_KERNEL_OBJECT,
+        },
+        DACL_SECURITY_INFORMATION, GetLengthSid, GetSecurityDescriptorOwner, IsValidSid,
+        LABEL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, PSID, SECURITY_ATTRIBUTES,
+    },
+};
+
+use crate::sid::Sid;
+
+/// Memory that the operating system has allocated with `LocalAlloc` for this process to free.
+struct Local(NonNull<c_void>);
+
+impl Local {
+    /// Takes what a call gave. A null pointer after a call that succeeded is that call's breach of
+    /// its contract: an error, not undefined behaviour.
+    fn own(given: *mut c_void) -> io::Result<Self> {
+        NonNull::new(given).map(Self).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // SAFETY: the memory comes from `LocalAlloc`, and only this value owns it.
+        unsafe { LocalFree(self.0.as_ptr()) };
+    }
+}
+
+/// A self-relative security descriptor. It never changes.
+pub(in crate::pipe) struct Descriptor(Local);
+
+// SAFETY: the memory is this value's own, and any thread may free it.
+unsafe impl Send for Descriptor {}
+// SAFETY: nothing writes to the memory while the value exists.
+unsafe impl Sync for Descriptor {}
+
+impl Descriptor {
+    /// Returns the descriptor that `text` describes. A NUL ends the text for the operating system,
+    /// which would take what comes before it for the whole.
+    pub(in crate::pipe) fn from_sddl(text: &str) -> io::Result<Self> {
+        if text.contains('\0') {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let text: Vec<u16> = text.encode_utf16().chain([0]).collect();
+        let mut descriptor = ptr::null_mut();
+        // SAFETY: `text` ends with a NUL, and the size is optional, as
+        // `ConvertStringSecurityDescriptorToSecurityDescriptorW` documents.
+        let ok = unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &mut descriptor,
+                ptr::null_mut(),
+            )
+        };
+        if ok == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self(Local::own(descriptor)?))
+    }
+
+    /// Returns owner, DACL and integrity label of an open pipe. The handle needs `READ_CONTROL`.
+    pub(in crate::pipe) fn of(handle: BorrowedHandle<'_>) -> io::Result<Self> {
+        let mut descriptor = ptr::null_mut();
+        // SAFETY: the handle is open while it is borrowed; the pointers into the descriptor are
+        // optional, as `GetSecurityInfo` documents.
+        let status = unsafe {
+            GetSecurityInfo(
+                handle.as_raw_handle(),
+                SE_KERNEL_OBJECT,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                &mut descriptor,
+            )
+        };
+        if status != ERROR_SUCCESS {
+            return Err(io::Error::from_raw_os_error(status as i32));
+        }
+        Ok(Self(Local::own(descriptor)?))
+    }
+
+    /// Returns the owner. Only Wine has pipes without one.
+    pub(in crate::pipe) fn owner(&self) -> io::Result<Option<Sid>> {
+        let (mut owner, mut defaulted) = (ptr::null_mut(), 0);
+        // SAFETY: the descriptor is valid: the operating system made it.
+        let ok = unsafe { GetSecurityDescriptorOwner(self.as_ptr(), &mut owner, &mut defaulted) };
+        if ok == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if owner.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the owner is a SID inside the descriptor, which outlives the call.
+        unsafe { read_sid(owner) }.map(Some)
+    }
+
+    /// Returns owner, DACL and label as text.
+    pub(in crate::pipe) fn to_sddl(&self) -> io::Result<String> {
+        let mut text = ptr::null_mut();
+        let mut len = 0;
+        // SAFETY: the descriptor is valid: the operating system made it.
+        let ok = unsafe {
+            ConvertSecurityDescriptorToStringSecurityDescriptorW(
+                self.as_ptr(),
+                SDDL_REVISION_1,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION,
+                &mut text,
+                &mut len,
+            )
+        };
+        if ok == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let text = Local::own(text.cast())?;
+        // SAFETY: the call has written `len` units there, a NUL among them, and nobody else has them.
+        let units = unsafe { slice::from_raw_parts(text.0.as_ptr().cast::<u16>(), len as usize) };
+        let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
+        Ok(String::from_utf16_lossy(&units[..end]))
+    }
+
+    /// Returns what calls that create something take. It points into the descriptor.
+    pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        #[expect(clippy::cast_possible_truncation, reason = "the structure has 24 bytes")]
+        const LEN: u32 = size_of::<SECURITY_ATTRIBUTES>() as u32;
+        SECURITY_ATTRIBUTES { nLength: LEN, lpSecurityDescriptor: self.as_ptr(), bInheritHandle: 0 }
+    }
+
+    fn as_ptr(&self) -> *mut c_void {
+        self.0.0.as_ptr()
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_sddl() {
+            Ok(text) => write!(f, "Descriptor({text})"),
+            Err(e) => write!(f, "Descriptor({e})"),
+        }
+    }
+}
+
+/// Returns the identifier at `sid`.
+///
+/// # Safety
+///
+/// `sid` points to a SID that is not freed or changed during the call.
+pub(super) unsafe fn read_sid(sid: PSID) -> io::Result<Sid> {
+    // SAFETY: the caller says that it points to a SID.
+    let valid = unsafe { IsValidSid(sid) };
+    if valid == 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // SAFETY: the SID is valid.
+    let len = unsafe { GetLengthSid(sid) } as usize;
+    // SAFETY: a valid SID has that many bytes, and the caller says that they stay.
+    let bytes = unsafe { slice::from_raw_parts(sid.cast::<u8>(), len) };
+    Sid::from_bytes(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}

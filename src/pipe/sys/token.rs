@@ -1,0 +1,362 @@
+//! Access tokens: what says as whom a process or a pipe's client runs.
+
+use std::{
+    ffi::c_void,
+    io,
+    os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle},
+    process, ptr,
+};
+
+use windows_sys::Win32::{
+    Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_TOKEN, HANDLE},
+    Security::{
+        GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_GROUPS,
+        TOKEN_IMPERSONATE, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenElevation, TokenGroups,
+        TokenIntegrityLevel, TokenSessionId, TokenUser,
+    },
+    System::{
+        Pipes::{
+            GetNamedPipeClientProcessId, GetNamedPipeServerProcessId, ImpersonateNamedPipeClient,
+        },
+        SystemServices::SE_GROUP_ENABLED,
+        Threading::{
+            GetCurrentProcess, GetCurrentThread, OpenProcess, OpenProcessToken, OpenThreadToken,
+            PROCESS_QUERY_LIMITED_INFORMATION, SetThreadToken,
+        },
+    },
+};
+
+use super::security::read_sid;
+use crate::sid::Sid;
+
+/// A token that can be asked, and used for nothing else.
+#[derive(Debug)]
+pub(in crate::pipe) struct Token(OwnedHandle);
+
+impl Token {
+    /// Returns the token of this process.
+    pub(in crate::pipe) fn of_this_process() -> io::Result<Self> {
+        // SAFETY: it takes nothing and returns a pseudo handle that need not be closed.
+        let process = unsafe { GetCurrentProcess() };
+        // SAFETY: the pseudo handle is always valid.
+        unsafe { Self::of_process_handle(process) }
+    }
+
+    /// Returns the token of the process that has this id now.
+    pub(in crate::pipe) fn of_process(id: u32) -> io::Result<Self> {
+        // SAFETY: it takes no pointers.
+        let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, id) };
+        if process.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `OpenProcess` succeeded and gave the handle to nobody else.
+        let process = unsafe { OwnedHandle::from_raw_handle(process) };
+        // SAFETY: the handle is open until the end of this function.
+        unsafe { Self::of_process_handle(process.as_raw_handle()) }
+    }
+
+    /// # Safety
+    ///
+    /// `process` is open during the call.
+    unsafe fn of_process_handle(process: HANDLE) -> io::Result<Self> {
+        let mut token = ptr::null_mut();
+        // SAFETY: the caller says that the handle is open.
+        let ok = unsafe { OpenProcessToken(process, TOKEN_QUERY, &mut token) };
+        if ok == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `OpenProcessToken` succeeded and gave the handle to nobody else.
+        Ok(Self(unsafe { OwnedHandle::from_raw_handle(token) }))
+    }
+
+    /// Returns the token that the client of `server` has shown.
+    ///
+    /// The thread acts as the client between two lines of this function and nowhere else.
+    pub(in crate::pipe) fn of_client(server: BorrowedHandle<'_>) -> io::Result<Self> {
+        let acting = ActingAsClient::begin(server)?;
+        let token = thread_token(TOKEN_QUERY);
+        drop(acting);
+        token?.map(Self).ok_or_else(|| io::Error::from_raw_os_error(ERROR_NO_TOKEN as i32))
+    }
+
+    /// Returns the user.
+    pub(in crate::pipe) fn user(&self) -> io::Result<Sid> {
+        self.sid(TokenUser)
+    }
+
+    /// Returns the last number of the integrity level's identifier.
+    pub(in crate::pipe) fn integrity(&self) -> io::Result<u32> {
+        self.sid(TokenIntegrityLevel)?
+            .relative_id()
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Returns the terminal services session.
+    pub(in crate::pipe) fn session(&self) -> io::Result<u32> {
+        self.number(TokenSessionId)
+    }
+
+    /// Returns whether the user's rights are raised.
+    pub(in crate::pipe) fn is_elevated(&self) -> io::Result<bool> {
+        const { assert!(size_of::<TOKEN_ELEVATION>() == size_of::<u32>()) };
+        self.number(TokenElevation).map(|value| value != 0)
+    }
+
+    /// Returns whether it is a member of the group `sid` in its own right: a group that serves only
+    /// to deny, as an administrator's without elevation, does not count.
+    pub(in crate::pipe) fn is_member(&self, sid: Sid) -> io::Result<bool> {
+        const ENABLED: u32 = SE_GROUP_ENABLED as u32;
+        let mut buffer = vec![0_u64; 128];
+        let buffer = loop {
+            match self.information(TokenGroups, &mut buffer) {
+                Ok(()) => break buffer,
+                Err((e, wanted)) => {
+                    if e.raw_os_error() != Some(ERROR_INSUFFICIENT_BUFFER as i32)
+                        || wanted <= buffer.len()
+                    {
+                        return Err(e);
+                    }
+                    buffer.resize(wanted, 0);
+                }
+            }
+        };
+        let groups = buffer.as_ptr().cast::<TOKEN_GROUPS>();
+        // SAFETY: the call has filled the buffer, which is aligned for the structure.
+        let count = unsafe { (*groups).GroupCount } as usize;
+        // SAFETY: as above; the address is taken without a reference to the one declared element.
+        let first = unsafe { &raw const (*groups).Groups }.cast::<SID_AND_ATTRIBUTES>();
+        // SAFETY: so many elements follow, in the buffer, which is not changed any more.
+        let groups = unsafe { std::slice::from_raw_parts(first, count) };
+        for group in groups.iter().filter(|group| group.Attributes & ENABLED != 0) {
+            // SAFETY: the SIDs of the groups are in the buffer too.
+            if unsafe { read_sid(group.Sid) }? == sid {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns the SID that is all of an information class.
+    fn sid(&self, class: TOKEN_INFORMATION_CLASS) -> io::Result<Sid> {
+        // A pointer, the attributes, and the longest SID there is: 68 bytes.
+        let mut buffer = [0_u64; 16];
+        self.information(class, &mut buffer).map_err(|(e, _)| e)?;
+        let found = buffer.as_ptr().cast::<SID_AND_ATTRIBUTES>();
+        // SAFETY: the call has filled the buffer, which is aligned for the structure.
+        let sid = unsafe { (*found).Sid };
+        // SAFETY: the SID is in the buffer too, which is not changed any more.
+        unsafe { read_sid(sid) }
+    }
+
+    fn number(&self, class: TOKEN_INFORMATION_CLASS) -> io::Result<u32> {
+        let mut buffer = [0_u64; 1];
+        self.information(class, &mut buffer).map_err(|(e, _)| e)?;
+        let [a, b, c, d, ..] = buffer[0].to_ne_bytes();
+        Ok(u32::from_ne_bytes([a, b, c, d]))
+    }
+
+    /// Fills the buffer; a failure comes with the length that would have done.
+    fn information(
+        &self,
+        class: TOKEN_INFORMATION_CLASS,
+        buffer: &mut [u64],
+    ) -> Result<(), (io::Error, usize)> {
+        let room = u32::try_from(size_of_val(buffer)).unwrap_or(u32::MAX);
+        let mut wanted = 0;
+        // SAFETY: the handle is open, and `room` does not exceed the buffer.
+        let ok = unsafe {
+            GetTokenInformation(
+                self.0.as_raw_handle(),
+                class,
+                buffer.as_mut_ptr().cast::<c_void>(),
+                room,
+                &mut wanted,
+            )
+        };
+        match ok {
+            0 => Err((io::Error::last_os_error(), (wanted as usize).div_ceil(size_of::<u64>()))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns the token that this thread acts with, if it acts with another than its process's.
+fn thread_token(access: u32) -> io::Result<Option<OwnedHandle>> {
+    // SAFETY: it takes nothing and returns a pseudo handle that need not be closed.
+    let thread = unsafe { GetCurrentThread() };
+    let mut token = ptr::null_mut();
+    // SAFETY: the pseudo handle is always valid. The process's own rights are used for opening: the
+    // client's need not suffice.
+    let ok = unsafe { OpenThreadToken(thread, access, 1, &mut token) };
+    if ok == 0 {
+        let error = io::Error::last_os_error();
+        return match error.raw_os_error() {
+            Some(code) if code == ERROR_NO_TOKEN as i32 => Ok(None),
+            _ => Err(error),
+        };
+    }
+    // SAFETY: `OpenThreadToken` succeeded and gave the handle to nobody else.
+    Ok(Some(unsafe { OwnedHandle::from_raw_handle(token) }))
+}
+
+/// The time in which this thread acts as the client of a pipe. Dropping it ends that, also when a
+/// panic does, and the thread acts again as it did before. It must not be held across an `await`:
+/// another task would run as the client.
+struct ActingAsClient {
+    before: Option<OwnedHandle>,
+    /// The state belongs to the thread.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl ActingAsClient {
+    fn begin(server: BorrowedHandle<'_>) -> io::Result<Self> {
+        let before = thread_token(TOKEN_QUERY | TOKEN_IMPERSONATE)?;
+        // SAFETY: the handle is open while it is borrowed.
+        let ok = unsafe { ImpersonateNamedPipeClient(server.as_raw_handle()) };
+        if ok == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { before, _not_send: std::marker::PhantomData })
+    }
+}
+
+impl Drop for ActingAsClient {
+    fn drop(&mut self) {
+        let before = self.before.as_ref().map_or(ptr::null_mut(), AsRawHandle::as_raw_handle);
+        // SAFETY: no thread means this one; a null token ends the impersonation, any other is open.
+        let ok = unsafe { SetThreadToken(ptr::null(), before) };
+        if ok == 0 {
+            // `RevertToSelf` documents why: whatever ran next would run as the client.
+            process::abort();
+        }
+    }
+}
+
+/// Returns the process that created this instance of a pipe.
+pub(in crate::pipe) fn server_process_id(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
+    let mut id = 0;
+    // SAFETY: the handle is open while it is borrowed.
+    let ok = unsafe { GetNamedPipeServerProcessId(pipe.as_raw_handle(), &mut id) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(id) }
+}
+
+/// Returns the process that opened the client's end of a pipe.
+pub(in crate::pipe) fn client_process_id(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
+    let mut id = 0;
+    // SAFETY: the handle is open while it is borrowed.
+    let ok = unsafe { GetNamedPipeClientProcessId(pipe.as_raw_handle(), &mut id) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(id) }
+}
+
+/// Returns `DOMAIN\name`.
+pub(in crate::pipe) fn account_name(sid: Sid) -> io::Result<String> {
+    /// `LookupAccountSidW` documents no maximum; names have 256 units, domains 255.
+    const ROOM: usize = 512;
+    // Aligned as the structure is.
+    let mut sid: Vec<u32> = sid
+        .to_bytes()
+        .chunks_exact(4)
+        .map(|part| u32::from_ne_bytes([part[0], part[1], part[2], part[3]]))
+        .collect();
+    let (mut name, mut domain) = ([0_u16; ROOM], [0_u16; ROOM]);
+    let (mut name_len, mut domain_len) = (ROOM as u32, ROOM as u32);
+    let mut kind = 0;
+    // SAFETY: the words are a valid SID, and the lengths are those of the arrays.
+    let ok = unsafe {
+        LookupAccountSidW(
+            ptr::null(),
+            sid.as_mut_ptr().cast::<c_void>(),
+            name.as_mut_ptr(),
+            &mut name_len,
+            domain.as_mut_ptr(),
+            &mut domain_len,
+            &mut kind,
+        )
+    };
+    if ok == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let text = |units: &[u16], len: u32| {
+        String::from_utf16_lossy(units.get(..len as usize).unwrap_or_default())
+    };
+    let (name, domain) = (text(&name, name_len), text(&domain, domain_len));
+    Ok(if domain.is_empty() { name } else { format!(r"{domain}\{name}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::windows::io::AsHandle;
+
+    use tokio::net::windows::named_pipe::{ClientOptions, ServerOptions};
+    use windows_sys::Win32::Security::{ImpersonateSelf, RevertToSelf, SecurityIdentification};
+
+    use super::*;
+
+    fn is_acting() -> bool {
+        thread_token(TOKEN_QUERY).unwrap().is_some()
+    }
+
+    fn path(name: &str) -> String {
+        format!(r"\\.\pipe\npipes-unit-{}-{name}", process::id())
+    }
+
+    #[tokio::test]
+    async fn the_thread_is_itself_again_when_the_client_is_known() {
+        let path = path("client");
+        let server = ServerOptions::new().create(&path).unwrap();
+        let client = ClientOptions::new().open(&path).unwrap();
+        server.connect().await.unwrap();
+        let token = Token::of_client(server.as_handle()).unwrap();
+        assert!(!is_acting());
+        assert_eq!(token.user().unwrap(), Token::of_this_process().unwrap().user().unwrap());
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn the_thread_is_itself_again_when_a_panic_ends_the_acting() {
+        let path = path("panic");
+        let server = ServerOptions::new().create(&path).unwrap();
+        let _client = ClientOptions::new().open(&path).unwrap();
+        server.connect().await.unwrap();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _acting = ActingAsClient::begin(server.as_handle()).unwrap();
+            assert!(is_acting());
+            panic!("as planned");
+        }));
+        assert!(caught.is_err());
+        assert!(!is_acting());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_acted_as_somebody_goes_on_doing_so() {
+        let path = path("before");
+        let server = ServerOptions::new().create(&path).unwrap();
+        let _client = ClientOptions::new().open(&path).unwrap();
+        server.connect().await.unwrap();
+        // SAFETY: it takes no pointers.
+        assert_ne!(unsafe { ImpersonateSelf(SecurityIdentification) }, 0);
+        let token = Token::of_client(server.as_handle());
+        let acting = is_acting();
+        // SAFETY: it takes nothing.
+        assert_ne!(unsafe { RevertToSelf() }, 0);
+        token.unwrap();
+        assert!(acting);
+        assert!(!is_acting());
+    }
+
+    #[test]
+    fn what_is_not_a_pipe_has_no_client() {
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        Token::of_client(file.as_handle()).unwrap_err();
+        assert!(!is_acting());
+        server_process_id(file.as_handle()).unwrap_err();
+        client_process_id(file.as_handle()).unwrap_err();
+    }
+
+    #[test]
+    fn nobody_is_a_member_of_a_group_that_does_not_exist() {
+        let token = Token::of_this_process().unwrap();
+        assert!(!token.is_member("S-1-5-21-1-2-3-4".parse().unwrap()).unwrap());
+        assert!(token.is_member(Sid::EVERYONE).unwrap());
+    }
+}
