@@ -80,9 +80,9 @@ cfg_if::cfg_if! {
         mod pipe;
 
         pub use self::pipe::{
-            Access, ConnectOptions, Direction, Incoming, IntegrityLevel,
-            Listener, ListenerOptions, Peer, PipeStream, PipeType, SecurityDescriptor,
-            connect,
+            Access, ConnectOptions, Direction, ImpersonationLevel, Incoming, IntegrityLevel,
+            Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType, SecurityDescriptor,
+            ServerIdentity, connect,
         };
     }
 }

@@ -6,8 +6,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::{
+    identity::ServerIdentity,
     stream::PipeStream,
-    sys::{self, Code, Direction, OpenWords},
+    sys::{self, Code, Direction, ImpersonationLevel, OpenWords},
 };
 use crate::{
     backoff::Backoff,
@@ -56,12 +57,14 @@ where
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct ConnectOptions {
     deadline: Duration,
     busy: Backoff,
     direction: Direction,
+    impersonation: ImpersonationLevel,
+    server_identity: ServerIdentity,
     connection: ConnectionOptions,
 }
 
@@ -79,6 +82,8 @@ impl ConnectOptions {
             deadline: Self::DEFAULT_DEADLINE,
             busy: Self::DEFAULT_BUSY,
             direction: Direction::Duplex,
+            impersonation: ImpersonationLevel::Identification,
+            server_identity: ServerIdentity::usual(),
             connection: ConnectionOptions::new(),
         }
     }
@@ -102,6 +107,20 @@ impl ConnectOptions {
         self
     }
 
+    /// Sets how far the server may act as this client. The default is
+    /// [`ImpersonationLevel::Identification`]: it learns who the client is, and no more.
+    pub const fn impersonation(mut self, level: ImpersonationLevel) -> Self {
+        self.impersonation = level;
+        self
+    }
+
+    /// Sets whom the server must be for anything to be sent to it. The default is
+    /// [`ServerIdentity::usual`]: this process's user, SYSTEM or an administrator.
+    pub fn server_identity(mut self, identity: ServerIdentity) -> Self {
+        self.server_identity = identity;
+        self
+    }
+
     /// Sets how the connection behaves. The default is [`ConnectionOptions::new`].
     pub const fn connection(mut self, options: ConnectionOptions) -> Self {
         self.connection = options;
@@ -110,14 +129,15 @@ impl ConnectOptions {
 
     /// Connects to the pipe `name`. While the server is busy it waits and tries again.
     ///
-    /// No thread is blocked meanwhile. The server learns no more of the client than who it is
-    /// (`SECURITY_IDENTIFICATION`).
+    /// No thread is blocked meanwhile. The server is judged by
+    /// [`server_identity`](Self::server_identity) before this returns and before anything is sent.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidName`] if no pipe can have the name, and [`Error::Connect`], which says what
     /// was tried: at once if there is no such pipe or access is denied, and when the deadline
-    /// passes.
+    /// passes. [`Error::UntrustedServer`] if the server is not who it must be, and [`Error::Io`] if
+    /// that cannot be found out.
     ///
     /// # Cancel safety
     ///
@@ -131,6 +151,7 @@ impl ConnectOptions {
         let name = name.try_into()?;
         let stream = self.open(&name).await.map_err(|e| Error::Connect(Box::new(e)))?;
         let stream = stream.with_close_deadline(self.connection.close_deadline);
+        self.server_identity.judge(&stream, &name).await?;
         Ok(Connection::over_pipe(stream, &self.connection, Some(name)))
     }
 
@@ -166,7 +187,7 @@ impl ConnectOptions {
     }
 
     async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
-        let words = OpenWords::new(self.direction);
+        let words = OpenWords::new(self.direction).impersonation(self.impersonation);
         let handle = if name.is_local() {
             sys::open(name, words)?
         } else {

@@ -4,6 +4,7 @@ mod admission;
 mod connect;
 mod drain;
 mod flusher;
+mod identity;
 mod listener;
 mod peer;
 mod security;
@@ -13,11 +14,12 @@ mod sys;
 
 pub use self::{
     connect::{ConnectOptions, connect},
+    identity::{PipeServer, ServerIdentity},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},
     security::{Access, SecurityDescriptor},
     stream::PipeStream,
-    sys::{Direction, PipeType},
+    sys::{Direction, ImpersonationLevel, PipeType},
 };
 
 /// The README's examples, compiled.
