@@ -14,10 +14,13 @@ use crate::name::PipeName;
 /// A connected client whose admission is not decided: the server's end if it is admitted.
 pub(super) type Candidate = Pin<Box<dyn Future<Output = Option<NamedPipeServer>> + Send>>;
 
+/// Whether a client is admitted.
+pub(super) type Filter = dyn Fn(&Peer) -> bool + Send + Sync;
+
 /// The conditions of a listener.
 #[derive(Clone)]
 pub(super) struct Admission {
-    pub(super) filter: Option<Arc<dyn Fn(&Peer) -> bool + Send + Sync>>,
+    pub(super) filter: Option<Arc<Filter>>,
     pub(super) handshake: Option<Duration>,
 }
 

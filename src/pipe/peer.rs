@@ -126,9 +126,10 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or has asked for
-    /// dynamic tracking and nothing has arrived from it yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or
-    /// this is the client's end. Whoever cannot be identified is nobody: refuse it.
+    /// [`Error::Io`]: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is
+    /// with what it writes and nothing has arrived yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or this
+    /// is the client's end. After the first message the second does not happen. Whoever cannot be
+    /// identified is nobody: refuse it.
     pub fn peer(&self) -> Result<Peer, Error> {
         if !self.is_server() {
             // Before any system call: Wine would name the client itself.

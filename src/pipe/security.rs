@@ -165,6 +165,9 @@ impl FromStr for SecurityDescriptor {
 
     /// Returns the descriptor that `text` describes, in the security descriptor definition language.
     ///
+    /// A text that names no owner means this process's user, whose name clients look for; the
+    /// operating system would make an elevated process's pipe the group of administrators'.
+    ///
     /// Rules for others than the server's own user should grant `0x12019b` and not `GA`, `GW` or
     /// `FW`, which let others create instances of the pipe and be the server. The server's own user
     /// needs all of it (`FA`), or no second instance can be created.
@@ -174,12 +177,10 @@ impl FromStr for SecurityDescriptor {
     /// [`Error::InvalidSecurityDescriptor`].
     fn from_str(text: &str) -> Result<Self, Error> {
         let accepted = |part: &str| Descriptor::from_sddl(part).is_ok();
-        Descriptor::from_sddl(text).map(Self::new).map_err(|source| {
-            Error::InvalidSecurityDescriptor {
-                text: text.to_owned(),
-                position: first_refused(text, accepted),
-                source,
-            }
+        owned(text).map(Self::new).map_err(|source| Error::InvalidSecurityDescriptor {
+            text: text.to_owned(),
+            position: first_refused(text, accepted),
+            source,
         })
     }
 }
@@ -194,6 +195,14 @@ impl fmt::Display for SecurityDescriptor {
 impl fmt::Debug for SecurityDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+fn owned(text: &str) -> io::Result<Descriptor> {
+    let descriptor = Descriptor::from_sddl(text)?;
+    match descriptor.owner()? {
+        Some(_) => Ok(descriptor),
+        None => Descriptor::from_sddl(&format!("O:{}{text}", Peer::this_process()?.user)),
     }
 }
 
@@ -236,7 +245,7 @@ fn components(text: &str) -> Vec<(usize, &str)> {
             b'(' => depth += 1,
             b')' => depth = depth.saturating_sub(1),
             b'O' | b'G' | b'D' | b'S'
-                if depth == 0 && text[at..].as_bytes().get(1) == Some(&b':') =>
+                if depth == 0 && text.as_bytes().get(at + 1) == Some(&b':') =>
             {
                 starts.push(at);
             }
@@ -321,6 +330,14 @@ mod tests {
         reads(low, &format!("{own}S:(ML;;NW;;;LW)"));
         let contained = Access::current_user_only().allow_app_containers();
         reads(contained, &format!("{own}(A;;0x12019b;;;AC)S:(ML;;NW;;;LW)"));
+    }
+
+    #[test]
+    fn who_is_not_said_to_be_the_owner_is_this_processs_user() {
+        let descriptor: SecurityDescriptor = "D:P(A;;FA;;;SY)".parse().unwrap();
+        assert_eq!(descriptor.owner().unwrap(), Some(Peer::this_process().unwrap().user));
+        let descriptor: SecurityDescriptor = "O:SYD:P(A;;FA;;;SY)".parse().unwrap();
+        assert_eq!(descriptor.owner().unwrap(), Some(Sid::SYSTEM));
     }
 
     #[track_caller]

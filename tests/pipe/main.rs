@@ -13,4 +13,5 @@ mod support;
 mod close;
 mod exchange;
 mod listener;
+mod security;
 mod wine;

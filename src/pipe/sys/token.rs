@@ -251,15 +251,15 @@ pub(in crate::pipe) fn client_process_id(pipe: BorrowedHandle<'_>) -> io::Result
 /// Returns `DOMAIN\name`.
 pub(in crate::pipe) fn account_name(sid: Sid) -> io::Result<String> {
     /// `LookupAccountSidW` documents no maximum; names have 256 units, domains 255.
-    const ROOM: usize = 512;
+    const ROOM: u32 = 512;
     // Aligned as the structure is.
     let mut sid: Vec<u32> = sid
         .to_bytes()
         .chunks_exact(4)
         .map(|part| u32::from_ne_bytes([part[0], part[1], part[2], part[3]]))
         .collect();
-    let (mut name, mut domain) = ([0_u16; ROOM], [0_u16; ROOM]);
-    let (mut name_len, mut domain_len) = (ROOM as u32, ROOM as u32);
+    let (mut name, mut domain) = ([0_u16; ROOM as usize], [0_u16; ROOM as usize]);
+    let (mut name_len, mut domain_len) = (ROOM, ROOM);
     let mut kind = 0;
     // SAFETY: the words are a valid SID, and the lengths are those of the arrays.
     let ok = unsafe {
@@ -287,7 +287,12 @@ pub(in crate::pipe) fn account_name(sid: Sid) -> io::Result<String> {
 mod tests {
     use std::os::windows::io::AsHandle;
 
-    use tokio::net::windows::named_pipe::{ClientOptions, ServerOptions};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::windows::named_pipe::{
+            ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions,
+        },
+    };
     use windows_sys::Win32::Security::{ImpersonateSelf, RevertToSelf, SecurityIdentification};
 
     use super::*;
@@ -296,28 +301,29 @@ mod tests {
         thread_token(TOKEN_QUERY).unwrap().is_some()
     }
 
-    fn path(name: &str) -> String {
-        format!(r"\\.\pipe\npipes-unit-{}-{name}", process::id())
+    /// Returns both ends of a pipe through which a byte has gone: some clients show who they are
+    /// with what they write.
+    async fn pair(name: &str) -> (NamedPipeServer, NamedPipeClient) {
+        let path = format!(r"\\.\pipe\npipes-unit-{}-{name}", process::id());
+        let mut server = ServerOptions::new().create(&path).unwrap();
+        let mut client = ClientOptions::new().open(&path).unwrap();
+        server.connect().await.unwrap();
+        client.write_all(b"!").await.unwrap();
+        server.read_u8().await.unwrap();
+        (server, client)
     }
 
     #[tokio::test]
     async fn the_thread_is_itself_again_when_the_client_is_known() {
-        let path = path("client");
-        let server = ServerOptions::new().create(&path).unwrap();
-        let client = ClientOptions::new().open(&path).unwrap();
-        server.connect().await.unwrap();
+        let (server, _client) = pair("client").await;
         let token = Token::of_client(server.as_handle()).unwrap();
         assert!(!is_acting());
         assert_eq!(token.user().unwrap(), Token::of_this_process().unwrap().user().unwrap());
-        drop(client);
     }
 
     #[tokio::test]
     async fn the_thread_is_itself_again_when_a_panic_ends_the_acting() {
-        let path = path("panic");
-        let server = ServerOptions::new().create(&path).unwrap();
-        let _client = ClientOptions::new().open(&path).unwrap();
-        server.connect().await.unwrap();
+        let (server, _client) = pair("panic").await;
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _acting = ActingAsClient::begin(server.as_handle()).unwrap();
             assert!(is_acting());
@@ -329,10 +335,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_that_acted_as_somebody_goes_on_doing_so() {
-        let path = path("before");
-        let server = ServerOptions::new().create(&path).unwrap();
-        let _client = ClientOptions::new().open(&path).unwrap();
-        server.connect().await.unwrap();
+        let (server, _client) = pair("before").await;
         // SAFETY: it takes no pointers.
         assert_ne!(unsafe { ImpersonateSelf(SecurityIdentification) }, 0);
         let token = Token::of_client(server.as_handle());
