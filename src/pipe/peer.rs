@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     os::windows::io::{AsHandle, BorrowedHandle},
+    sync::OnceLock,
 };
 
 use super::{
@@ -54,11 +55,21 @@ impl Peer {
     }
 
     pub(super) fn of_process(id: u32) -> io::Result<Self> {
+        if id == std::process::id() {
+            return Self::this_process();
+        }
         Self::of(&Token::of_process(id)?, Some(id))
     }
 
+    /// Returns this process, which is asked once: a process keeps its user, and asking costs as much
+    /// as opening a pipe.
     pub(super) fn this_process() -> io::Result<Self> {
-        Self::of(&Token::of_this_process()?, Some(std::process::id()))
+        static THIS: OnceLock<Peer> = OnceLock::new();
+        if let Some(this) = THIS.get() {
+            return Ok(*this);
+        }
+        let this = Self::of(&Token::of_this_process()?, Some(std::process::id()))?;
+        Ok(*THIS.get_or_init(|| this))
     }
 
     fn of(token: &Token, process_id: Option<u32>) -> io::Result<Self> {
@@ -178,7 +189,8 @@ mod tests {
         assert_eq!(this.process_id, Some(std::process::id()));
         assert!(this.user.to_string().starts_with("S-1-5-"), "{this:?}");
         assert!(this.integrity >= IntegrityLevel::LOW, "{this:?}");
-        assert_eq!(Peer::of_process(std::process::id()).unwrap(), this);
+        let token = Token::of_process(std::process::id()).unwrap();
+        assert_eq!(Peer::of(&token, this.process_id).unwrap(), this);
     }
 
     #[test]
