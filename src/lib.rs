@@ -31,6 +31,8 @@
 //!   wait before a client is handed out.
 //! - **A client that waits as it should.** A busy server is tried again with a backoff until a
 //!   deadline, and no thread is blocked meanwhile.
+//! - **Safe by default.** Only the server's user and SYSTEM can connect, from this machine; a server
+//!   cannot act as its client; a client sends nothing before it knows whose server it is.
 //!
 //! # What is not
 //!

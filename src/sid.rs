@@ -62,8 +62,10 @@ impl Sid {
         Self { authority, count, sub_authorities }
     }
 
-    /// Returns the identifier that the bytes are, as `winnt.h` lays out a `SID`.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Returns the identifier that the bytes are, laid out as `winnt.h` has a `SID`; `None` if they are
+    /// not one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<{ Self::HEAD }>()?;
         let &[Self::REVISION, count, authority @ ..] = head else {
             return None;
@@ -80,22 +82,19 @@ impl Sid {
         Some(sid)
     }
 
-    /// Returns it as `winnt.h` lays out a `SID`.
-    #[cfg_attr(not(windows), allow(dead_code, reason = "only the operating system asks for it"))]
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
+    /// Returns it laid out as `winnt.h` has a `SID`.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![Self::REVISION, self.count];
         bytes.extend_from_slice(&self.authority.to_be_bytes()[2..]);
-        bytes.extend(self.parts().iter().flat_map(|part| part.to_le_bytes()));
+        bytes.extend(self.sub_authorities().iter().flat_map(|part| part.to_le_bytes()));
         bytes
     }
 
-    /// Returns the last number, which tells the members of one family apart.
-    #[cfg_attr(not(windows), allow(dead_code, reason = "integrity levels are told by it"))]
-    pub(crate) fn relative_id(&self) -> Option<u32> {
-        self.parts().last().copied()
-    }
-
-    fn parts(&self) -> &[u32] {
+    /// Returns the numbers after the authority, the last of which tells the members of one family
+    /// apart.
+    #[must_use]
+    pub fn sub_authorities(&self) -> &[u32] {
         &self.sub_authorities[..usize::from(self.count)]
     }
 
@@ -136,7 +135,7 @@ impl fmt::Display for Sid {
             Ok(authority) => write!(f, "S-1-{authority}")?,
             Err(_) => write!(f, "S-1-0x{:012X}", self.authority)?,
         }
-        self.parts().iter().try_for_each(|part| write!(f, "-{part}"))
+        self.sub_authorities().iter().try_for_each(|part| write!(f, "-{part}"))
     }
 }
 

@@ -162,7 +162,8 @@ impl ListenerOptions {
     /// A client that cannot be identified is refused. One that shows who it is with its writes only
     /// (`SECURITY_CONTEXT_TRACKING`) is waited for until its first byte, for the
     /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, while others are accepted.
-    /// `admit` is called on the runtime's thread and should not block; a panic ends the accept.
+    /// `admit` is called on the runtime's thread and should not block. Should it panic, so does
+    /// `accept`, and that client alone is lost.
     ///
     /// # Examples
     ///
@@ -444,16 +445,20 @@ impl Listener {
 
     /// Decides on the candidates, and returns the first that is admitted.
     fn poll_candidates(&mut self, cx: &mut Context<'_>) -> Option<NamedPipeServer> {
-        let mut index = 0;
-        while let Some(candidate) = self.candidates.get_mut(index) {
+        let mut undecided = 0;
+        // Each is taken out while it is polled: should a filter panic, that client alone is lost.
+        for _ in 0..self.candidates.len() {
+            let Some(mut candidate) = self.candidates.pop_front() else { break };
             match candidate.as_mut().poll(cx) {
-                Poll::Pending => index += 1,
-                Poll::Ready(decision) => {
-                    drop(self.candidates.remove(index));
-                    if decision.is_some() {
-                        return decision;
-                    }
+                Poll::Pending => {
+                    self.candidates.push_back(candidate);
+                    undecided += 1;
                 }
+                Poll::Ready(Some(server)) => {
+                    self.candidates.rotate_right(undecided);
+                    return Some(server);
+                }
+                Poll::Ready(None) => {}
             }
         }
         while self.candidates.len() > Admission::MAX_CANDIDATES {

@@ -55,9 +55,6 @@ impl Peer {
     }
 
     pub(super) fn of_process(id: u32) -> io::Result<Self> {
-        if id == std::process::id() {
-            return Self::this_process();
-        }
         Self::of(&Token::of_process(id)?, Some(id))
     }
 
@@ -189,8 +186,7 @@ mod tests {
         assert_eq!(this.process_id, Some(std::process::id()));
         assert!(this.user.to_string().starts_with("S-1-5-"), "{this:?}");
         assert!(this.integrity >= IntegrityLevel::LOW, "{this:?}");
-        let token = Token::of_process(std::process::id()).unwrap();
-        assert_eq!(Peer::of(&token, this.process_id).unwrap(), this);
+        assert_eq!(Peer::of_process(std::process::id()).unwrap(), this);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use npipes::{
     Backoff, Closed, ConnectError, Connection, ConnectionOptions, Delays, Error, FrameCodec,
-    FrameError, FrameFormat, Parts, PipeName, ReceiveHalf, SendHalf,
+    FrameError, FrameFormat, Parts, PipeName, ReceiveHalf, SendHalf, Sid, UntrustedServer,
 };
 
 fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
@@ -23,4 +23,6 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<PipeName>();
     is_sendable::<ReceiveHalf<tokio::io::DuplexStream>>();
     is_sendable::<SendHalf<tokio::io::DuplexStream>>();
+    is_sendable::<Sid>();
+    is_sendable::<UntrustedServer>();
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, io};
 
-use npipes::{Attempts, Dialect, Error, FrameError, NameError, Operation, PipeName};
+use npipes::{Attempts, Dialect, Error, FrameError, NameError, Operation, PipeName, Sid};
 
 #[track_caller]
 fn reads(error: &dyn std::error::Error, text: &str) {
@@ -56,7 +56,23 @@ fn what_the_caller_did_wrong() {
         &NameError::TooLong { len: 300, max: 256 },
         "the path has 300 UTF-16 units, 256 are possible",
     );
+    let error = "SYSTEM".parse::<Sid>().unwrap_err();
+    reads(&error, r#""SYSTEM" is not a security identifier like S-1-5-18"#);
     reads(&NameError::Remote, "a pipe can be listened on only on the machine that it belongs to");
+}
+
+#[test]
+fn a_wrong_security_descriptor_is_quoted_from_where_it_is_wrong() {
+    let wrong = |position| {
+        let source = io::ErrorKind::InvalidInput.into();
+        Error::InvalidSecurityDescriptor { text: "D:(oops)".into(), position, source }
+    };
+    reads(
+        &wrong(Some(2)),
+        r#"invalid security descriptor "D:(oops)": refused from byte 2 on, at "(oops)""#,
+    );
+    reads(&wrong(None), r#"invalid security descriptor "D:(oops)""#);
+    reads(wrong(None).source().unwrap(), "invalid input parameter");
 }
 
 #[test]
@@ -68,6 +84,8 @@ fn what_the_operating_system_reported() {
     reads(error.source().unwrap(), "broken pipe");
     let error = Error::Io { operation: Operation::Write, pipe: None, source: source() };
     reads(&error, "writing to the stream failed");
+    let error = Error::Io { operation: Operation::Identify, pipe: None, source: source() };
+    reads(&error, "identifying the peer of the stream failed");
 }
 
 #[test]

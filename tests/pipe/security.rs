@@ -1,11 +1,15 @@
 //! Access rules, the judgement of servers, and who a client is.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
+use futures::FutureExt;
 use npipes::{
     Access, ConnectOptions, Connection, Error, ImpersonationLevel, IntegrityLevel, Listener,
     ListenerOptions, Peer, PipeServer, PipeStream, SecurityDescriptor, ServerIdentity, Sid,
@@ -251,6 +255,24 @@ async fn a_filter_turns_a_client_away_before_its_bytes_are_seen() {
     let (_client, message) = tokio::join!(clients, server);
     assert_eq!(message, b"second"[..]);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_filter_that_panics_loses_that_client_alone() {
+    let name = unique_name();
+    let asked = AtomicU32::new(0);
+    let options = ListenerOptions::new().filter(move |_| {
+        assert_ne!(asked.fetch_add(1, Ordering::Relaxed), 0, "as planned");
+        true
+    });
+    let mut listener = options.bind(&name).unwrap();
+    let mut lost = within(connect(&name)).await.unwrap();
+    within(lost.send("first")).await.unwrap();
+    AssertUnwindSafe(within(listener.accept())).catch_unwind().await.unwrap_err();
+    let mut client = within(connect(&name)).await.unwrap();
+    within(client.send("second")).await.unwrap();
+    let mut connection = within(listener.accept()).await.unwrap();
+    assert_eq!(within(connection.receive()).await.unwrap().unwrap(), b"second"[..]);
 }
 
 #[tokio::test]

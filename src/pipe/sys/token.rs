@@ -87,7 +87,9 @@ impl Token {
     /// Returns the last number of the integrity level's identifier.
     pub(in crate::pipe) fn integrity(&self) -> io::Result<u32> {
         self.sid(TokenIntegrityLevel)?
-            .relative_id()
+            .sub_authorities()
+            .last()
+            .copied()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
