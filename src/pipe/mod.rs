@@ -7,6 +7,7 @@ mod flusher;
 mod identity;
 mod listener;
 mod peer;
+mod sddl;
 mod security;
 mod stream;
 #[allow(unsafe_code)]
