@@ -1,5 +1,7 @@
 //! The server's side: a name that is owned from `bind` on, and instances that wait on it.
 
+mod options;
+
 use std::{
     collections::VecDeque,
     fmt,
@@ -15,222 +17,17 @@ use futures_core::Stream;
 use tokio::{net::windows::named_pipe::NamedPipeServer, time::Sleep};
 use tracing::{debug, warn};
 
+pub use self::options::ListenerOptions;
 use super::{
     stream::PipeStream,
-    sys::{self, Code, Direction, InstanceWords, PipeType},
+    sys::{self, Code, InstanceWords},
 };
 use crate::{
     backoff::{Backoff, Delays},
     connection::{Connection, ConnectionOptions},
-    error::{Error, NameError, Operation},
+    error::{Error, Operation},
     name::PipeName,
 };
-
-/// How a [`Listener`] is made; each setter says its default.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{ListenerOptions, PipeType};
-///
-/// let listener = ListenerOptions::new()
-///     .backlog(8)
-///     .pipe_type(PipeType::Message)
-///     .bind("npipes-doc-listener-options")?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy)]
-#[must_use]
-pub struct ListenerOptions {
-    backlog: u8,
-    max_instances: u8,
-    direction: Direction,
-    pipe_type: PipeType,
-    send_buffer: u32,
-    receive_buffer: u32,
-    accept_remote: bool,
-    connection: ConnectionOptions,
-}
-
-impl ListenerOptions {
-    /// The default number of instances that wait for clients.
-    pub const DEFAULT_BACKLOG: u8 = 4;
-
-    /// The most instances that a pipe can be limited to.
-    pub const MAX_INSTANCES: u8 = 254;
-
-    /// The default size of each of the operating system's buffers, in bytes: 64 KiB, as Tokio has
-    /// it. It is a quota for unread data, taken from memory only while there is such data.
-    pub const DEFAULT_BUFFER: u32 = 64 * 1024;
-
-    /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
-    const UNLIMITED: u8 = 255;
-
-    /// Returns the default options.
-    pub const fn new() -> Self {
-        Self {
-            backlog: Self::DEFAULT_BACKLOG,
-            max_instances: Self::UNLIMITED,
-            direction: Direction::Duplex,
-            pipe_type: PipeType::Byte,
-            send_buffer: Self::DEFAULT_BUFFER,
-            receive_buffer: Self::DEFAULT_BUFFER,
-            accept_remote: false,
-            connection: ConnectionOptions::new(),
-        }
-    }
-
-    /// Keeps this many instances waiting for clients, 1 to 254. A client that finds none waiting
-    /// gets `ERROR_PIPE_BUSY`. The default is 4; 0 counts as 1, and more than 254 as 254.
-    pub const fn backlog(mut self, instances: u8) -> Self {
-        self.backlog = at_most_254(instances);
-        self
-    }
-
-    /// Allows this many instances at once, connected ones included, 1 to 254. The default is no
-    /// limit; 0 counts as 1, and more than 254 as 254.
-    pub const fn max_instances(mut self, instances: u8) -> Self {
-        self.max_instances = at_most_254(instances);
-        self
-    }
-
-    /// Sets in which directions data goes. The default is both.
-    pub const fn direction(mut self, direction: Direction) -> Self {
-        self.direction = direction;
-        self
-    }
-
-    /// Sets what the operating system keeps of write boundaries. The default is
-    /// [`PipeType::Byte`]. On a message-type pipe each frame is one message.
-    pub const fn pipe_type(mut self, pipe_type: PipeType) -> Self {
-        self.pipe_type = pipe_type;
-        self
-    }
-
-    /// Sets the quota, in bytes, for data that clients have sent and the server has not read. The
-    /// default is 64 KiB.
-    pub const fn receive_buffer(mut self, bytes: u32) -> Self {
-        self.receive_buffer = bytes;
-        self
-    }
-
-    /// Sets the quota, in bytes, for data that the server has sent and the client has not read. The
-    /// default is 64 KiB.
-    pub const fn send_buffer(mut self, bytes: u32) -> Self {
-        self.send_buffer = bytes;
-        self
-    }
-
-    /// Lets clients of other machines connect, through the SMB server. They are refused by default.
-    pub const fn accept_remote_clients(mut self) -> Self {
-        self.accept_remote = true;
-        self
-    }
-
-    /// Sets how accepted connections behave. The default is [`ConnectionOptions::new`].
-    pub const fn connection(mut self, options: ConnectionOptions) -> Self {
-        self.connection = options;
-        self
-    }
-
-    /// Takes possession of the name and starts to listen: clients can connect from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NameTaken`] if a pipe of this name exists already, in whatever process. Just after
-    /// its last handle was closed that can be so for a moment.
-    /// [`Error::InvalidName`] if the name is impossible or another machine's.
-    /// [`Error::Io`] for any other failure of the operating system.
-    ///
-    /// # Panics
-    ///
-    /// Outside a Tokio runtime with I/O and time enabled.
-    pub fn bind<N>(&self, name: N) -> Result<Listener, Error>
-    where
-        N: TryInto<PipeName>,
-        Error: From<N::Error>,
-    {
-        let name = name.try_into()?;
-        if !name.is_local() {
-            return Err(Error::InvalidName {
-                name: name.as_str().to_owned(),
-                source: NameError::Remote,
-            });
-        }
-        let words = self.words();
-        let first = claim(&name, words)?;
-        let mut options = *self;
-        if options.pipe_type == PipeType::Message {
-            options.connection = options.connection.frame_per_write();
-        }
-        let mut listener = Listener {
-            name,
-            words,
-            backlog: usize::from(options.backlog.min(options.max_instances)),
-            connection: options.connection,
-            waiting: VecDeque::from([Instance::new(first)]),
-            outage: None,
-        };
-        while listener.waiting.len() < listener.backlog {
-            listener.arm().map_err(|e| listener.error(Operation::Listen, e))?;
-        }
-        debug!(pipe = %listener.name, backlog = listener.backlog, "listening");
-        Ok(listener)
-    }
-
-    fn words(&self) -> InstanceWords {
-        let words = InstanceWords::new(self.direction, self.pipe_type);
-        let words = if self.accept_remote { words.accept_remote_clients() } else { words };
-        InstanceWords {
-            max_instances: u32::from(self.max_instances),
-            out_buffer: self.send_buffer,
-            in_buffer: self.receive_buffer,
-            ..words
-        }
-    }
-}
-
-impl Default for ListenerOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-const fn at_most_254(instances: u8) -> u8 {
-    match instances {
-        0 => 1,
-        255 => ListenerOptions::MAX_INSTANCES,
-        _ => instances,
-    }
-}
-
-/// Creates the first instance of a name that nobody owns.
-///
-/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
-/// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
-/// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
-/// `FILE_FLAG_FIRST_PIPE_INSTANCE`.
-fn claim(name: &PipeName, words: InstanceWords) -> Result<NamedPipeServer, Error> {
-    let first = match sys::create_instance(name, words.first()) {
-        Ok(first) => first,
-        Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
-            return Err(Error::NameTaken { pipe: name.clone() });
-        }
-        Err(e) => return Err(Error::io(Operation::Listen, Some(name), e)),
-    };
-    match sys::instances(&first) {
-        Ok(0 | 1) => Ok(first),
-        Ok(_) => {
-            // Not to be found by a client that looks for the owner of the name.
-            let _ = first.disconnect();
-            Err(Error::NameTaken { pipe: name.clone() })
-        }
-        Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
-    }
-}
 
 /// The server's side of a pipe name: it owns the name from [`bind`](Self::bind) until it is dropped
 /// or closed, and always has instances waiting, so that no client finds the server busy or absent.
@@ -279,6 +76,23 @@ impl Listener {
         Error: From<N::Error>,
     {
         ListenerOptions::new().bind(name)
+    }
+
+    /// Takes possession of the name and fills the backlog.
+    fn start(
+        name: PipeName,
+        words: InstanceWords,
+        backlog: usize,
+        connection: ConnectionOptions,
+    ) -> Result<Self, Error> {
+        let first = claim(&name, words)?;
+        let waiting = VecDeque::from([Instance::new(first)]);
+        let mut listener = Self { name, words, backlog, connection, waiting, outage: None };
+        while listener.waiting.len() < listener.backlog {
+            listener.arm().map_err(|e| listener.error(Operation::Listen, e))?;
+        }
+        debug!(pipe = %listener.name, backlog = listener.backlog, "listening");
+        Ok(listener)
     }
 
     /// Returns the name that it listens on.
@@ -477,6 +291,31 @@ impl Outage {
 
     fn prolong(&mut self) {
         self.retry = Box::pin(tokio::time::sleep(self.delays.next_delay()));
+    }
+}
+
+/// Creates the first instance of a name that nobody owns.
+///
+/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
+/// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
+/// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
+/// `FILE_FLAG_FIRST_PIPE_INSTANCE`.
+fn claim(name: &PipeName, words: InstanceWords) -> Result<NamedPipeServer, Error> {
+    let first = match sys::create_instance(name, words.first()) {
+        Ok(first) => first,
+        Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
+            return Err(Error::NameTaken { pipe: name.clone() });
+        }
+        Err(e) => return Err(Error::io(Operation::Listen, Some(name), e)),
+    };
+    match sys::instances(&first) {
+        Ok(0 | 1) => Ok(first),
+        Ok(_) => {
+            // Not to be found by a client that looks for the owner of the name.
+            let _ = first.disconnect();
+            Err(Error::NameTaken { pipe: name.clone() })
+        }
+        Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
     }
 }
 
