@@ -79,7 +79,7 @@ cfg_if::cfg_if! {
 
         pub use self::pipe::{
             ConnectOptions, Direction, Incoming, Listener, ListenerOptions, PipeStream, PipeType,
-            connect,
+            Retry, connect,
         };
     }
 }

@@ -4,13 +4,16 @@ mod connect;
 mod drain;
 mod flusher;
 mod listener;
+mod retry;
 mod stream;
 #[allow(unsafe_code)]
 mod sys;
+mod wait;
 
 pub use self::{
     connect::{ConnectOptions, connect},
     listener::{Incoming, Listener, ListenerOptions},
+    retry::Retry,
     stream::PipeStream,
     sys::{Direction, PipeType},
 };

@@ -2,6 +2,7 @@
 //! `io::Error`, and the operating system's codes have their names here.
 
 mod flush;
+mod wait;
 
 use std::{
     io,
@@ -17,17 +18,21 @@ use windows_sys::Win32::{
     },
     Storage::FileSystem::{
         CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ,
-        FILE_READ_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING, PIPE_ACCESS_DUPLEX,
-        PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_IDENTIFICATION,
-        SECURITY_SQOS_PRESENT, SYNCHRONIZE,
+        FILE_READ_ATTRIBUTES, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING,
+        PIPE_ACCESS_DUPLEX, PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL,
+        SECURITY_IDENTIFICATION, SECURITY_SQOS_PRESENT, SYNCHRONIZE,
     },
     System::Pipes::{
         CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_ACCEPT_REMOTE_CLIENTS, PIPE_READMODE_BYTE,
-        PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE,
+        PIPE_READMODE_MESSAGE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE,
+        SetNamedPipeHandleState,
     },
 };
 
-pub(super) use self::flush::{Look, cancel_synchronous_io, flush, is_released, look};
+pub(super) use self::{
+    flush::{Look, cancel_synchronous_io, flush, is_released, look},
+    wait::{FreeInstance, PipeDevice},
+};
 use crate::name::PipeName;
 
 /// The failures that decide what happens next.
@@ -176,6 +181,7 @@ pub(super) fn instances(server: &NamedPipeServer) -> io::Result<u32> {
 pub(super) struct OpenWords {
     pub(super) access: u32,
     pub(super) flags: u32,
+    pub(super) message_read_mode: bool,
 }
 
 impl OpenWords {
@@ -191,7 +197,15 @@ impl OpenWords {
         Self {
             access,
             flags: FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+            message_read_mode: false,
         }
+    }
+
+    /// `SetNamedPipeHandleState` needs a right of its own for this.
+    pub(super) const fn message_read_mode(mut self) -> Self {
+        self.access |= FILE_WRITE_ATTRIBUTES;
+        self.message_read_mode = true;
+        self
     }
 }
 
@@ -211,7 +225,19 @@ pub(super) fn open(name: &PipeName, words: OpenWords) -> io::Result<OwnedHandle>
             ptr::null_mut(),
         )
     };
-    owned(handle)
+    let handle = owned(handle)?;
+    if words.message_read_mode {
+        read_messages(&handle)?;
+    }
+    Ok(handle)
+}
+
+fn read_messages(client: &OwnedHandle) -> io::Result<()> {
+    let mode = PIPE_READMODE_MESSAGE;
+    // SAFETY: the handle is open; the mode outlives the call, and what is null stays as it is.
+    let ok =
+        unsafe { SetNamedPipeHandleState(client.as_raw_handle(), &mode, ptr::null(), ptr::null()) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Registers the client end of a pipe with the runtime.
@@ -234,4 +260,44 @@ fn owned(handle: windows_sys::Win32::Foundation::HANDLE) -> io::Result<OwnedHand
 
 fn wide(name: &PipeName) -> Vec<u16> {
     name.as_str().encode_utf16().chain([0]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server can grant to everybody: all of a client's rights but
+    /// `FILE_CREATE_PIPE_INSTANCE`, which is `FILE_APPEND_DATA`.
+    const GRANTED: u32 = 0x0012_019b;
+
+    #[test]
+    fn remote_clients_are_refused_unless_asked_for() {
+        for pipe_type in [PipeType::Byte, PipeType::Message] {
+            let words = InstanceWords::new(Direction::Duplex, pipe_type);
+            assert_ne!(words.pipe_mode & PIPE_REJECT_REMOTE_CLIENTS, 0);
+            let words = words.accept_remote_clients();
+            assert_eq!(words.pipe_mode & PIPE_REJECT_REMOTE_CLIENTS, 0);
+        }
+    }
+
+    #[test]
+    fn only_the_first_instance_asks_to_be_the_first() {
+        let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
+        assert_eq!(words.open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE, 0);
+        assert_ne!(words.first().open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE, 0);
+    }
+
+    #[test]
+    fn a_client_asks_for_the_least_rights_that_serve() {
+        for (direction, rights) in [
+            (Direction::Duplex, 0x0012_008b),
+            (Direction::Inbound, 0x0012_0082),
+            (Direction::Outbound, 0x0012_0089),
+        ] {
+            let words = OpenWords::new(direction);
+            assert_eq!(words.access, rights, "{direction:?}");
+            assert_eq!(words.message_read_mode().access, rights | 0x100, "{direction:?}");
+            assert_eq!(words.message_read_mode().access & !GRANTED, 0, "{direction:?}");
+        }
+    }
 }

@@ -11,6 +11,7 @@
 mod support;
 
 mod close;
+mod connector;
 mod exchange;
 mod listener;
 mod wine;
