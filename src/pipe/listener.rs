@@ -136,8 +136,9 @@ impl Listener {
         Incoming { listener: self }
     }
 
-    /// Stops listening. Clients can no longer connect when this returns; connections that were
-    /// accepted are left alone.
+    /// Stops listening. Clients can no longer connect when this returns, and the name is free again
+    /// when the accepted connections, which are left alone, are closed too. A client that had
+    /// connected and was not accepted finds its connection reset.
     ///
     /// Dropping the listener does the same, but the name stays in use until the runtime has next
     /// looked for finished I/O.
@@ -232,12 +233,17 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// A dropped handle stays connectable until the runtime's driver has run; a disconnected one
-    /// does not.
+    /// Lets nobody in from now on. A handle that is dropped while it listens stays open, and clients
+    /// can still open the pipe, until the runtime's driver has run; a disconnected one refuses them,
+    /// but `DisconnectNamedPipe` fails while an instance listens (`ERROR_PIPE_LISTENING`). So each
+    /// place that is left is taken first, if the pipe's access rights let this process.
     fn drop(&mut self) {
+        let places = 0..self.waiting.len();
+        let taken: Vec<_> = places.map_while(|_| sys::take_place(&self.name).ok()).collect();
         for instance in &self.waiting {
             let _ = instance.server.disconnect();
         }
+        drop(taken);
     }
 }
 
@@ -278,10 +284,10 @@ struct Outage {
 }
 
 impl Outage {
-    /// A client may leave at any time and make room, so tries are frequent at first; four a second
-    /// cost nothing that would show.
+    /// A client may leave at any time and make room, and nothing tells of it. Others may wait for
+    /// that, so tries stay frequent; thirty a second cost nothing that would show.
     const RETRY: Backoff =
-        Backoff::new(Duration::from_millis(2), Duration::from_millis(250)).without_jitter();
+        Backoff::new(Duration::from_millis(2), Duration::from_millis(32)).without_jitter();
 
     fn new(error: io::Error) -> Self {
         let mut delays = Self::RETRY.delays();
@@ -299,7 +305,8 @@ impl Outage {
 /// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
 /// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
 /// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
-/// `FILE_FLAG_FIRST_PIPE_INSTANCE`.
+/// `FILE_FLAG_FIRST_PIPE_INSTANCE`; an outbound pipe's server must not ask for it
+/// (`GetNamedPipeHandleStateW` wants `GENERIC_READ`).
 fn claim(name: &PipeName, words: InstanceWords) -> Result<NamedPipeServer, Error> {
     let first = match sys::create_instance(name, words.first()) {
         Ok(first) => first,
@@ -315,6 +322,7 @@ fn claim(name: &PipeName, words: InstanceWords) -> Result<NamedPipeServer, Error
             let _ = first.disconnect();
             Err(Error::NameTaken { pipe: name.clone() })
         }
+        Err(e) if Code::of(&e) == Code::AccessDenied => Ok(first),
         Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
     }
 }

@@ -240,6 +240,13 @@ fn read_messages(client: &OwnedHandle) -> io::Result<()> {
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Opens the client end of a pipe with no right but to look at it, so that nobody else gets that
+/// instance.
+pub(super) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
+    let words = OpenWords::new(Direction::Inbound);
+    open(name, OpenWords { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..words })
+}
+
 /// Registers the client end of a pipe with the runtime.
 ///
 /// # Panics

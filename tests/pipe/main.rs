@@ -14,4 +14,5 @@ mod close;
 mod connector;
 mod exchange;
 mod listener;
+mod races;
 mod wine;

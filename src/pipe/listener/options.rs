@@ -74,6 +74,8 @@ impl ListenerOptions {
 
     /// Allows this many instances at once, connected ones included, 1 to 254. The default is no
     /// limit; 0 counts as 1, and more than 254 as 254.
+    ///
+    /// At the limit clients find the server busy, and [`Listener::accept`] reports it once.
     pub const fn max_instances(mut self, instances: u8) -> Self {
         self.max_instances = at_most_254(instances);
         self
