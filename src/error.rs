@@ -166,13 +166,15 @@ pub struct Attempts {
     pub access_denied: u32,
     /// Times something else went wrong.
     pub other: u32,
+    /// Times the deadline passed before another machine answered: at most once.
+    pub unanswered: u32,
 }
 
 impl Attempts {
     /// Returns the number of attempts, all of which failed.
     #[must_use]
     pub fn total(&self) -> u32 {
-        [self.busy, self.not_found, self.access_denied, self.other]
+        [self.busy, self.not_found, self.access_denied, self.other, self.unanswered]
             .into_iter()
             .fold(0, u32::saturating_add)
     }
@@ -185,6 +187,7 @@ impl fmt::Display for Attempts {
             ("not found", self.not_found),
             ("access denied", self.access_denied),
             ("another error", self.other),
+            ("no answer", self.unanswered),
         ];
         let mut separator = "";
         for (cause, count) in causes.into_iter().filter(|&(_, count)| count > 0) {

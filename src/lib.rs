@@ -83,8 +83,8 @@ cfg_if::cfg_if! {
 
         pub use self::pipe::{
             Access, ConnectOptions, Direction, ImpersonationLevel, Incoming, IntegrityLevel,
-            Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType, SecurityDescriptor,
-            ServerIdentity, connect,
+            Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType, Retry,
+            SecurityDescriptor, ServerIdentity, connect,
         };
     }
 }

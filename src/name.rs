@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::error::{Error, NameError};
 
-const LOCAL_PREFIX: &str = r"\\.\pipe\";
+pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 
 /// The name of a pipe: `orders`, `\\.\pipe\orders`, or `\\host\pipe\orders` on another machine.
 ///

@@ -1,14 +1,16 @@
 //! The client's side: opening a pipe, and waiting as it should when that is not possible yet.
 
-use std::{io, time::Duration};
+use std::{future::Future, io, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 use tracing::debug;
 
 use super::{
     identity::ServerIdentity,
+    retry::{Retries, Retry},
     stream::PipeStream,
     sys::{self, Code, Direction, ImpersonationLevel, OpenWords},
+    wait::Waiter,
 };
 use crate::{
     backoff::Backoff,
@@ -61,10 +63,13 @@ where
 #[must_use]
 pub struct ConnectOptions {
     deadline: Duration,
-    busy: Backoff,
+    busy: Retry,
+    not_found: Retry,
+    access_denied: Retry,
     direction: Direction,
     impersonation: ImpersonationLevel,
     server_identity: ServerIdentity,
+    message_read_mode: bool,
     connection: ConnectionOptions,
 }
 
@@ -72,36 +77,72 @@ impl ConnectOptions {
     /// The default for [`deadline`](Self::deadline): 5 s.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
-    /// The default delays while the server is busy: full jitter from 1 ms up to 32 ms.
-    pub const DEFAULT_BUSY: Backoff =
-        Backoff::new(Duration::from_millis(1), Duration::from_millis(32));
+    /// The default for [`busy`](Self::busy): another attempt after at most 1 ms, then 2 ms, up to
+    /// 32 ms, with full jitter.
+    pub const DEFAULT_BUSY: Retry =
+        Retry::after(Backoff::new(Duration::from_millis(1), Duration::from_millis(32)));
+
+    /// For [`not_found`](Self::not_found): waits for the server to appear, with another attempt
+    /// after at most 10 ms, then 20 ms, up to 250 ms, with full jitter.
+    pub const WAIT_FOR_SERVER: Retry =
+        Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+
+    /// For [`access_denied`](Self::access_denied): tries for one second, as long as the name of a
+    /// server that restarts may need to become free.
+    pub const RESTART_GRACE: Retry = Self::WAIT_FOR_SERVER.at_most(Duration::from_secs(1));
 
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {
             deadline: Self::DEFAULT_DEADLINE,
             busy: Self::DEFAULT_BUSY,
+            not_found: Retry::never(),
+            access_denied: Retry::never(),
             direction: Direction::Duplex,
             impersonation: ImpersonationLevel::Identification,
             server_identity: ServerIdentity::usual(),
+            message_read_mode: false,
             connection: ConnectionOptions::new(),
         }
     }
 
-    /// Gives up after this time. The default is 5 s.
+    /// Gives up after this time, whatever the causes were. The default is 5 s.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Sets the delays between attempts while the server has no free instance
-    /// (`ERROR_PIPE_BUSY`).
-    pub const fn busy(mut self, backoff: Backoff) -> Self {
-        self.busy = backoff;
+    /// Sets what to do while the server has no free instance (`ERROR_PIPE_BUSY`). The default is
+    /// [`DEFAULT_BUSY`](Self::DEFAULT_BUSY).
+    ///
+    /// A delay is the longest wait: on this machine it ends as soon as an instance becomes free.
+    pub const fn busy(mut self, retry: Retry) -> Self {
+        self.busy = retry;
         self
     }
 
-    /// Sets the directions that the server's pipe has. The default is both.
+    /// Sets what to do when there is no such pipe (`ERROR_FILE_NOT_FOUND`): no server has started, or
+    /// it is restarting. The default is to give up at once;
+    /// [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER) waits for it.
+    pub const fn not_found(mut self, retry: Retry) -> Self {
+        self.not_found = retry;
+        self
+    }
+
+    /// Sets what to do when the pipe does not let this user in (`ERROR_ACCESS_DENIED`). The default
+    /// is to give up at once. While a server restarts its name can be in this state for a moment:
+    /// [`RESTART_GRACE`](Self::RESTART_GRACE) waits that out.
+    pub const fn access_denied(mut self, retry: Retry) -> Self {
+        self.access_denied = retry;
+        self
+    }
+
+    /// Sets in which directions data goes. The default is both; a server's pipe must have them.
+    ///
+    /// The pipe is opened with the least rights that serve, so that a server need not grant
+    /// `FILE_GENERIC_WRITE`, which contains the right to create instances of its pipe
+    /// (`FILE_CREATE_PIPE_INSTANCE`): `FILE_GENERIC_READ` for data from the server, and
+    /// `FILE_WRITE_DATA` for data to it.
     pub const fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
         self
@@ -121,13 +162,26 @@ impl ConnectOptions {
         self
     }
 
+    /// Reads a message-type pipe one message at a time, for a protocol of your own over the bare
+    /// handle ([`Connection::into_inner`]). The default is to read bytes, which a [`Connection`] can
+    /// do with both types of pipe.
+    ///
+    /// One read returns no more than one message, and a message without bytes reads as the end of
+    /// the stream. A message longer than the read arrives in parts, which nothing tells apart from
+    /// messages. A byte-type pipe refuses (`ERROR_INVALID_PARAMETER`). Asks for
+    /// `FILE_WRITE_ATTRIBUTES` besides the other rights.
+    pub const fn message_read_mode(mut self) -> Self {
+        self.message_read_mode = true;
+        self
+    }
+
     /// Sets how the connection behaves. The default is [`ConnectionOptions::new`].
     pub const fn connection(mut self, options: ConnectionOptions) -> Self {
         self.connection = options;
         self
     }
 
-    /// Connects to the pipe `name`. While the server is busy it waits and tries again.
+    /// Connects to the pipe `name`, as often and as long as these options say.
     ///
     /// No thread is blocked meanwhile. The server is judged by
     /// [`server_identity`](Self::server_identity) before this returns and before anything is sent.
@@ -135,9 +189,9 @@ impl ConnectOptions {
     /// # Errors
     ///
     /// [`Error::InvalidName`] if no pipe can have the name, and [`Error::Connect`], which says what
-    /// was tried: at once if there is no such pipe or access is denied, and when the deadline
-    /// passes. [`Error::UntrustedServer`] if the server is not who it must be, and [`Error::Io`] if
-    /// that cannot be found out.
+    /// was tried: when the deadline passes, and at once for a cause that these options do not wait
+    /// out. [`Error::UntrustedServer`] if the server is not who it must be, and [`Error::Io`] if that
+    /// cannot be found out.
     ///
     /// # Cancel safety
     ///
@@ -158,36 +212,63 @@ impl ConnectOptions {
     async fn open(&self, name: &PipeName) -> Result<PipeStream, ConnectError> {
         let start = Instant::now();
         let deadline = start.checked_add(self.deadline);
-        let mut delays = self.busy.delays();
+        let mut busy = Retries::new(self.busy);
+        let mut not_found = Retries::new(self.not_found);
+        let mut access_denied = Retries::new(self.access_denied);
+        let mut waiter = Waiter::new(name);
         let mut attempts = Attempts::default();
+        let give_up = |attempts, deadline, source| ConnectError {
+            pipe: name.clone(),
+            elapsed: start.elapsed(),
+            attempts,
+            deadline,
+            source,
+        };
         loop {
-            let source = match self.try_open(name).await {
-                Ok(stream) => {
-                    debug!(pipe = %name, busy = attempts.busy, "connected");
+            let source = match before(deadline, self.try_open(name)).await {
+                Ok(Ok(stream)) => {
+                    debug!(
+                        pipe = %name,
+                        busy = attempts.busy,
+                        not_found = attempts.not_found,
+                        access_denied = attempts.access_denied,
+                        "connected"
+                    );
                     return Ok(stream);
                 }
-                Err(e) => e,
+                Ok(Err(e)) => e,
+                Err(elapsed) => {
+                    attempts.unanswered += 1;
+                    return Err(give_up(attempts, Some(self.deadline), elapsed.into()));
+                }
             };
             let code = Code::of(&source);
             attempts.count(code);
-            let out_of_time = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if code != Code::Busy || out_of_time {
-                return Err(ConnectError {
-                    pipe: name.clone(),
-                    elapsed: start.elapsed(),
-                    attempts,
-                    deadline: out_of_time.then_some(self.deadline),
-                    source,
-                });
+            let delay = match code {
+                Code::Busy => busy.next_delay(),
+                Code::NotFound => not_found.next_delay(),
+                Code::AccessDenied => access_denied.next_delay(),
+                Code::Disconnected | Code::NothingRead | Code::Other => None,
+            };
+            let Some(delay) = delay else {
+                return Err(give_up(attempts, None, source));
+            };
+            let left = deadline.map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(give_up(attempts, Some(self.deadline), source));
             }
             // The last attempt falls on the deadline itself.
-            let next = Instant::now() + delays.next_delay();
-            sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
+            let delay = delay.min(left);
+            match code {
+                Code::Busy => waiter.free_instance(delay).await,
+                _ => sleep(delay).await,
+            }
         }
     }
 
     async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
         let words = OpenWords::new(self.direction).impersonation(self.impersonation);
+        let words = if self.message_read_mode { words.message_read_mode() } else { words };
         let handle = if name.is_local() {
             sys::open(name, words)?
         } else {
@@ -198,6 +279,14 @@ impl ConnectOptions {
                 .map_err(io::Error::other)??
         };
         Ok(PipeStream::client(sys::register_client(handle)?, name.clone()))
+    }
+}
+
+/// Awaits `attempt` until the deadline. One that is done at once counts even after it.
+async fn before<F: Future>(deadline: Option<Instant>, attempt: F) -> Result<F::Output, Elapsed> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, attempt).await,
+        None => Ok(attempt.await),
     }
 }
 

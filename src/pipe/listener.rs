@@ -1,5 +1,7 @@
 //! The server's side: a name that is owned from `bind` on, and instances that wait on it.
 
+mod options;
+
 use std::{
     collections::VecDeque,
     fmt,
@@ -15,295 +17,19 @@ use futures_core::Stream;
 use tokio::{net::windows::named_pipe::NamedPipeServer, time::Sleep};
 use tracing::{debug, warn};
 
+pub use self::options::ListenerOptions;
 use super::{
     admission::{Admission, Candidacy, Candidate},
-    peer::Peer,
-    security::{Access, SecurityDescriptor},
+    security::SecurityDescriptor,
     stream::PipeStream,
-    sys::{self, Code, Direction, InstanceWords, PipeType},
+    sys::{self, Code, InstanceWords},
 };
 use crate::{
     backoff::{Backoff, Delays},
     connection::{Connection, ConnectionOptions},
-    error::{Error, NameError, Operation},
+    error::{Error, Operation},
     name::PipeName,
 };
-
-/// How a [`Listener`] is made; each setter says its default.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{ListenerOptions, PipeType};
-///
-/// let listener = ListenerOptions::new()
-///     .backlog(8)
-///     .pipe_type(PipeType::Message)
-///     .bind("npipes-doc-listener-options")?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct ListenerOptions {
-    backlog: u8,
-    max_instances: u8,
-    direction: Direction,
-    pipe_type: PipeType,
-    send_buffer: u32,
-    receive_buffer: u32,
-    accept_remote: bool,
-    security: Security,
-    admission: Admission,
-    connection: ConnectionOptions,
-}
-
-#[derive(Debug, Clone)]
-enum Security {
-    Access(Access),
-    Descriptor(SecurityDescriptor),
-}
-
-impl ListenerOptions {
-    /// The default number of instances that wait for clients.
-    pub const DEFAULT_BACKLOG: u8 = 4;
-
-    /// The most instances that a pipe can be limited to.
-    pub const MAX_INSTANCES: u8 = 254;
-
-    /// The default size of each of the operating system's buffers, in bytes: 64 KiB, as Tokio has
-    /// it. It is a quota for unread data, taken from memory only while there is such data.
-    pub const DEFAULT_BUFFER: u32 = 64 * 1024;
-
-    /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
-    const UNLIMITED: u8 = 255;
-
-    /// Returns the default options.
-    pub const fn new() -> Self {
-        Self {
-            backlog: Self::DEFAULT_BACKLOG,
-            max_instances: Self::UNLIMITED,
-            direction: Direction::Duplex,
-            pipe_type: PipeType::Byte,
-            send_buffer: Self::DEFAULT_BUFFER,
-            receive_buffer: Self::DEFAULT_BUFFER,
-            accept_remote: false,
-            security: Security::Access(Access::current_user_and_system()),
-            admission: Admission::none(),
-            connection: ConnectionOptions::new(),
-        }
-    }
-
-    /// Keeps this many instances waiting for clients, 1 to 254. A client that finds none waiting
-    /// gets `ERROR_PIPE_BUSY`. The default is 4; 0 counts as 1, and more than 254 as 254.
-    pub const fn backlog(mut self, instances: u8) -> Self {
-        self.backlog = at_most_254(instances);
-        self
-    }
-
-    /// Allows this many instances at once, connected ones included, 1 to 254. The default is no
-    /// limit; 0 counts as 1, and more than 254 as 254.
-    pub const fn max_instances(mut self, instances: u8) -> Self {
-        self.max_instances = at_most_254(instances);
-        self
-    }
-
-    /// Sets in which directions data goes. The default is both.
-    pub const fn direction(mut self, direction: Direction) -> Self {
-        self.direction = direction;
-        self
-    }
-
-    /// Sets what the operating system keeps of write boundaries. The default is
-    /// [`PipeType::Byte`]. On a message-type pipe each frame is one message.
-    pub const fn pipe_type(mut self, pipe_type: PipeType) -> Self {
-        self.pipe_type = pipe_type;
-        self
-    }
-
-    /// Sets the quota, in bytes, for data that clients have sent and the server has not read. The
-    /// default is 64 KiB.
-    pub const fn receive_buffer(mut self, bytes: u32) -> Self {
-        self.receive_buffer = bytes;
-        self
-    }
-
-    /// Sets the quota, in bytes, for data that the server has sent and the client has not read. The
-    /// default is 64 KiB.
-    pub const fn send_buffer(mut self, bytes: u32) -> Self {
-        self.send_buffer = bytes;
-        self
-    }
-
-    /// Lets clients of other machines connect, through the SMB server. They are refused by default.
-    pub const fn accept_remote_clients(mut self) -> Self {
-        self.accept_remote = true;
-        self
-    }
-
-    /// Sets who may connect. The default is [`Access::current_user_and_system`].
-    pub fn access(mut self, access: Access) -> Self {
-        self.security = Security::Access(access);
-        self
-    }
-
-    /// Sets who may connect, in the full language of Windows. It takes the place of an
-    /// [`access`](Self::access): the last of the two calls counts.
-    pub fn security_descriptor(mut self, descriptor: SecurityDescriptor) -> Self {
-        self.security = Security::Descriptor(descriptor);
-        self
-    }
-
-    /// Refuses the clients for which `admit` returns false, before any of their bytes reach a
-    /// connection. The default is to admit all whom the access rules let connect.
-    ///
-    /// A client that cannot be identified is refused. One that shows who it is with its writes only
-    /// (`SECURITY_CONTEXT_TRACKING`) is waited for until its first byte, for the
-    /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, while others are accepted.
-    /// `admit` is called on the runtime's thread and should not block. Should it panic, so does
-    /// `accept`, and that client alone is lost.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use npipes::{IntegrityLevel, ListenerOptions};
-    ///
-    /// let options = ListenerOptions::new().filter(|peer| peer.integrity >= IntegrityLevel::MEDIUM);
-    /// ```
-    pub fn filter<F>(mut self, admit: F) -> Self
-    where
-        F: Fn(&Peer) -> bool + Send + Sync + 'static,
-    {
-        self.admission.filter = Some(Arc::new(admit));
-        self
-    }
-
-    /// Drops a client that says nothing within this time of connecting, and hands out a connection
-    /// when its first byte has arrived and not before. The default is to hand it out at once.
-    ///
-    /// For protocols in which the client speaks first; with another, no client would be accepted.
-    /// Of the clients that are waited for, 256 are kept; one more pushes out the oldest.
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.admission.handshake = Some(timeout);
-        self
-    }
-
-    /// Sets how accepted connections behave. The default is [`ConnectionOptions::new`].
-    pub const fn connection(mut self, options: ConnectionOptions) -> Self {
-        self.connection = options;
-        self
-    }
-
-    /// Takes possession of the name and starts to listen: clients can connect from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NameTaken`] if a pipe of this name exists already, in whatever process. Just after
-    /// its last handle was closed that can be so for a moment.
-    /// [`Error::InvalidName`] if the name is impossible or another machine's.
-    /// [`Error::Io`] for any other failure of the operating system.
-    ///
-    /// # Panics
-    ///
-    /// Outside a Tokio runtime with I/O and time enabled.
-    pub fn bind<N>(&self, name: N) -> Result<Listener, Error>
-    where
-        N: TryInto<PipeName>,
-        Error: From<N::Error>,
-    {
-        let name = name.try_into()?;
-        if !name.is_local() {
-            return Err(Error::InvalidName {
-                name: name.as_str().to_owned(),
-                source: NameError::Remote,
-            });
-        }
-        let words = self.words();
-        let security = match &self.security {
-            Security::Access(access) => {
-                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(&name), e))?
-            }
-            Security::Descriptor(descriptor) => descriptor.clone(),
-        };
-        let first = claim(&name, words, &security)?;
-        let connection = match self.pipe_type {
-            PipeType::Message => self.connection.frame_per_write(),
-            PipeType::Byte => self.connection,
-        };
-        let mut listener = Listener {
-            name,
-            words,
-            security,
-            backlog: usize::from(self.backlog.min(self.max_instances)),
-            admission: self.admission.clone(),
-            candidates: VecDeque::new(),
-            connection,
-            waiting: VecDeque::from([Instance::new(first)]),
-            outage: None,
-        };
-        while listener.waiting.len() < listener.backlog {
-            listener.arm().map_err(|e| listener.error(Operation::Listen, e))?;
-        }
-        debug!(pipe = %listener.name, backlog = listener.backlog, "listening");
-        Ok(listener)
-    }
-
-    fn words(&self) -> InstanceWords {
-        let words = InstanceWords::new(self.direction, self.pipe_type);
-        let words = if self.accept_remote { words.accept_remote_clients() } else { words };
-        InstanceWords {
-            max_instances: u32::from(self.max_instances),
-            out_buffer: self.send_buffer,
-            in_buffer: self.receive_buffer,
-            ..words
-        }
-    }
-}
-
-impl Default for ListenerOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-const fn at_most_254(instances: u8) -> u8 {
-    match instances {
-        0 => 1,
-        255 => ListenerOptions::MAX_INSTANCES,
-        _ => instances,
-    }
-}
-
-/// Creates the first instance of a name that nobody owns.
-///
-/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
-/// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
-/// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
-/// `FILE_FLAG_FIRST_PIPE_INSTANCE`.
-fn claim(
-    name: &PipeName,
-    words: InstanceWords,
-    security: &SecurityDescriptor,
-) -> Result<NamedPipeServer, Error> {
-    let first = match sys::create_instance(name, words.first(), security.as_descriptor()) {
-        Ok(first) => first,
-        Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
-            return Err(Error::NameTaken { pipe: name.clone() });
-        }
-        Err(e) => return Err(Error::io(Operation::Listen, Some(name), e)),
-    };
-    match sys::instances(&first) {
-        Ok(0 | 1) => Ok(first),
-        Ok(_) => {
-            // Not to be found by a client that looks for the owner of the name.
-            let _ = first.disconnect();
-            Err(Error::NameTaken { pipe: name.clone() })
-        }
-        Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
-    }
-}
 
 /// The server's side of a pipe name: it owns the name from [`bind`](Self::bind) until it is dropped
 /// or closed, and always has instances waiting, so that no client finds the server busy or absent.
@@ -358,6 +84,15 @@ impl Listener {
         ListenerOptions::new().bind(name)
     }
 
+    /// Fills the backlog of a listener that has its first instance.
+    fn started(mut self) -> Result<Self, Error> {
+        while self.waiting.len() < self.backlog {
+            self.arm().map_err(|e| self.error(Operation::Listen, e))?;
+        }
+        debug!(pipe = %self.name, backlog = self.backlog, "listening");
+        Ok(self)
+    }
+
     /// Returns the name that it listens on.
     #[must_use]
     pub fn name(&self) -> &PipeName {
@@ -399,8 +134,9 @@ impl Listener {
         Incoming { listener: self }
     }
 
-    /// Stops listening. Clients can no longer connect when this returns; connections that were
-    /// accepted are left alone.
+    /// Stops listening. Clients can no longer connect when this returns, and the name is free again
+    /// when the accepted connections, which are left alone, are closed too. A client that had
+    /// connected and was not accepted finds its connection reset.
     ///
     /// Dropping the listener does the same, but the name stays in use until the runtime has next
     /// looked for finished I/O.
@@ -535,12 +271,17 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// A dropped handle stays connectable until the runtime's driver has run; a disconnected one
-    /// does not.
+    /// Lets nobody in from now on. A handle that is dropped while it listens stays open, and clients
+    /// can still open the pipe, until the runtime's driver has run; a disconnected one refuses them,
+    /// but `DisconnectNamedPipe` fails while an instance listens (`ERROR_PIPE_LISTENING`). So each
+    /// place that is left is taken first, if the pipe's access rights let this process.
     fn drop(&mut self) {
+        let places = 0..self.waiting.len();
+        let taken: Vec<_> = places.map_while(|_| sys::take_place(&self.name).ok()).collect();
         for instance in &self.waiting {
             let _ = instance.server.disconnect();
         }
+        drop(taken);
     }
 }
 
@@ -581,10 +322,10 @@ struct Outage {
 }
 
 impl Outage {
-    /// A client may leave at any time and make room, so tries are frequent at first; four a second
-    /// cost nothing that would show.
+    /// A client may leave at any time and make room, and nothing tells of it. Others may wait for
+    /// that, so tries stay frequent; thirty a second cost nothing that would show.
     const RETRY: Backoff =
-        Backoff::new(Duration::from_millis(2), Duration::from_millis(250)).without_jitter();
+        Backoff::new(Duration::from_millis(2), Duration::from_millis(32)).without_jitter();
 
     fn new(error: io::Error) -> Self {
         let mut delays = Self::RETRY.delays();
@@ -594,6 +335,37 @@ impl Outage {
 
     fn prolong(&mut self) {
         self.retry = Box::pin(tokio::time::sleep(self.delays.next_delay()));
+    }
+}
+
+/// Creates the first instance of a name that nobody owns.
+///
+/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
+/// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
+/// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
+/// `FILE_FLAG_FIRST_PIPE_INSTANCE`; an outbound pipe's server must not ask for it
+/// (`GetNamedPipeHandleStateW` wants `GENERIC_READ`).
+fn claim(
+    name: &PipeName,
+    words: InstanceWords,
+    security: &SecurityDescriptor,
+) -> Result<NamedPipeServer, Error> {
+    let first = match sys::create_instance(name, words.first(), security.as_descriptor()) {
+        Ok(first) => first,
+        Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
+            return Err(Error::NameTaken { pipe: name.clone() });
+        }
+        Err(e) => return Err(Error::io(Operation::Listen, Some(name), e)),
+    };
+    match sys::instances(&first) {
+        Ok(0 | 1) => Ok(first),
+        Ok(_) => {
+            // Not to be found by a client that looks for the owner of the name.
+            let _ = first.disconnect();
+            Err(Error::NameTaken { pipe: name.clone() })
+        }
+        Err(e) if Code::of(&e) == Code::AccessDenied => Ok(first),
+        Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
     }
 }
 
@@ -617,37 +389,5 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.listener.poll_accept(cx).map(Some)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn has_modes(options: ListenerOptions, open_mode: u32, pipe_mode: u32) {
-        let words = options.words().first();
-        assert_eq!((words.open_mode, words.pipe_mode), (open_mode, pipe_mode));
-    }
-
-    #[test]
-    fn the_default_words_are_exclusive_and_local() {
-        has_modes(ListenerOptions::new(), 0x4008_0003, 8);
-    }
-
-    #[test]
-    fn no_setter_but_its_own_lets_remote_clients_in() {
-        let all = ListenerOptions::new()
-            .direction(Direction::Inbound)
-            .access(Access::authenticated_users())
-            .filter(|_| true)
-            .handshake_timeout(Duration::from_secs(1))
-            .max_instances(9)
-            .send_buffer(1)
-            .receive_buffer(1)
-            .backlog(1)
-            .pipe_type(PipeType::Message);
-        has_modes(all.clone(), 0x4008_0001, 12);
-        has_modes(all.accept_remote_clients().pipe_type(PipeType::Byte), 0x4008_0001, 0);
     }
 }

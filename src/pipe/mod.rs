@@ -7,17 +7,20 @@ mod flusher;
 mod identity;
 mod listener;
 mod peer;
+mod retry;
 mod sddl;
 mod security;
 mod stream;
 #[allow(unsafe_code)]
 mod sys;
+mod wait;
 
 pub use self::{
     connect::{ConnectOptions, connect},
     identity::{PipeServer, ServerIdentity},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},
+    retry::Retry,
     security::{Access, SecurityDescriptor},
     stream::PipeStream,
     sys::{Direction, ImpersonationLevel, PipeType},

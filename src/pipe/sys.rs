@@ -4,6 +4,7 @@
 mod flush;
 pub(super) mod security;
 pub(super) mod token;
+mod wait;
 
 use std::{
     io,
@@ -19,18 +20,22 @@ use windows_sys::Win32::{
     },
     Storage::FileSystem::{
         CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ,
-        FILE_READ_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING, PIPE_ACCESS_DUPLEX,
-        PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_ANONYMOUS,
-        SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
+        FILE_READ_ATTRIBUTES, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING,
+        PIPE_ACCESS_DUPLEX, PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL,
+        SECURITY_ANONYMOUS, SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
         SECURITY_SQOS_PRESENT, SYNCHRONIZE,
     },
     System::Pipes::{
         CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_ACCEPT_REMOTE_CLIENTS, PIPE_READMODE_BYTE,
-        PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE,
+        PIPE_READMODE_MESSAGE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE,
+        SetNamedPipeHandleState,
     },
 };
 
-pub(super) use self::flush::{Look, cancel_synchronous_io, flush, is_released, look};
+pub(super) use self::{
+    flush::{Look, cancel_synchronous_io, flush, is_released, look},
+    wait::{FreeInstance, PipeDevice},
+};
 use crate::name::PipeName;
 
 /// The failures that decide what happens next.
@@ -201,6 +206,7 @@ pub enum ImpersonationLevel {
 pub(super) struct OpenWords {
     pub(super) access: u32,
     pub(super) flags: u32,
+    pub(super) message_read_mode: bool,
 }
 
 impl OpenWords {
@@ -216,6 +222,7 @@ impl OpenWords {
         Self {
             access,
             flags: FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+            message_read_mode: false,
         }
     }
 
@@ -230,6 +237,13 @@ impl OpenWords {
             ImpersonationLevel::FullDelegation => SECURITY_DELEGATION,
         };
         Self { flags: self.flags & !LEVELS | SECURITY_SQOS_PRESENT | level, ..self }
+    }
+
+    /// `SetNamedPipeHandleState` needs a right of its own for this.
+    pub(super) const fn message_read_mode(mut self) -> Self {
+        self.access |= FILE_WRITE_ATTRIBUTES;
+        self.message_read_mode = true;
+        self
     }
 }
 
@@ -249,7 +263,26 @@ pub(super) fn open(name: &PipeName, words: OpenWords) -> io::Result<OwnedHandle>
             ptr::null_mut(),
         )
     };
-    owned(handle)
+    let handle = owned(handle)?;
+    if words.message_read_mode {
+        read_messages(&handle)?;
+    }
+    Ok(handle)
+}
+
+fn read_messages(client: &OwnedHandle) -> io::Result<()> {
+    let mode = PIPE_READMODE_MESSAGE;
+    // SAFETY: the handle is open; the mode outlives the call, and what is null stays as it is.
+    let ok =
+        unsafe { SetNamedPipeHandleState(client.as_raw_handle(), &mode, ptr::null(), ptr::null()) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Opens the client end of a pipe with no right but to look at it, so that nobody else gets that
+/// instance.
+pub(super) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
+    let words = OpenWords::new(Direction::Inbound);
+    open(name, OpenWords { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..words })
 }
 
 /// Registers the client end of a pipe with the runtime.
@@ -315,6 +348,14 @@ mod tests {
         let asked = DIRECTIONS.map(|direction| OpenWords::new(direction).access);
         assert_eq!(asked, [0x12_008B, 0x12_0082, 0x12_0089]);
         assert!(asked.iter().all(|access| access & FILE_CREATE_PIPE_INSTANCE == 0));
+    }
+
+    #[test]
+    fn reading_messages_takes_one_right_more() {
+        for direction in DIRECTIONS {
+            let words = OpenWords::new(direction);
+            assert_eq!(words.message_read_mode().access, words.access | 0x100);
+        }
     }
 
     #[test]

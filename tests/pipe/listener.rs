@@ -1,11 +1,42 @@
 //! The listener: who owns a name, and who gets in.
 
-use npipes::{Error, Listener, ListenerOptions, NameError, connect};
+use std::{task::Poll, time::Duration};
+
+use futures::{FutureExt, StreamExt, poll};
+use npipes::{
+    ConnectOptions, Direction, Error, Listener, ListenerOptions, NameError, Operation, PipeType,
+    connect,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::windows::named_pipe::{ClientOptions, PipeMode, ServerOptions},
+};
 
 use crate::{
     support::{unique_name, within},
     wine,
 };
+
+const ERROR_ACCESS_DENIED: i32 = 5;
+const ERROR_PIPE_BUSY: i32 = 231;
+
+fn path(name: &str) -> String {
+    format!(r"\\.\pipe\{name}")
+}
+
+/// Opens clients until the server has no instance left.
+fn fill(name: &str) -> Vec<tokio::net::windows::named_pipe::NamedPipeClient> {
+    let mut clients = Vec::new();
+    loop {
+        match ClientOptions::new().open(path(name)) {
+            Ok(client) => clients.push(client),
+            Err(e) => {
+                assert_eq!(e.raw_os_error(), Some(ERROR_PIPE_BUSY), "{e}");
+                return clients;
+            }
+        }
+    }
+}
 
 #[tokio::test]
 async fn a_taken_name_is_reported_as_taken() {
@@ -37,6 +68,23 @@ async fn a_taken_name_stays_its_owners() {
 }
 
 #[tokio::test]
+async fn a_name_is_taken_however_its_owner_made_it() {
+    let takers = [
+        ServerOptions::new(),
+        ServerOptions::new().access_outbound(false).clone(),
+        ServerOptions::new().access_inbound(false).clone(),
+        ServerOptions::new().pipe_mode(PipeMode::Message).clone(),
+        ServerOptions::new().max_instances(1).clone(),
+    ];
+    for taker in takers {
+        let name = unique_name();
+        let _taker = taker.create(path(&name)).unwrap();
+        let error = Listener::bind(&name).unwrap_err();
+        assert!(matches!(error, Error::NameTaken { .. }), "{taker:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_server_cannot_join_a_name() {
     if wine::skips(
         "another_server_cannot_join_a_name",
@@ -46,14 +94,328 @@ async fn another_server_cannot_join_a_name() {
     }
     let name = unique_name();
     let _owner = Listener::bind(&name).unwrap();
-    let path = format!(r"\\.\pipe\{name}");
-    let mut options = tokio::net::windows::named_pipe::ServerOptions::new();
-    let error = options.first_pipe_instance(true).create(path).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(5));
+    let mut options = ServerOptions::new();
+    let error = options.first_pipe_instance(true).create(path(&name)).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(ERROR_ACCESS_DENIED));
 }
 
 #[tokio::test]
 async fn another_machines_name_cannot_be_listened_on() {
     let error = ListenerOptions::new().bind(r"\\host\pipe\orders").unwrap_err();
     assert!(matches!(error, Error::InvalidName { source: NameError::Remote, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn as_many_clients_get_in_at_once_as_the_backlog_holds() {
+    for (backlog, clients) in [(0, 1), (1, 1), (4, 4), (16, 16), (254, 254), (255, 254)] {
+        let name = unique_name();
+        let _listener = ListenerOptions::new().backlog(backlog).bind(&name).unwrap();
+        assert_eq!(fill(&name).len(), clients, "backlog {backlog}");
+    }
+}
+
+#[tokio::test]
+async fn the_default_backlog_is_four() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let clients = fill(&name);
+    assert_eq!(clients.len(), 4);
+    for _ in clients {
+        within(listener.accept()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_next_instance_waits_before_the_accepted_one_is_handed_out() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
+    let mut open = Vec::new();
+    for _ in 0..20 {
+        // Only this one open between two accepts: each must find an instance at once.
+        open.push(ClientOptions::new().open(path(&name)).unwrap());
+        drop(within(listener.accept()).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn clients_are_accepted_in_the_order_they_came() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(3).bind(&name).unwrap();
+    let mut clients = Vec::new();
+    for number in 0..3_u8 {
+        let mut client = within(connect(&name)).await.unwrap();
+        within(client.send(vec![number])).await.unwrap();
+        clients.push(client);
+    }
+    for number in 0..3_u8 {
+        let mut connection = within(listener.accept()).await.unwrap();
+        assert_eq!(within(connection.receive()).await.unwrap().unwrap(), [number][..]);
+    }
+}
+
+#[tokio::test]
+async fn an_accept_that_is_dropped_loses_no_client() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(2).bind(&name).unwrap();
+    for polls in 0..50_u8 {
+        // Dropped while nobody is there, and at any stage of a client's arrival.
+        assert!(listener.accept().now_or_never().is_none());
+        let mut client = within(connect(&name)).await.unwrap();
+        within(client.send(vec![polls])).await.unwrap();
+        let mut accepted = None;
+        for _ in 0..polls % 5 {
+            accepted = accepted.or_else(|| listener.accept().now_or_never());
+            tokio::task::yield_now().await;
+        }
+        let mut connection = match accepted {
+            Some(accepted) => accepted.unwrap(),
+            None => within(listener.accept()).await.unwrap(),
+        };
+        assert_eq!(within(connection.receive()).await.unwrap().unwrap(), [polls][..]);
+    }
+}
+
+#[tokio::test]
+async fn an_accept_waits_and_is_woken_by_a_client() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let accept = listener.accept();
+    tokio::pin!(accept);
+    assert!(matches!(poll!(&mut accept), Poll::Pending));
+    let (accepted, client) = within(async { tokio::join!(accept, connect(&name)) }).await;
+    accepted.unwrap();
+    client.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_wrote_and_left_is_accepted_with_its_messages() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let mut client = within(connect(&name)).await.unwrap();
+    within(client.send("first")).await.unwrap();
+    within(client.send("second")).await.unwrap();
+    drop(client);
+    // The runtime closes the client's handle when it next looks for finished I/O.
+    tokio::task::yield_now().await;
+    let mut connection = within(listener.accept()).await.unwrap();
+    assert_eq!(within(connection.receive()).await.unwrap().unwrap(), b"first"[..]);
+    assert_eq!(within(connection.receive()).await.unwrap().unwrap(), b"second"[..]);
+    assert_eq!(within(connection.receive()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn clients_that_only_probe_do_not_stop_the_accepting() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(2).bind(&name).unwrap();
+    for _ in 0..10 {
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(path(&name)).unwrap());
+        let mut connection = within(listener.accept()).await.unwrap();
+        assert_eq!(within(connection.receive()).await.unwrap(), None);
+    }
+    let client = within(connect(&name)).await.unwrap();
+    within(listener.accept()).await.unwrap();
+    drop(client);
+}
+
+#[tokio::test]
+async fn at_the_instance_limit_the_error_is_reported_once_and_accepting_goes_on_by_itself() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(2).max_instances(2).bind(&name).unwrap();
+    let mut first_client = within(connect(&name)).await.unwrap();
+    let mut first = within(listener.accept()).await.unwrap();
+    let mut second_client = within(connect(&name)).await.unwrap();
+    let second = within(listener.accept()).await.unwrap();
+
+    let error = within(listener.accept()).await.unwrap_err();
+    let Error::Io { operation: Operation::Listen, ref source, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source.raw_os_error(), Some(ERROR_PIPE_BUSY));
+    assert!(error.is_retryable());
+
+    // Not a second time, and the connected ones are left alone.
+    let accept = listener.accept();
+    tokio::pin!(accept);
+    for _ in 0..3 {
+        assert!(matches!(poll!(&mut accept), Poll::Pending));
+        within(first_client.send("still there")).await.unwrap();
+        assert_eq!(within(first.receive()).await.unwrap().unwrap(), b"still there"[..]);
+    }
+
+    let third_client = tokio::spawn({
+        let name = name.clone();
+        async move { connect(&name).await }
+    });
+    drop(second);
+    assert!(within(second_client.receive()).await.unwrap().is_none());
+    drop(second_client);
+    within(accept).await.unwrap();
+    within(third_client).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_outage_is_not_reported_while_instances_wait() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(3).max_instances(3).bind(&name).unwrap();
+    // Each accept fails to fill the backlog up again, and the next one succeeds all the same.
+    let mut pairs = Vec::new();
+    for _ in 0..3 {
+        let client = within(connect(&name)).await.unwrap();
+        pairs.push((client, within(listener.accept()).await.unwrap()));
+    }
+    within(listener.accept()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_bare_handle_serves_a_protocol_of_ones_own() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let mut client = within(connect(&name)).await.unwrap().into_inner().into_client().unwrap();
+    let mut server = within(listener.accept_raw()).await.unwrap();
+    within(client.write_all(b"no frame")).await.unwrap();
+    let mut arrived = [0; 8];
+    within(server.read_exact(&mut arrived)).await.unwrap();
+    assert_eq!(&arrived, b"no frame");
+}
+
+#[tokio::test]
+async fn incoming_yields_a_connection_for_each_client() {
+    let name = unique_name();
+    let mut incoming = Listener::bind(&name).unwrap().incoming();
+    for number in 0..8_u8 {
+        let mut client = within(connect(&name)).await.unwrap();
+        within(client.send(vec![number])).await.unwrap();
+        let mut connection = within(incoming.next()).await.unwrap().unwrap();
+        assert_eq!(within(connection.receive()).await.unwrap().unwrap(), [number][..]);
+    }
+    let listener = incoming.into_listener();
+    assert_eq!(listener.name().as_str(), path(&name));
+}
+
+#[tokio::test]
+async fn incoming_goes_on_after_an_error() {
+    let name = unique_name();
+    let listener = ListenerOptions::new().backlog(1).max_instances(1).bind(&name).unwrap();
+    let mut incoming = listener.incoming();
+    let client = within(connect(&name)).await.unwrap();
+    let connection = within(incoming.next()).await.unwrap().unwrap();
+    within(incoming.next()).await.unwrap().unwrap_err();
+    drop((client, connection));
+    // Without its only instance the name is gone until the listener recovers.
+    let patient = ConnectOptions::new().not_found(ConnectOptions::WAIT_FOR_SERVER);
+    let (client, connection) =
+        within(async { tokio::join!(patient.connect(&name), incoming.next()) }).await;
+    client.unwrap();
+    connection.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn closing_stops_new_clients_and_leaves_accepted_ones_alone() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let mut client = within(connect(&name)).await.unwrap();
+    let mut connection = within(listener.accept()).await.unwrap();
+    within(listener.close()).await;
+
+    for _ in 0..20 {
+        assert!(ClientOptions::new().open(path(&name)).is_err());
+        tokio::task::yield_now().await;
+    }
+    for message in ["one", "two"] {
+        within(client.send(message)).await.unwrap();
+        let arrived = within(connection.receive()).await.unwrap().unwrap();
+        within(connection.send(arrived)).await.unwrap();
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), message.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_listener_lets_nobody_in_even_before_the_runtime_has_run() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    assert!(listener.accept().now_or_never().is_none());
+    drop(listener);
+    assert!(ClientOptions::new().open(path(&name)).is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_was_not_accepted_learns_that_the_listener_is_gone() {
+    let name = unique_name();
+    let listener = Listener::bind(&name).unwrap();
+    let mut client = within(connect(&name)).await.unwrap();
+    within(listener.close()).await;
+    let error = within(client.receive()).await.unwrap_err();
+    assert!(error.is_closed(), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_name_is_free_again_after_close() {
+    let name = unique_name();
+    for _ in 0..20 {
+        let mut listener = Listener::bind(&name).unwrap();
+        assert!(listener.accept().now_or_never().is_none());
+        within(listener.close()).await;
+    }
+}
+
+#[tokio::test]
+async fn options_reach_the_operating_system() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new()
+        .pipe_type(PipeType::Message)
+        .max_instances(7)
+        .receive_buffer(1000)
+        .send_buffer(3000)
+        .bind(&name)
+        .unwrap();
+    let _client = within(connect(&name)).await.unwrap();
+    let info = within(listener.accept_raw()).await.unwrap().info().unwrap();
+    assert_eq!(info.mode, PipeMode::Message);
+    assert_eq!(info.max_instances, 7);
+    assert_eq!((info.in_buffer_size, info.out_buffer_size), (1000, 3000));
+}
+
+#[tokio::test]
+async fn an_inbound_pipe_carries_messages_to_the_server_only() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().direction(Direction::Inbound).bind(&name).unwrap();
+    let options = ConnectOptions::new().direction(Direction::Inbound);
+    for round in 0..3_u8 {
+        let mut client = within(options.connect(&name)).await.unwrap();
+        let mut connection = within(listener.accept()).await.unwrap();
+        within(client.send(vec![round])).await.unwrap();
+        assert_eq!(within(connection.receive()).await.unwrap().unwrap(), [round][..]);
+        within(client.receive()).await.unwrap_err();
+        drop(client);
+        assert_eq!(within(connection.receive()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn an_outbound_pipe_carries_messages_to_the_client_only() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().direction(Direction::Outbound).bind(&name).unwrap();
+    let options = ConnectOptions::new().direction(Direction::Outbound);
+    for round in 0..3_u8 {
+        assert!(listener.accept().now_or_never().is_none());
+        let mut client = within(options.connect(&name)).await.unwrap();
+        let mut connection = within(listener.accept()).await.unwrap();
+        within(connection.send(vec![round])).await.unwrap();
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), [round][..]);
+        within(connection.receive()).await.unwrap_err();
+        drop(connection);
+        assert_eq!(within(client.receive()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_receive_that_times_out_leaves_the_connection_usable() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let mut client = within(connect(&name)).await.unwrap();
+    let mut connection = within(listener.accept()).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_millis(1), connection.receive()).await;
+    assert!(waited.is_err());
+    within(client.send("late")).await.unwrap();
+    assert_eq!(within(connection.receive()).await.unwrap().unwrap(), b"late"[..]);
 }

@@ -11,7 +11,9 @@
 mod support;
 
 mod close;
+mod connector;
 mod exchange;
 mod listener;
+mod races;
 mod security;
 mod wine;

@@ -1,0 +1,116 @@
+//! Whether a cause of failure is worth another attempt, and when.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backoff::{Backoff, Delays};
+
+/// What a client does about one cause of failure: gives up, or tries again after a delay.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use npipes::{Backoff, ConnectOptions, Retry};
+///
+/// let patient = Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+/// let options = ConnectOptions::new()
+///     .not_found(patient)
+///     .access_denied(patient.at_most(Duration::from_secs(1)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Retry {
+    backoff: Option<Backoff>,
+    at_most: Duration,
+}
+
+impl Retry {
+    /// Gives up at once.
+    pub const fn never() -> Self {
+        Self { backoff: None, at_most: Duration::MAX }
+    }
+
+    /// Tries again after the delays of `backoff`, until the client's deadline.
+    pub const fn after(backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), at_most: Duration::MAX }
+    }
+
+    /// Gives up when this cause was met first this long ago, if that comes before the client's
+    /// deadline. The last attempt is made at that time.
+    pub const fn at_most(mut self, time: Duration) -> Self {
+        self.at_most = time;
+        self
+    }
+}
+
+/// The course that a [`Retry`] takes within one call.
+pub(super) struct Retries {
+    retry: Retry,
+    begun: Option<(Delays, Instant)>,
+}
+
+impl Retries {
+    pub(super) const fn new(retry: Retry) -> Self {
+        Self { retry, begun: None }
+    }
+
+    /// Returns the time to wait before the next attempt; `None` says to give up.
+    pub(super) fn next_delay(&mut self) -> Option<Duration> {
+        let backoff = self.retry.backoff?;
+        let (delays, since) = self.begun.get_or_insert_with(|| (backoff.delays(), Instant::now()));
+        let left = self.retry.at_most.saturating_sub(since.elapsed());
+        (!left.is_zero()).then(|| delays.next_delay().min(left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const DOUBLING: Backoff = Backoff::new(MS, Duration::from_millis(32)).without_jitter();
+
+    /// Waits out all delays, up to 8, and returns them in milliseconds.
+    async fn delays(retry: Retry) -> Vec<u128> {
+        let mut retries = Retries::new(retry);
+        let mut delays = Vec::new();
+        while let Some(delay) = retries.next_delay().filter(|_| delays.len() < 8) {
+            sleep(delay).await;
+            delays.push(delay.as_millis());
+        }
+        delays
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_means_not_once() {
+        assert!(delays(Retry::never()).await.is_empty());
+        assert!(delays(Retry::never().at_most(Duration::MAX)).await.is_empty());
+        assert!(delays(Retry::after(DOUBLING).at_most(Duration::ZERO)).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_backoff_goes_on_for_ever_unless_it_is_limited() {
+        assert_eq!(delays(Retry::after(DOUBLING)).await, [1, 2, 4, 8, 16, 32, 32, 32]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_attempt_falls_on_the_limit() {
+        assert_eq!(delays(Retry::after(DOUBLING).at_most(20 * MS)).await, [1, 2, 4, 8, 5]);
+        assert_eq!(delays(Retry::after(DOUBLING).at_most(7 * MS)).await, [1, 2, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_counts_from_the_first_time_and_not_from_the_start() {
+        let mut retries = Retries::new(Retry::after(DOUBLING).at_most(10 * MS));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(retries.next_delay(), Some(MS));
+        sleep(9 * MS).await;
+        assert_eq!(retries.next_delay(), Some(MS));
+        sleep(MS).await;
+        assert_eq!(retries.next_delay(), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! Waiting for a free instance of a busy pipe: until there is one, or a delay is over.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{sleep, timeout};
+
+use super::sys::{FreeInstance, PipeDevice};
+use crate::name::PipeName;
+
+/// Waits for free instances of one pipe on behalf of one client.
+pub(super) struct Waiter<'a> {
+    name: &'a PipeName,
+    device: Device,
+}
+
+enum Device {
+    /// Not needed yet.
+    Unopened,
+    Open(Arc<PipeDevice>),
+    /// There is none, as for another machine's pipe and in some containers: only time is waited for.
+    Missing,
+}
+
+impl<'a> Waiter<'a> {
+    pub(super) fn new(name: &'a PipeName) -> Self {
+        let device = if name.is_local() { Device::Unopened } else { Device::Missing };
+        Self { name, device }
+    }
+
+    /// Waits until an instance may be free, at most for `delay`.
+    ///
+    /// One that is free already ends the wait at once. That is no reason to spin: it was free after
+    /// an attempt had found none, so some client makes progress each time.
+    pub(super) async fn free_instance(&mut self, delay: Duration) {
+        match self.start(delay) {
+            // The system's timeout would do, were it as punctual everywhere.
+            Some(free) => drop(timeout(delay, free).await),
+            None => sleep(delay).await,
+        }
+    }
+
+    fn start(&mut self, at_most: Duration) -> Option<FreeInstance> {
+        if let Device::Unopened = self.device {
+            self.device = PipeDevice::open().map_or(Device::Missing, Device::Open);
+        }
+        match &self.device {
+            Device::Open(device) => device.wait(self.name, at_most),
+            Device::Unopened | Device::Missing => None,
+        }
+    }
+}

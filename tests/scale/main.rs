@@ -1,0 +1,149 @@
+//! Thousands at once, and nothing left behind. A process of its own, since handles are counted by
+//! the process.
+#![cfg(windows)]
+#![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
+
+#[allow(unsafe_code)]
+mod process;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{sync::Mutex, time::Duration};
+
+use futures::FutureExt;
+use npipes::{Backoff, ConnectOptions, Connection, Listener, ListenerOptions, PipeStream, Retry};
+
+use self::{
+    process::{handles, threads},
+    support::{unique_name, within},
+};
+
+/// One test at a time: each one counts.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Lets the runtime's driver run until this process has no more handles than it had.
+async fn back_to(before: usize) {
+    within(async {
+        while handles() > before {
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await;
+}
+
+/// Connects, exchanges a message and leaves, so that what is made once is made before the count.
+async fn warm_up() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
+    let options = ConnectOptions::new().busy(NO_TIMER);
+    let first = within(options.connect(&name)).await.unwrap();
+    let second = options.connect(&name);
+    tokio::pin!(second);
+    assert!(second.as_mut().now_or_never().is_none());
+    within(listener.accept()).await.unwrap();
+    drop((first, within(second).await.unwrap()));
+    within(listener.close()).await;
+}
+
+const NO_TIMER: Retry = Retry::after(
+    Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600)).without_jitter(),
+);
+
+#[test]
+fn five_thousand_connections_at_once_leave_no_handle_behind() {
+    const CONNECTIONS: usize = 5_000;
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        warm_up().await;
+        let before = handles();
+        let name = unique_name();
+        let mut listener = Listener::bind(&name).unwrap();
+        let mut pairs: Vec<(Connection<PipeStream>, Connection<PipeStream>)> = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let (client, server) =
+                within(async { tokio::join!(npipes::connect(&name), listener.accept()) }).await;
+            pairs.push((client.unwrap(), server.unwrap()));
+        }
+        let open = handles();
+        assert!(open >= before + 2 * CONNECTIONS, "{open} handles, {before} before");
+        for (number, (client, server)) in pairs.iter_mut().enumerate() {
+            let message = number.to_string();
+            within(client.send(message.clone())).await.unwrap();
+            let arrived = within(server.receive()).await.unwrap().unwrap();
+            within(server.send(arrived)).await.unwrap();
+            let echo = within(client.receive()).await.unwrap().unwrap();
+            assert_eq!(echo, message.as_bytes());
+        }
+        drop(pairs);
+        within(listener.close()).await;
+        back_to(before).await;
+    });
+}
+
+#[test]
+fn a_thousand_waiting_clients_cost_no_threads() {
+    const CLIENTS: usize = 1_000;
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        warm_up().await;
+        let name = unique_name();
+        let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
+        let first = within(npipes::connect(&name)).await.unwrap();
+        let before = threads();
+        let options = ConnectOptions::new().deadline(Duration::from_secs(60));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let options = options.clone();
+                let name = name.clone();
+                tokio::spawn(async move { options.connect(&name).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        // The thread pool that tells of free instances has threads of its own, and few.
+        let threads = threads();
+        assert!(threads < before + 16, "{threads} threads, {before} before");
+        for _ in 0..=CLIENTS {
+            within(listener.accept()).await.unwrap();
+        }
+        drop(first);
+        for client in clients {
+            within(client).await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn waits_that_are_dropped_leave_no_handle_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        warm_up().await;
+        let before = handles();
+        let name = unique_name();
+        let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
+        let first = within(npipes::connect(&name)).await.unwrap();
+        // Where a wait cannot be cancelled it ends with its timeout.
+        let delay = Duration::from_millis(200);
+        let options = ConnectOptions::new()
+            .busy(Retry::after(Backoff::new(delay, delay).without_jitter()))
+            .deadline(Duration::MAX);
+        for _ in 0..500 {
+            assert!(options.connect(&name).now_or_never().is_none());
+        }
+        // All at the same time, and some that have waited more than once.
+        let mut waiting: Vec<_> = (0..500).map(|_| Box::pin(options.connect(&name))).collect();
+        tokio::time::timeout(2 * delay, futures::future::select_all(&mut waiting))
+            .await
+            .map(|_| ())
+            .unwrap_err();
+        drop(waiting);
+
+        drop((within(listener.accept()).await.unwrap(), first));
+        within(listener.close()).await;
+        back_to(before).await;
+    });
+}
