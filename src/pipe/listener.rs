@@ -27,6 +27,7 @@ use crate::{
     connection::{Connection, ConnectionOptions},
     error::{Error, NameError, Operation},
     name::PipeName,
+    server::Accept,
 };
 
 /// How a [`Listener`] is made; each setter says its default.
@@ -531,6 +532,18 @@ impl Listener {
 
     fn error(&self, operation: Operation, source: io::Error) -> Error {
         Error::io(operation, Some(&self.name), source)
+    }
+}
+
+impl Accept for Listener {
+    type Io = PipeStream;
+
+    async fn accept(&mut self) -> Result<Connection<PipeStream>, Error> {
+        Self::accept(self).await
+    }
+
+    async fn close(self) {
+        Self::close(self).await;
     }
 }
 
