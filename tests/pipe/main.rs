@@ -10,8 +10,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chaos;
 mod close;
 mod exchange;
 mod listener;
 mod security;
+mod serve;
+mod shutdown;
 mod wine;
