@@ -57,6 +57,11 @@ impl Backoff {
         self
     }
 
+    /// Returns the longest delay.
+    pub(crate) const fn cap(&self) -> Duration {
+        self.cap
+    }
+
     /// Returns the delays, which never end.
     #[must_use]
     pub fn delays(&self) -> Delays {

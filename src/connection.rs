@@ -360,6 +360,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub fn get_ref(&self) -> &T {
         &self.io
     }
+
+    /// Returns the transport, to ask it whether the peer has read everything.
+    pub(crate) fn io_mut(&mut self) -> Pin<&mut T> {
+        Pin::new(&mut self.io)
+    }
+
+    /// Returns how many bytes of fed frames the transport has not taken. A frame is whole at the
+    /// peer at the earliest when the transport has taken its last byte.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.writer.unwritten()
+    }
 }
 
 impl Closed {

@@ -362,6 +362,37 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+
+    /// A client gave up connecting, at the limit that it was given.
+    #[error("gave up connecting after {elapsed:?}, {} failed", Count(*.attempts, "attempt"))]
+    GaveUp {
+        /// Attempts that failed.
+        attempts: u32,
+        /// Time since the connection was lost, or wanted first.
+        elapsed: Duration,
+        /// The deadline, if it was the deadline that ended the attempts.
+        deadline: Option<Duration>,
+        /// Why the last attempt failed, if one did.
+        source: Option<Box<Self>>,
+    },
+
+    /// Messages that a client had accepted came back to it: fetch them with
+    /// [`Client::take_returned`](crate::Client::take_returned).
+    #[error("messages came back: {maybe_delivered} maybe delivered, {not_sent} not sent")]
+    Returned {
+        /// Messages that were handed over before the connection was lost.
+        maybe_delivered: usize,
+        /// Messages that the peer certainly does not get.
+        not_sent: usize,
+    },
+
+    /// The caller's fault: a client's buffer is full of messages that were handed over and not
+    /// [acknowledged](crate::Client::acknowledge).
+    #[error("no room: {messages} messages were sent and not acknowledged")]
+    Unacknowledged {
+        /// How many there are.
+        messages: usize,
+    },
 }
 
 struct Refused<'a>(&'a Option<usize>, &'a str);
@@ -384,6 +415,15 @@ impl fmt::Display for Endpoint<'_> {
             Some(pipe) => fmt::Display::fmt(pipe, f),
             None => f.write_str("the stream"),
         }
+    }
+}
+
+struct Count(u32, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self(count, noun) = self;
+        write!(f, "{count} {noun}{}", if count == 1 { "" } else { "s" })
     }
 }
 
@@ -414,16 +454,18 @@ impl Error {
             Self::Connect(e) => e.deadline.is_some(),
             Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::TimedOut,
+            Self::GaveUp { deadline, .. } => deadline.is_some(),
             _ => false,
         }
     }
 
     /// Returns whether the same call can succeed later without anything being changed here: the
-    /// server was busy or absent, the name taken, or the system short of something.
+    /// server was busy or absent, the name taken, or the system short of something; or the call had
+    /// to report first what became of other messages.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NameTaken { .. } => true,
+            Self::NameTaken { .. } | Self::GaveUp { .. } | Self::Returned { .. } => true,
             Self::Connect(e) => e.deadline.is_some() || e.attempts.other == 0,
             Self::Io { operation: Operation::Accept | Operation::Listen, .. } => true,
             Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => false,
@@ -469,6 +511,12 @@ impl Undrained {
         source.get_ref()?.downcast_ref::<Self>()?.unread
     }
 }
+
+/// What a transport reports, inside an [`io::Error`] of the kind `Unsupported`, that cannot be asked
+/// whether the peer has read everything.
+#[derive(Debug, Clone, Copy, ThisError)]
+#[error("the transport does not tell what the peer has read")]
+pub(crate) struct NotTold;
 
 struct Unread(Option<u64>);
 

@@ -33,6 +33,10 @@
 //!   deadline, and no thread is blocked meanwhile.
 //! - **Safe by default.** Only the server's user and SYSTEM can connect, from this machine; a server
 //!   cannot act as its client; a client sends nothing before it knows whose server it is.
+//! - **A client that reconnects and keeps account.** [`Client`] sends no message twice by itself, and
+//!   drops none without a word: each one is delivered, comes back, or is still to be sent.
+//! - **A server that ends in good order.** [`serve`] lets handlers finish and the peers read, until a
+//!   deadline, and says how many connections it had to cut.
 //!
 //! # What is not
 //!
@@ -59,21 +63,28 @@
 //! Integers are little-endian unless told otherwise ([`Dialect`]).
 
 mod backoff;
+mod client;
 mod codec;
 mod connection;
 mod error;
 mod frame;
 mod name;
 mod read_window;
+mod server;
 mod sid;
 
 pub use self::{
     backoff::{Backoff, Delays},
+    client::{
+        Client, ClientOptions, ClientState, Connect, DeliveredWhen, Fate, MessageId, Returned,
+        Settlement,
+    },
     codec::FrameCodec,
     connection::{Closed, Connection, ConnectionOptions, Parts, ReceiveHalf, SendHalf},
     error::{Attempts, ConnectError, Error, FrameError, NameError, Operation, UntrustedServer},
     frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
     name::PipeName,
+    server::{Accept, ServeOptions, Served, serve},
     sid::Sid,
 };
 
@@ -82,9 +93,9 @@ cfg_if::cfg_if! {
         mod pipe;
 
         pub use self::pipe::{
-            Access, ConnectOptions, Direction, ImpersonationLevel, Incoming, IntegrityLevel,
-            Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType, Retry,
-            SecurityDescriptor, ServerIdentity, connect,
+            Access, ConnectOptions, Connector, Direction, ImpersonationLevel, Incoming,
+            IntegrityLevel, Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType,
+            Retry, SecurityDescriptor, ServerIdentity, connect,
         };
     }
 }

@@ -272,6 +272,11 @@ impl Writer {
         Error::io(operation, self.pipe.as_ref(), source)
     }
 
+    /// Returns how many bytes are queued. A write that fails takes none of them.
+    pub(super) fn unwritten(&self) -> usize {
+        self.queued
+    }
+
     /// Returns what was queued and not written.
     pub(super) fn into_unsent(mut self) -> BytesMut {
         let mut unsent = BytesMut::new();

@@ -29,6 +29,7 @@ use crate::{
     connection::{Connection, ConnectionOptions},
     error::{Error, Operation},
     name::PipeName,
+    server::Accept,
 };
 
 /// The server's side of a pipe name: it owns the name from [`bind`](Self::bind) until it is dropped
@@ -267,6 +268,18 @@ impl Listener {
 
     fn error(&self, operation: Operation, source: io::Error) -> Error {
         Error::io(operation, Some(&self.name), source)
+    }
+}
+
+impl Accept for Listener {
+    type Io = PipeStream;
+
+    async fn accept(&mut self) -> Result<Connection<PipeStream>, Error> {
+        Self::accept(self).await
+    }
+
+    async fn close(self) {
+        Self::close(self).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod connect;
+mod connector;
 mod drain;
 mod flusher;
 mod identity;
@@ -17,6 +18,7 @@ mod wait;
 
 pub use self::{
     connect::{ConnectOptions, connect},
+    connector::Connector,
     identity::{PipeServer, ServerIdentity},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},

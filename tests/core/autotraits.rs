@@ -1,15 +1,20 @@
 //! What can cross threads, and be moved once pinned.
 
 use npipes::{
-    Backoff, Closed, ConnectError, Connection, ConnectionOptions, Delays, Error, FrameCodec,
-    FrameError, FrameFormat, Parts, PipeName, ReceiveHalf, SendHalf, Sid, UntrustedServer,
+    Accept, Backoff, Client, ClientOptions, ClientState, Closed, Connect, ConnectError, Connection,
+    ConnectionOptions, Delays, Error, FrameCodec, FrameError, FrameFormat, MessageId, Parts,
+    PipeName, ReceiveHalf, Returned, SendHalf, ServeOptions, Served, Settlement, Sid,
+    UntrustedServer, serve,
 };
+use tokio_util::sync::CancellationToken;
 
 fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
 
 #[test]
 fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<Backoff>();
+    is_sendable::<ClientOptions>();
+    is_sendable::<ClientState>();
     is_sendable::<Closed>();
     is_sendable::<ConnectError>();
     is_sendable::<Connection<tokio::io::DuplexStream>>();
@@ -19,10 +24,54 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<FrameCodec>();
     is_sendable::<FrameError>();
     is_sendable::<FrameFormat>();
+    is_sendable::<MessageId>();
     is_sendable::<Parts<tokio::io::DuplexStream>>();
     is_sendable::<PipeName>();
     is_sendable::<ReceiveHalf<tokio::io::DuplexStream>>();
+    is_sendable::<Returned>();
     is_sendable::<SendHalf<tokio::io::DuplexStream>>();
     is_sendable::<Sid>();
     is_sendable::<UntrustedServer>();
+    is_sendable::<ServeOptions>();
+    is_sendable::<Served>();
+    is_sendable::<Settlement>();
+}
+
+/// It holds the attempt that is under way, a future, which need not be `Sync`.
+#[test]
+fn a_client_and_its_futures_can_be_sent_to_another_thread() {
+    fn is_sent<T: Send>(_: &T) {}
+    fn check<C: Connect>(mut client: Client<C>) {
+        is_sent(&client);
+        is_sent(&client.send("Hello"));
+        is_sent(&client.receive());
+        is_sent(&client.drained());
+        is_sent(&client.close());
+    }
+    let _ = check::<Nowhere>;
+}
+
+#[test]
+fn the_future_of_serve_can_be_sent_to_another_thread() {
+    fn is_sent<T: Send>(_: &T) {}
+    let handler = |connection, _| async move { Ok(Some(connection)) };
+    is_sent(&serve(Nowhere, CancellationToken::new(), handler));
+}
+
+struct Nowhere;
+
+impl Connect for Nowhere {
+    type Io = tokio::io::DuplexStream;
+
+    async fn connect(&self) -> Result<Connection<Self::Io>, Error> {
+        Err(Error::Closed)
+    }
+}
+
+impl Accept for Nowhere {
+    type Io = tokio::io::DuplexStream;
+
+    async fn accept(&mut self) -> Result<Connection<Self::Io>, Error> {
+        Err(Error::Closed)
+    }
 }

@@ -1,6 +1,6 @@
 //! The exact texts of failures, and what the predicates say of them.
 
-use std::{error::Error as _, io};
+use std::{error::Error as _, io, time::Duration};
 
 use npipes::{Attempts, Dialect, Error, FrameError, NameError, Operation, PipeName, Sid};
 
@@ -86,6 +86,28 @@ fn what_the_operating_system_reported() {
     reads(&error, "writing to the stream failed");
     let error = Error::Io { operation: Operation::Identify, pipe: None, source: source() };
     reads(&error, "identifying the peer of the stream failed");
+}
+
+#[test]
+fn what_a_client_has_to_say() {
+    let elapsed = Duration::from_millis(30);
+    let gave_up = |attempts, deadline| Error::GaveUp {
+        attempts,
+        elapsed,
+        deadline,
+        source: Some(Box::new(Error::Closed)),
+    };
+    reads(&gave_up(1, None), "gave up connecting after 30ms, 1 attempt failed");
+    reads(&gave_up(0, Some(elapsed)), "gave up connecting after 30ms, 0 attempts failed");
+    reads(gave_up(1, None).source().unwrap(), "the connection is closed");
+    assert!(gave_up(1, Some(elapsed)).is_timeout() && !gave_up(1, None).is_timeout());
+    assert!(gave_up(1, None).is_retryable() && !gave_up(1, None).is_closed());
+    let returned = Error::Returned { maybe_delivered: 2, not_sent: 1 };
+    reads(&returned, "messages came back: 2 maybe delivered, 1 not sent");
+    assert!(returned.is_retryable());
+    let full = Error::Unacknowledged { messages: 7 };
+    reads(&full, "no room: 7 messages were sent and not acknowledged");
+    assert!(!full.is_retryable());
 }
 
 #[test]

@@ -10,10 +10,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chaos;
 mod close;
 mod connector;
 mod exchange;
 mod listener;
 mod races;
 mod security;
+mod serve;
+mod shutdown;
 mod wine;

@@ -1,0 +1,79 @@
+//! What a reconnecting client connects to a pipe with.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::AsyncWrite;
+
+use super::{connect::ConnectOptions, stream::PipeStream};
+use crate::{client::Connect, connection::Connection, error::Error, name::PipeName};
+
+/// Connects a [`Client`](crate::Client) to a pipe.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn order() -> Result<(), npipes::Error> {
+/// use npipes::{Client, Connector};
+///
+/// let mut client = Client::new(Connector::new("orders")?);
+/// client.send("two coffees").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Connector {
+    name: PipeName,
+    options: ConnectOptions,
+}
+
+impl Connector {
+    /// Returns a connector to the pipe `name` with the default options.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidName`] if no pipe can have the name.
+    pub fn new<N>(name: N) -> Result<Self, Error>
+    where
+        N: TryInto<PipeName>,
+        Error: From<N::Error>,
+    {
+        Self::with_options(name, &ConnectOptions::new())
+    }
+
+    /// Returns a connector to the pipe `name`. The options' deadline is that of one attempt.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_options<N>(name: N, options: &ConnectOptions) -> Result<Self, Error>
+    where
+        N: TryInto<PipeName>,
+        Error: From<N::Error>,
+    {
+        Ok(Self { name: name.try_into()?, options: options.clone() })
+    }
+
+    /// Returns the name of the pipe.
+    #[must_use]
+    pub fn name(&self) -> &PipeName {
+        &self.name
+    }
+}
+
+impl Connect for Connector {
+    type Io = PipeStream;
+
+    async fn connect(&self) -> Result<Connection<PipeStream>, Error> {
+        self.options.connect(self.name.clone()).await
+    }
+
+    /// A pipe's shutdown is this wait, and closes nothing.
+    fn poll_drained(&self, io: Pin<&mut PipeStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        io.poll_shutdown(cx)
+    }
+}

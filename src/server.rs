@@ -1,0 +1,395 @@
+//! Serving: an accept loop, a task per connection, and an end that loses nothing.
+//!
+//! ```text
+//!   ┌───────────┐ shutdown, or accepting fails for good ┌───────────┐ the deadline   ┌─────────┐
+//!   │ Accepting │ ────────────────────────────────────▶ │ Finishing │ ─────────────▶ │ Cutting │
+//!   └───────────┘                                       └───────────┘                └─────────┘
+//!                     every handler is told, and goes on as long as it needs     what is left is
+//!                                                                                dropped, and counted
+//! ```
+
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use crate::{
+    backoff::Backoff,
+    connection::{Closed, Connection},
+    error::Error,
+};
+
+/// What [`serve`] gets its connections from. Over a pipe that is a `Listener`.
+///
+/// # Examples
+///
+/// ```
+/// use npipes::{Accept, Connection, Error};
+/// use tokio::net::{TcpListener, TcpStream};
+///
+/// struct Tcp(TcpListener);
+///
+/// impl Accept for Tcp {
+///     type Io = TcpStream;
+///
+///     async fn accept(&mut self) -> Result<Connection<TcpStream>, Error> {
+///         Ok(Connection::new(self.0.accept().await?.0))
+///     }
+/// }
+/// ```
+pub trait Accept {
+    /// The transport.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for a client. A future that is dropped must lose none.
+    ///
+    /// After an error that is [retryable](Error::is_retryable), and after any [`Error::Io`],
+    /// [`serve`] calls it again, after a delay. Any other error ends the serving.
+    fn accept(&mut self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
+
+    /// Stops listening. Returns when clients can no longer connect; dropping is the default.
+    fn close(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized + Send,
+    {
+        async move { drop(self) }
+    }
+}
+
+/// Serves with the default options until `shutdown` is cancelled: [`ServeOptions::serve`].
+///
+/// # Cancel safety
+///
+/// As [`ServeOptions::serve`].
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(listener: impl npipes::Accept + Send) {
+/// use tokio_util::sync::CancellationToken;
+///
+/// let shutdown = CancellationToken::new();
+/// let served = npipes::serve(listener, shutdown, async |mut connection, shutdown| {
+///     while let Some(Ok(Some(order))) = shutdown.run_until_cancelled(connection.receive()).await {
+///         connection.send(order).await?;
+///     }
+///     Ok(connection)
+/// });
+/// # }
+/// ```
+pub async fn serve<A, H, F, R>(listener: A, shutdown: CancellationToken, handler: H) -> Served
+where
+    A: Accept + Send,
+    H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<R, Error>> + Send + 'static,
+    R: Into<Option<Connection<A::Io>>>,
+{
+    ServeOptions::new().serve(listener, shutdown, handler).await
+}
+
+/// How to [`serve`]; each setter says its default.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use npipes::ServeOptions;
+///
+/// const OPTIONS: ServeOptions =
+///     ServeOptions::new().max_connections(64).shutdown_deadline(Duration::from_secs(10));
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub struct ServeOptions {
+    max_connections: usize,
+    shutdown_deadline: Duration,
+}
+
+impl ServeOptions {
+    /// The default for [`max_connections`](Self::max_connections): 1,024.
+    pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
+
+    /// The default for [`shutdown_deadline`](Self::shutdown_deadline): 30 s, the time that service
+    /// managers commonly give.
+    pub const DEFAULT_SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+
+    /// The delays after failures to accept, which are mostly a shortage of something.
+    const ACCEPT_RETRY: Backoff =
+        Backoff::new(Duration::from_millis(5), Duration::from_secs(1)).without_jitter();
+
+    /// The time that handlers have to end when they are cut. One that awaits ends at once; one that
+    /// blocks its thread is not waited for.
+    const CUT_GRACE: Duration = Duration::from_secs(1);
+
+    /// Returns the default options.
+    pub const fn new() -> Self {
+        Self {
+            max_connections: Self::DEFAULT_MAX_CONNECTIONS,
+            shutdown_deadline: Self::DEFAULT_SHUTDOWN_DEADLINE,
+        }
+    }
+
+    /// Serves this many connections at once, and accepts no further one until one of them has ended.
+    /// The default is 1,024; 0 counts as 1.
+    ///
+    /// Clients that come meanwhile wait as the transport lets them: those of a pipe are connected,
+    /// and not answered, as long as instances wait for clients.
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = if connections == 0 { 1 } else { connections };
+        self
+    }
+
+    /// Sets how long handlers may go on after shutdown. The default is 30 s.
+    pub const fn shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.shutdown_deadline = deadline;
+        self
+    }
+
+    /// Accepts connections and runs `handler` on each in a task of its own, until `shutdown` is
+    /// cancelled. Then it stops accepting, lets the handlers finish until the deadline, and returns
+    /// what there was.
+    ///
+    /// The token that a handler gets is cancelled at shutdown. A handler should look at it whenever
+    /// it waits for the next request, and only then: what it has begun it may finish. The connection
+    /// that it returns is [closed](Connection::close), so that the peer gets everything; `None`
+    /// means that there is nothing to close. If a handler fails or panics, its own connection ends
+    /// and no other.
+    ///
+    /// It never fails for want of a client: what it does after an error is said at
+    /// [`Accept::accept`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped stops accepting, and the handlers' futures are dropped where they
+    /// are.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with time enabled.
+    pub async fn serve<A, H, F, R>(
+        &self,
+        listener: A,
+        shutdown: CancellationToken,
+        handler: H,
+    ) -> Served
+    where
+        A: Accept + Send,
+        H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, Error>> + Send + 'static,
+        R: Into<Option<Connection<A::Io>>>,
+    {
+        let mut floor = Floor::new(&shutdown, Arc::new(handler));
+        // For a caller who drops this future.
+        let _cut = floor.cut.clone().drop_guard();
+
+        let accept_error = self.accept_all(listener, &mut floor).await;
+        // Handlers are told when accepting ends, for whatever reason.
+        floor.told.cancel();
+        floor.tasks.close();
+        debug!(connections = floor.tasks.len(), "serving ends");
+
+        if timeout(self.shutdown_deadline, floor.tasks.wait()).await.is_err() {
+            warn!(connections = floor.tasks.len(), "the deadline has passed");
+            floor.cut.cancel();
+            let _ = timeout(Self::CUT_GRACE, floor.tasks.wait()).await;
+        }
+        while let Ok(ending) = floor.endings.try_recv() {
+            floor.served.count(ending);
+        }
+        floor.served.cut += floor.tasks.len() as u64;
+        Served { accept_error, ..floor.served }
+    }
+
+    async fn accept_all<A, H, F, R>(&self, mut listener: A, floor: &mut Floor<H>) -> Option<Error>
+    where
+        A: Accept + Send,
+        H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, Error>> + Send + 'static,
+        R: Into<Option<Connection<A::Io>>>,
+    {
+        let mut delays = Self::ACCEPT_RETRY.delays();
+        let failure = loop {
+            let accepted = {
+                let mut accept = pin!(listener.accept());
+                let mut told = pin!(floor.told.cancelled());
+                poll_fn(|cx| {
+                    if told.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    while let Poll::Ready(Some(ending)) = floor.endings.poll_recv(cx) {
+                        floor.running -= 1;
+                        floor.served.count(ending);
+                    }
+                    match floor.running < self.max_connections {
+                        true => accept.as_mut().poll(cx).map(Some),
+                        false => Poll::Pending,
+                    }
+                })
+                .await
+            };
+            match accepted {
+                None => break None,
+                Some(Ok(connection)) => {
+                    delays.reset();
+                    floor.take_in(connection);
+                }
+                Some(Err(error)) if may_pass(&error) => {
+                    warn!(%error, "no connection was accepted");
+                    let pause = sleep(delays.next_delay());
+                    let _ = floor.told.run_until_cancelled(pause).await;
+                }
+                Some(Err(error)) => break Some(error),
+            }
+        };
+        listener.close().await;
+        failure
+    }
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What there was, when [serving](serve) is over.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Served {
+    /// Connections accepted. Those that are in none of the following counts ended well: their
+    /// handlers returned, and their peers have read everything.
+    pub accepted: u64,
+    /// Connections whose handlers returned an error, or which failed when they were closed.
+    pub failed: u64,
+    /// Connections whose handlers panicked.
+    pub panicked: u64,
+    /// Connections that were closed and whose peers have not read everything.
+    pub undrained: u64,
+    /// Connections whose handlers were still at work at the deadline, and were dropped.
+    pub cut: u64,
+    /// The failure to accept that ended the serving; `None` if it was the caller.
+    pub accept_error: Option<Error>,
+}
+
+impl Served {
+    fn count(&mut self, ending: Ending) {
+        match ending {
+            Ending::Well => {}
+            Ending::Undrained => self.undrained += 1,
+            Ending::Failed => self.failed += 1,
+            Ending::Panicked => self.panicked += 1,
+            Ending::Cut => self.cut += 1,
+        }
+    }
+}
+
+/// Returns whether accepting can go on after this error.
+fn may_pass(error: &Error) -> bool {
+    error.is_retryable() || matches!(error, Error::Io { .. })
+}
+
+/// How a connection's task ended.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Well,
+    Undrained,
+    Failed,
+    Panicked,
+    Cut,
+}
+
+/// Where the handlers run.
+struct Floor<H> {
+    handler: Arc<H>,
+    tasks: TaskTracker,
+    /// Cancelled to tell the handlers that serving ends.
+    told: CancellationToken,
+    /// Cancelled to drop the handlers where they are.
+    cut: CancellationToken,
+    running: usize,
+    report: mpsc::UnboundedSender<Ending>,
+    endings: mpsc::UnboundedReceiver<Ending>,
+    served: Served,
+}
+
+impl<H> Floor<H> {
+    fn new(shutdown: &CancellationToken, handler: Arc<H>) -> Self {
+        let (report, endings) = mpsc::unbounded_channel();
+        Self {
+            handler,
+            tasks: TaskTracker::new(),
+            told: shutdown.child_token(),
+            cut: CancellationToken::new(),
+            running: 0,
+            report,
+            endings,
+            served: Served::default(),
+        }
+    }
+
+    /// Runs the handler on one connection, in a task.
+    fn take_in<T, F, R>(&mut self, connection: Connection<T>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Fn(Connection<T>, CancellationToken) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, Error>> + Send + 'static,
+        R: Into<Option<Connection<T>>>,
+    {
+        self.running += 1;
+        self.served.accepted += 1;
+        let (handler, told) = (Arc::clone(&self.handler), self.told.clone());
+        let (cut, report) = (self.cut.clone(), self.report.clone());
+        self.tasks.spawn(async move {
+            let work = async move {
+                let outcome = handler(connection, told).await.map(Into::into);
+                match outcome {
+                    Ok(Some(connection)) => end(connection).await,
+                    Ok(None) => Ending::Well,
+                    Err(error) => {
+                        debug!(%error, "a handler failed");
+                        Ending::Failed
+                    }
+                }
+            };
+            let ending = cut.run_until_cancelled(unless_it_panics(work)).await;
+            // Nobody listens any more when the future of `serve` was dropped.
+            let _ = report.send(ending.unwrap_or(Ending::Cut));
+        });
+    }
+}
+
+async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
+    match connection.close().await {
+        Ok(Closed::Drained) => Ending::Well,
+        Ok(closed) => {
+            debug!(?closed, "the peer has not read everything");
+            Ending::Undrained
+        }
+        Err(error) => {
+            debug!(%error, "a connection failed to close");
+            Ending::Failed
+        }
+    }
+}
+
+/// Tokio contains a panic in its task just as well, but tells only the task's owner.
+async fn unless_it_panics(work: impl Future<Output = Ending>) -> Ending {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+            .unwrap_or(Poll::Ready(Ending::Panicked))
+    })
+    .await
+}

@@ -1,0 +1,16 @@
+//! The reconnecting client, over transports in memory and with the clock stopped.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    reason = "a test that meets an impossible value is to panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/wire.rs"]
+mod wire;
+
+mod account;
+mod fates;
+mod reconnect;
