@@ -66,15 +66,20 @@ mod frame;
 mod name;
 mod read_window;
 mod sid;
+mod text;
 
 pub use self::{
     backoff::{Backoff, Delays},
     codec::FrameCodec,
     connection::{Closed, Connection, ConnectionOptions, Parts, ReceiveHalf, SendHalf},
-    error::{Attempts, ConnectError, Error, FrameError, NameError, Operation, UntrustedServer},
+    error::{
+        Attempts, ConnectError, Error, FrameError, NameError, Operation, TextDecodeError,
+        TextEncodeError, UntrustedServer,
+    },
     frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
     name::PipeName,
     sid::Sid,
+    text::TextEncoding,
 };
 
 cfg_if::cfg_if! {

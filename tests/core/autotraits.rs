@@ -2,7 +2,8 @@
 
 use npipes::{
     Backoff, Closed, ConnectError, Connection, ConnectionOptions, Delays, Error, FrameCodec,
-    FrameError, FrameFormat, Parts, PipeName, ReceiveHalf, SendHalf, Sid, UntrustedServer,
+    FrameError, FrameFormat, Parts, PipeName, ReceiveHalf, SendHalf, Sid, TextDecodeError,
+    TextEncodeError, TextEncoding, UntrustedServer,
 };
 
 fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
@@ -25,4 +26,7 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<SendHalf<tokio::io::DuplexStream>>();
     is_sendable::<Sid>();
     is_sendable::<UntrustedServer>();
+    is_sendable::<TextDecodeError>();
+    is_sendable::<TextEncodeError>();
+    is_sendable::<TextEncoding>();
 }
