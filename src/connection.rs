@@ -62,6 +62,10 @@ impl ConnectionOptions {
     /// The default for [`close_deadline`](Self::close_deadline): 5 s.
     pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
+    /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
+    /// text in ASCII.
+    pub const NPIPES_1_0_1: Self = Self::new().format(FrameFormat::NPIPES_1_0_1).frame_per_write();
+
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {

@@ -96,6 +96,20 @@ impl ListenerOptions {
         }
     }
 
+    /// Makes the pipe that the Python module `npipes` 1.0.1 expects when it is a client: of message
+    /// type, with one instance and buffers of 64 KiB, speaking [`ConnectionOptions::NPIPES_1_0_1`].
+    ///
+    /// One client at a time, then: the next one gets `ERROR_PIPE_BUSY` until the connection is gone.
+    pub fn for_npipes_1_0_1(self) -> Self {
+        self.backlog(1)
+            .max_instances(1)
+            .direction(Direction::Duplex)
+            .pipe_type(PipeType::Message)
+            .receive_buffer(64 * 1024)
+            .send_buffer(64 * 1024)
+            .connection(ConnectionOptions::NPIPES_1_0_1)
+    }
+
     /// Keeps this many instances waiting for clients, 1 to 254. A client that finds none waiting
     /// gets `ERROR_PIPE_BUSY`. The default is 4; 0 counts as 1, and more than 254 as 254.
     pub const fn backlog(mut self, instances: u8) -> Self {
@@ -214,27 +228,14 @@ impl ListenerOptions {
         Error: From<N::Error>,
     {
         let name = name.try_into()?;
-        if !name.is_local() {
-            return Err(Error::InvalidName {
-                name: name.as_str().to_owned(),
-                source: NameError::Remote,
-            });
-        }
-        let words = self.words();
-        let security = match &self.security {
-            Security::Access(access) => {
-                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(&name), e))?
-            }
-            Security::Descriptor(descriptor) => descriptor.clone(),
-        };
-        let first = claim(&name, words, &security)?;
+        let (first, security) = self.claim(&name)?;
         let connection = match self.pipe_type {
             PipeType::Message => self.connection.frame_per_write(),
             PipeType::Byte => self.connection,
         };
         let mut listener = Listener {
             name,
-            words,
+            words: self.words(),
             security,
             backlog: usize::from(self.backlog.min(self.max_instances)),
             admission: self.admission.clone(),
@@ -248,6 +249,26 @@ impl ListenerOptions {
         }
         debug!(pipe = %listener.name, backlog = listener.backlog, "listening");
         Ok(listener)
+    }
+
+    /// Takes possession of the name with one instance, and returns who may connect as well.
+    pub(super) fn claim(
+        &self,
+        name: &PipeName,
+    ) -> Result<(NamedPipeServer, SecurityDescriptor), Error> {
+        if !name.is_local() {
+            return Err(Error::InvalidName {
+                name: name.as_str().to_owned(),
+                source: NameError::Remote,
+            });
+        }
+        let security = match &self.security {
+            Security::Access(access) => {
+                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(name), e))?
+            }
+            Security::Descriptor(descriptor) => descriptor.clone(),
+        };
+        Ok((claim(name, self.words(), &security)?, security))
     }
 
     fn words(&self) -> InstanceWords {

@@ -11,6 +11,7 @@
 mod support;
 
 mod close;
+mod dialects;
 mod exchange;
 mod listener;
 mod security;
