@@ -389,6 +389,16 @@ pub enum Error {
         timeout: Duration,
     },
 
+    /// Nobody came to send a message to, or to receive one from, before the deadline; or others were
+    /// always there before.
+    #[error("no peer was met on {pipe} within {deadline:?}")]
+    NoPeer {
+        /// The pipe.
+        pipe: PipeName,
+        /// The deadline.
+        deadline: Duration,
+    },
+
     /// The operating system's or the transport's failure.
     #[error("{operation} {} failed", Endpoint(.pipe))]
     Io {
@@ -449,7 +459,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Connect(e) => e.deadline.is_some(),
-            Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
+            Self::NoPeer { .. } | Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::TimedOut,
             _ => false,
         }

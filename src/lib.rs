@@ -87,9 +87,9 @@ cfg_if::cfg_if! {
         mod pipe;
 
         pub use self::pipe::{
-            Access, ConnectOptions, Direction, ImpersonationLevel, Incoming, IntegrityLevel,
-            Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType, SecurityDescriptor,
-            ServerIdentity, connect,
+            Access, ConnectOptions, Delivery, Direction, ImpersonationLevel, Incoming,
+            IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer, PipeServer,
+            PipeStream, PipeType, SecurityDescriptor, ServerIdentity, connect,
         };
     }
 }

@@ -5,6 +5,7 @@ mod connect;
 mod drain;
 mod flusher;
 mod identity;
+mod ipc;
 mod listener;
 mod peer;
 mod sddl;
@@ -16,6 +17,7 @@ mod sys;
 pub use self::{
     connect::{ConnectOptions, connect},
     identity::{PipeServer, ServerIdentity},
+    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},
     security::{Access, SecurityDescriptor},

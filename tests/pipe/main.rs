@@ -13,6 +13,7 @@ mod support;
 mod close;
 mod dialects;
 mod exchange;
+mod ipc;
 mod listener;
 mod security;
 mod wine;
