@@ -1,9 +1,5 @@
-//! The Python module npipes 1.0.1 itself as the judge of what it writes and reads. It runs on any
-//! system that has Python; `tests/interop/fetch module` obtains it.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
-
-mod support;
+//! The Python module npipes 1.0.1 itself as the judge of what it writes and reads.
+//! `tests/interop/fetch module` obtains it.
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +13,9 @@ use npipes::{
     ByteOrder, Dialect, FrameCodec, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
     TextEncoding,
 };
-use support::pattern;
 use tokio_util::codec::{Decoder, Encoder};
+
+use crate::{skip, support::pattern};
 
 const COUNT: usize = 1000;
 
@@ -37,11 +34,6 @@ const ENCODINGS: [(&str, TextEncoding); 5] = [
 /// said for `test`.
 fn golden(test: &str, arguments: &[&str], input: &str) -> Option<Vec<String>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/golden.py");
-    let skip = |reason: &str| {
-        // Not eprintln!, whose output the test harness keeps to itself when a test passes.
-        let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
-        None
-    };
     let Ok(mut python) = Command::new("python3")
         .arg(script)
         .args(arguments)
@@ -49,7 +41,8 @@ fn golden(test: &str, arguments: &[&str], input: &str) -> Option<Vec<String>> {
         .stdout(Stdio::piped())
         .spawn()
     else {
-        return skip("there is no python3");
+        skip(test, "there is no python3");
+        return None;
     };
     let mut stdin = python.stdin.take().unwrap();
     let output = thread::scope(|scope| {
@@ -58,7 +51,10 @@ fn golden(test: &str, arguments: &[&str], input: &str) -> Option<Vec<String>> {
         python.wait_with_output().unwrap()
     });
     match output.status.code() {
-        Some(69) => skip("the module is not there: run tests/interop/fetch module"),
+        Some(69) => {
+            skip(test, "the module is not there: run tests/interop/fetch module");
+            None
+        }
         Some(0) => {
             Some(String::from_utf8(output.stdout).unwrap().lines().map(Into::into).collect())
         }
