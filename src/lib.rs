@@ -47,6 +47,8 @@
 //! that reads and writes, so that the code around it can be tested anywhere over `tokio::io::duplex`,
 //! and can speak the same frames over TCP or TLS.
 //!
+//! The other end can be .NET, Node.js or Python: [`peers`] shows how.
+//!
 //! # The wire
 //!
 //! | offset | size | field | when it is wrong |
@@ -64,6 +66,7 @@ mod connection;
 mod error;
 mod frame;
 mod name;
+pub mod peers;
 mod read_window;
 mod sid;
 mod text;
