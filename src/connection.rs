@@ -30,6 +30,7 @@ use crate::{
     error::{Error, Undrained},
     frame::FrameFormat,
     name::PipeName,
+    text::TextEncoding,
 };
 
 /// How a [`Connection`] behaves; each setter says its default.
@@ -51,6 +52,7 @@ pub struct ConnectionOptions {
     high_water: usize,
     pub(crate) close_deadline: Duration,
     limits: Limits,
+    text: TextEncoding,
 }
 
 impl ConnectionOptions {
@@ -60,6 +62,10 @@ impl ConnectionOptions {
     /// The default for [`close_deadline`](Self::close_deadline): 5 s.
     pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
+    /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
+    /// text in ASCII.
+    pub const NPIPES_1_0_1: Self = Self::new().format(FrameFormat::NPIPES_1_0_1).frame_per_write();
+
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {
@@ -68,6 +74,7 @@ impl ConnectionOptions {
             high_water: Self::DEFAULT_SEND_BUFFER,
             close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
             limits: Limits::NONE,
+            text: TextEncoding::Ascii,
         }
     }
 
@@ -121,6 +128,13 @@ impl ConnectionOptions {
     /// nobody receives, but what has arrived meanwhile is received first.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle = Some(timeout);
+        self
+    }
+
+    /// Sets how [`send_text`](Connection::send_text) and [`receive_text`](Connection::receive_text)
+    /// turn text into payloads and back. The default is [`TextEncoding::Ascii`].
+    pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
+        self.text = encoding;
         self
     }
 }
@@ -206,6 +220,7 @@ pub struct Connection<T> {
     io: T,
     reader: Reader,
     writer: Writer,
+    text: TextEncoding,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
@@ -221,13 +236,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Returns a connection whose errors name a pipe.
     pub(crate) fn over_pipe(io: T, options: &ConnectionOptions, pipe: Option<PipeName>) -> Self {
-        let &ConnectionOptions { format, frame_per_write, high_water, close_deadline, limits } =
-            options;
+        let &ConnectionOptions {
+            format,
+            frame_per_write,
+            high_water,
+            close_deadline,
+            limits,
+            text,
+        } = options;
         let detected = Arc::default();
         let reader = Reader::new(format, Arc::clone(&detected), pipe.clone(), limits);
         let writer =
             Writer::new(format, detected, pipe, frame_per_write, high_water, close_deadline);
-        Self { io, reader, writer }
+        Self { io, reader, writer, text }
     }
 
     /// Sends one message, and returns when the transport has taken all of it.
@@ -247,6 +268,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
+    }
+
+    /// Sends one message that is a text, in the connection's
+    /// [encoding](ConnectionOptions::text_encoding).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TextEncode`] names the first character that the encoding lacks and leaves the
+    /// connection as it was. Otherwise as [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
+        let message = self.text.encode(text)?;
+        self.send(message).await
     }
 
     /// Queues one message, to share a write with others; writes only when the queue is full.
@@ -298,6 +335,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
     }
 
+    /// Returns the next message as a text in the connection's
+    /// [encoding](ConnectionOptions::text_encoding), or `None` when the peer has closed its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TextDecode`] hands a message back that is no such text; the next call returns the
+    /// next one. Otherwise as [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`receive`](Self::receive).
+    pub async fn receive_text(&mut self) -> Result<Option<String>, Error> {
+        let message = self.receive().await?;
+        message.map(|payload| read_text(self.text, payload.freeze())).transpose()
+    }
+
     /// Sends what is queued, waits until the peer has it, and closes.
     ///
     /// On a pipe this is the only way to know that the peer has read everything: a write is reported
@@ -342,7 +395,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Splits it into two halves that can be used at the same time, from two tasks.
     pub fn split(self) -> (SendHalf<T>, ReceiveHalf<T>) {
-        split::split(self.io, self.reader, self.writer)
+        split::split(self.io, self.reader, self.writer, self.text)
     }
 
     /// Returns the transport. Bytes that were received or queued and not handed on are lost:
@@ -371,6 +424,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub(crate) fn unwritten(&self) -> usize {
         self.writer.unwritten()
     }
+}
+
+/// Returns the text of a message, or the message.
+pub(crate) fn read_text(encoding: TextEncoding, payload: Bytes) -> Result<String, Error> {
+    encoding.decode(&payload).map_err(|source| Error::TextDecode { payload, source })
 }
 
 impl Closed {

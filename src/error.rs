@@ -5,9 +5,10 @@
 
 use std::{convert::Infallible, fmt, io, time::Duration};
 
+use bytes::Bytes;
 use thiserror::Error as ThisError;
 
-use crate::{frame::Dialect, name::PipeName, sid::Sid};
+use crate::{frame::Dialect, name::PipeName, sid::Sid, text::TextEncoding};
 
 /// What the peer did wrong on the wire.
 ///
@@ -86,6 +87,30 @@ impl fmt::Display for Suggestion {
             None => Ok(()),
         }
     }
+}
+
+/// A text has a character that its encoding lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[error("{encoding} has no {character:?}, which is at byte {at} of the text")]
+#[non_exhaustive]
+pub struct TextEncodeError {
+    /// The encoding.
+    pub encoding: TextEncoding,
+    /// The first character that it lacks.
+    pub character: char,
+    /// Where that stands in the text, in bytes: `text[at..]` begins with it.
+    pub at: usize,
+}
+
+/// A payload is not a text in the encoding that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[error("byte {at} does not belong to a text in {encoding}")]
+#[non_exhaustive]
+pub struct TextDecodeError {
+    /// The encoding.
+    pub encoding: TextEncoding,
+    /// Where what is not a character begins in the payload, in bytes.
+    pub at: usize,
 }
 
 /// Why a text is not the name of a pipe.
@@ -280,6 +305,21 @@ pub enum Error {
         max: u32,
     },
 
+    /// The caller's fault: the text cannot be sent in this encoding. Nothing was written and the
+    /// connection stays usable.
+    #[error(transparent)]
+    TextEncode(#[from] TextEncodeError),
+
+    /// The peer's fault, or that of who chose the encoding: a message arrived whole and is not such
+    /// a text. The connection stays usable.
+    #[error("a message of {} bytes is not the text it should be", payload.len())]
+    TextDecode {
+        /// The message.
+        payload: Bytes,
+        /// What is wrong with it.
+        source: TextDecodeError,
+    },
+
     /// The caller's fault: the connection was closed here, or has failed before.
     #[error("the connection is closed")]
     Closed,
@@ -350,6 +390,16 @@ pub enum Error {
     IdleTimedOut {
         /// The time for which nothing may arrive.
         timeout: Duration,
+    },
+
+    /// Nobody came to send a message to, or to receive one from, before the deadline; or others were
+    /// always there before.
+    #[error("no peer was met on {pipe} within {deadline:?}")]
+    NoPeer {
+        /// The pipe.
+        pipe: PipeName,
+        /// The deadline.
+        deadline: Duration,
     },
 
     /// The operating system's or the transport's failure.
@@ -452,7 +502,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Connect(e) => e.deadline.is_some(),
-            Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
+            Self::NoPeer { .. } | Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::TimedOut,
             Self::GaveUp { deadline, .. } => deadline.is_some(),
             _ => false,

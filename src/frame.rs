@@ -283,6 +283,7 @@ pub struct FrameFormat {
     pub(crate) dialect: Dialect,
     pub(crate) detect: bool,
     pub(crate) max_payload: u32,
+    max_send: u32,
     pub(crate) send_checksum: SendChecksum,
     pub(crate) receive_checksum: ReceiveChecksum,
 }
@@ -292,12 +293,22 @@ impl FrameFormat {
     /// receiver hold, and is twice what `LengthDelimitedCodec` allows.
     pub const DEFAULT_MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
 
+    /// What PyPI `npipes` 1.0.1 speaks and can read, as it comes: [`Dialect::NPIPES_1_0_1`], and
+    /// nothing sent that is longer than 65,524 bytes, since it reads a frame with one `ReadFile` of
+    /// 65,536. What it sends itself has no such limit.
+    ///
+    /// It reads a frame as one message of a message-type pipe: see `Ipc` and
+    /// `ListenerOptions::for_npipes_1_0_1`. The CRC-32 is sent, since it then understands both `receive_message()` and
+    /// `receive_message(crc=True)`; it sends none unless asked, so 0 is accepted.
+    pub const NPIPES_1_0_1: Self = Self::new().dialect(Dialect::NPIPES_1_0_1).max_send(65_524);
+
     /// Returns the default format.
     pub const fn new() -> Self {
         Self {
             dialect: Dialect::DOCUMENTED,
             detect: false,
             max_payload: Self::DEFAULT_MAX_PAYLOAD,
+            max_send: MAX_PAYLOAD_LIMIT,
             send_checksum: SendChecksum::Compute,
             receive_checksum: ReceiveChecksum::CheckUnlessZero,
         }
@@ -328,6 +339,13 @@ impl FrameFormat {
         self
     }
 
+    /// Refuses to send payloads longer than `len` bytes, for a peer that can read less than it may
+    /// send. The default is what [`max_payload`](Self::max_payload) says, which holds as well.
+    pub const fn max_send(mut self, len: u32) -> Self {
+        self.max_send = len;
+        self
+    }
+
     /// Sets what is written as a frame's CRC-32. The default is [`SendChecksum::Compute`].
     pub const fn send_checksum(mut self, policy: SendChecksum) -> Self {
         self.send_checksum = policy;
@@ -345,10 +363,11 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] for exactly what a receiver with the same format refuses.
+    /// [`Error::TooLarge`] for exactly what a receiver with the same format refuses, and for what
+    /// [`max_send`](Self::max_send) forbids.
     #[inline]
     pub(crate) fn header(&self, len: usize) -> Result<Header, Error> {
-        let max = self.max_payload;
+        let max = self.max_payload.min(self.max_send);
         match u32::try_from(len) {
             Ok(payload_len) if payload_len <= max => Ok(Header { payload_len }),
             _ => Err(Error::TooLarge { len, max }),

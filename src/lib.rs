@@ -51,6 +51,8 @@
 //! that reads and writes, so that the code around it can be tested anywhere over `tokio::io::duplex`,
 //! and can speak the same frames over TCP or TLS.
 //!
+//! The other end can be .NET, Node.js or Python: [`peers`] shows how.
+//!
 //! # The wire
 //!
 //! | offset | size | field | when it is wrong |
@@ -69,9 +71,11 @@ mod connection;
 mod error;
 mod frame;
 mod name;
+pub mod peers;
 mod read_window;
 mod server;
 mod sid;
+mod text;
 
 pub use self::{
     backoff::{Backoff, Delays},
@@ -81,11 +85,15 @@ pub use self::{
     },
     codec::FrameCodec,
     connection::{Closed, Connection, ConnectionOptions, Parts, ReceiveHalf, SendHalf},
-    error::{Attempts, ConnectError, Error, FrameError, NameError, Operation, UntrustedServer},
+    error::{
+        Attempts, ConnectError, Error, FrameError, NameError, Operation, TextDecodeError,
+        TextEncodeError, UntrustedServer,
+    },
     frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
     name::PipeName,
     server::{Accept, ServeOptions, Served, serve},
     sid::Sid,
+    text::TextEncoding,
 };
 
 cfg_if::cfg_if! {
@@ -93,9 +101,9 @@ cfg_if::cfg_if! {
         mod pipe;
 
         pub use self::pipe::{
-            Access, ConnectOptions, Connector, Direction, ImpersonationLevel, Incoming,
-            IntegrityLevel, Listener, ListenerOptions, Peer, PipeServer, PipeStream, PipeType,
-            Retry, SecurityDescriptor, ServerIdentity, connect,
+            Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
+            IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer, PipeServer,
+            PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity, connect,
         };
     }
 }

@@ -13,19 +13,20 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 
 use super::{
-    Closed, Connection,
+    Closed, Connection, read_text,
     reader::Reader,
     writer::{Drain, Writer},
 };
-use crate::error::Error;
+use crate::{error::Error, text::TextEncoding};
 
 pub(super) fn split<T: AsyncRead + AsyncWrite>(
     io: T,
     reader: Reader,
     writer: Writer,
+    text: TextEncoding,
 ) -> (SendHalf<T>, ReceiveHalf<T>) {
     let (read, write) = tokio::io::split(io);
-    (SendHalf { io: write, writer }, ReceiveHalf { io: read, reader })
+    (SendHalf { io: write, writer, text }, ReceiveHalf { io: read, reader, text })
 }
 
 /// The sending half of a [`Connection`].
@@ -34,6 +35,7 @@ pub(super) fn split<T: AsyncRead + AsyncWrite>(
 pub struct SendHalf<T> {
     io: WriteHalf<T>,
     writer: Writer,
+    text: TextEncoding,
 }
 
 impl<T: AsyncWrite> SendHalf<T> {
@@ -49,6 +51,20 @@ impl<T: AsyncWrite> SendHalf<T> {
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
+    }
+
+    /// Sends one message that is a text, as [`Connection::send_text`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_text`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Connection::send`].
+    pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
+        let message = self.text.encode(text)?;
+        self.send(message).await
     }
 
     /// Queues one message, as [`Connection::feed`] does.
@@ -117,7 +133,12 @@ impl<T: AsyncWrite> SendHalf<T> {
     where
         T: Unpin,
     {
-        Connection { io: half.io.unsplit(self.io), reader: half.reader, writer: self.writer }
+        Connection {
+            io: half.io.unsplit(self.io),
+            reader: half.reader,
+            writer: self.writer,
+            text: self.text,
+        }
     }
 }
 
@@ -156,6 +177,7 @@ impl<T> fmt::Debug for SendHalf<T> {
 pub struct ReceiveHalf<T> {
     io: ReadHalf<T>,
     reader: Reader,
+    text: TextEncoding,
 }
 
 impl<T: AsyncRead> ReceiveHalf<T> {
@@ -170,6 +192,20 @@ impl<T: AsyncRead> ReceiveHalf<T> {
     /// Nothing is lost: what has arrived stays for the next call.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
+    }
+
+    /// Returns the next message as a text, as [`Connection::receive_text`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive_text`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what has arrived stays for the next call.
+    pub async fn receive_text(&mut self) -> Result<Option<String>, Error> {
+        let message = self.receive().await?;
+        message.map(|payload| read_text(self.text, payload.freeze())).transpose()
     }
 }
 

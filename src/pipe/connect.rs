@@ -9,7 +9,7 @@ use super::{
     identity::ServerIdentity,
     retry::{Retries, Retry},
     stream::PipeStream,
-    sys::{self, Code, Direction, ImpersonationLevel, OpenWords},
+    sys::{self, Code, Direction, ImpersonationLevel, OpenWords, PipeType},
     wait::Waiter,
 };
 use crate::{
@@ -204,9 +204,13 @@ impl ConnectOptions {
     {
         let name = name.try_into()?;
         let stream = self.open(&name).await.map_err(|e| Error::Connect(Box::new(e)))?;
-        let stream = stream.with_close_deadline(self.connection.close_deadline);
         self.server_identity.judge(&stream, &name).await?;
-        Ok(Connection::over_pipe(stream, &self.connection, Some(name)))
+        let mut options = self.connection;
+        if stream.pipe_type().is_ok_and(|kind| kind == PipeType::Message) {
+            options = options.frame_per_write();
+        }
+        let stream = stream.with_close_deadline(options.close_deadline);
+        Ok(Connection::over_pipe(stream, &options, Some(name)))
     }
 
     async fn open(&self, name: &PipeName) -> Result<PipeStream, ConnectError> {

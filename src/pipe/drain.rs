@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     flusher::{Flush, Flushed},
     stream::PipeStream,
-    sys::{self, Code, Look},
+    sys::{self, Code, Look, PipeType},
 };
 use crate::{
     connection::{Closed, Connection, SendHalf},
@@ -178,9 +178,9 @@ impl PipeStream {
     }
 
     fn check_half_close(&self) -> Result<(), Error> {
-        match self.is_message_type() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::HalfClose { pipe: self.name().cloned() }),
+        match self.pipe_type() {
+            Ok(PipeType::Message) => Ok(()),
+            Ok(_) => Err(Error::HalfClose { pipe: self.name().cloned() }),
             Err(e) => Err(Error::io(Operation::Close, self.name(), e)),
         }
     }

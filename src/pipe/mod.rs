@@ -6,6 +6,7 @@ mod connector;
 mod drain;
 mod flusher;
 mod identity;
+mod ipc;
 mod listener;
 mod peer;
 mod retry;
@@ -20,6 +21,7 @@ pub use self::{
     connect::{ConnectOptions, connect},
     connector::Connector,
     identity::{PipeServer, ServerIdentity},
+    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},
     retry::Retry,

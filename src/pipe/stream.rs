@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     drain::{Drain, Place},
-    sys::Code,
+    sys::{Code, PipeType},
 };
 use crate::{connection::ConnectionOptions, name::PipeName};
 
@@ -89,12 +89,20 @@ impl PipeStream {
         self.name.as_ref()
     }
 
-    pub(super) fn is_message_type(&self) -> io::Result<bool> {
+    /// Returns the type of the pipe, which its server has chosen.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn pipe_type(&self) -> io::Result<PipeType> {
         let info = match &self.end {
             End::Server(handle) => handle.info(),
             End::Client(handle) => handle.info(),
         };
-        Ok(info?.mode == PipeMode::Message)
+        Ok(match info?.mode {
+            PipeMode::Message => PipeType::Message,
+            _ => PipeType::Byte,
+        })
     }
 
     /// Writes no bytes, which is a message on a message-type pipe.

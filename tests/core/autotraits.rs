@@ -4,7 +4,7 @@ use npipes::{
     Accept, Backoff, Client, ClientOptions, ClientState, Closed, Connect, ConnectError, Connection,
     ConnectionOptions, Delays, Error, FrameCodec, FrameError, FrameFormat, MessageId, Parts,
     PipeName, ReceiveHalf, Returned, SendHalf, ServeOptions, Served, Settlement, Sid,
-    UntrustedServer, serve,
+    TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer, serve,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,9 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<ServeOptions>();
     is_sendable::<Served>();
     is_sendable::<Settlement>();
+    is_sendable::<TextDecodeError>();
+    is_sendable::<TextEncodeError>();
+    is_sendable::<TextEncoding>();
 }
 
 /// It holds the attempt that is under way, a future, which need not be `Sync`.

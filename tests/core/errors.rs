@@ -82,6 +82,11 @@ fn what_the_operating_system_reported() {
     let error = Error::Io { operation: Operation::Read, pipe, source: source() };
     reads(&error, r"reading from \\.\pipe\orders failed");
     reads(error.source().unwrap(), "broken pipe");
+    let pipe = PipeName::new("orders").unwrap();
+    reads(
+        &Error::NoPeer { pipe, deadline: Duration::from_secs(30) },
+        r"no peer was met on \\.\pipe\orders within 30s",
+    );
     let error = Error::Io { operation: Operation::Write, pipe: None, source: source() };
     reads(&error, "writing to the stream failed");
     let error = Error::Io { operation: Operation::Identify, pipe: None, source: source() };

@@ -17,4 +17,5 @@ mod drip;
 mod errors;
 mod golden;
 mod laws;
+mod text;
 mod timeouts;

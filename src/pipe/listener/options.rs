@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use tokio::net::windows::named_pipe::NamedPipeServer;
+
 use super::{Instance, Listener, claim};
 use crate::{
     connection::ConnectionOptions,
@@ -80,6 +82,20 @@ impl ListenerOptions {
             admission: Admission::none(),
             connection: ConnectionOptions::new(),
         }
+    }
+
+    /// Makes the pipe that the Python module `npipes` 1.0.1 expects when it is a client: of message
+    /// type, with one instance and buffers of 64 KiB, speaking [`ConnectionOptions::NPIPES_1_0_1`].
+    ///
+    /// One client at a time, then: the next one gets `ERROR_PIPE_BUSY` until the connection is gone.
+    pub fn for_npipes_1_0_1(self) -> Self {
+        self.backlog(1)
+            .max_instances(1)
+            .direction(Direction::Duplex)
+            .pipe_type(PipeType::Message)
+            .receive_buffer(64 * 1024)
+            .send_buffer(64 * 1024)
+            .connection(ConnectionOptions::NPIPES_1_0_1)
     }
 
     /// Keeps this many instances waiting for clients, 1 to 254. A client that finds none waiting
@@ -202,23 +218,11 @@ impl ListenerOptions {
         Error: From<N::Error>,
     {
         let name = name.try_into()?;
-        if !name.is_local() {
-            return Err(Error::InvalidName {
-                name: name.as_str().to_owned(),
-                source: NameError::Remote,
-            });
-        }
+        let (first, security) = self.claim(&name)?;
         let connection = match self.pipe_type {
             PipeType::Byte => self.connection,
             PipeType::Message => self.connection.frame_per_write(),
         };
-        let security = match &self.security {
-            Security::Access(access) => {
-                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(&name), e))?
-            }
-            Security::Descriptor(descriptor) => descriptor.clone(),
-        };
-        let first = claim(&name, self.words(), &security)?;
         Listener {
             name,
             words: self.words(),
@@ -231,6 +235,26 @@ impl ListenerOptions {
             outage: None,
         }
         .started()
+    }
+
+    /// Takes possession of the name with one instance, and returns who may connect as well.
+    pub(in crate::pipe) fn claim(
+        &self,
+        name: &PipeName,
+    ) -> Result<(NamedPipeServer, SecurityDescriptor), Error> {
+        if !name.is_local() {
+            return Err(Error::InvalidName {
+                name: name.as_str().to_owned(),
+                source: NameError::Remote,
+            });
+        }
+        let security = match &self.security {
+            Security::Access(access) => {
+                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(name), e))?
+            }
+            Security::Descriptor(descriptor) => descriptor.clone(),
+        };
+        Ok((claim(name, self.words(), &security)?, security))
     }
 
     fn words(&self) -> InstanceWords {

@@ -1,0 +1,224 @@
+//! How two ends meet on one name, when either may come first and either may own it.
+//!
+//! Two that do the same must never meet: two receivers would wait for each other, and two senders
+//! would each take its message for read, since a runtime reads ahead. The pipe itself cannot refuse
+//! the wrong one, as the Python module opens it for both directions. So whoever wants to send takes
+//! possession of a second name first, and whoever wants to receive of a third: a pipe that nobody
+//! connects to, which the operating system frees with its owner. At the pipe itself there is then one
+//! of each at most, beside peers that know nothing of this.
+
+use std::time::Duration;
+
+use tokio::{
+    net::windows::named_pipe::NamedPipeServer,
+    time::{Instant, sleep_until},
+};
+use tracing::debug;
+
+use super::{IpcOptions, IpcRole, before};
+use crate::{
+    backoff::{Backoff, Delays},
+    connection::Connection,
+    error::{ConnectError, Error, Operation},
+    name::PipeName,
+    pipe::{listener::ListenerOptions, stream::PipeStream},
+};
+
+/// One end's way to its peer.
+///
+/// ```text
+///             the name is free            a client comes
+///   ┌──────┐ ────────────────▶ ┌─────────┐ ────────────▶ connection
+///   │ Seek │                   │ Waiting │
+///   └──────┘ ────────────────▶ └─────────┘
+///       its owner lets us in: connection
+/// ```
+pub(super) struct Session {
+    turn_name: PipeName,
+    turn: Option<NamedPipeServer>,
+    waiting: Option<Waiting>,
+    delays: Delays,
+    denied_since: Option<Instant>,
+    /// mio keeps a handle open until the runtime has seen the end of its cancelled read.
+    turns_of_the_driver: u8,
+}
+
+impl Session {
+    /// Between attempts to own or to open a name that another one has; each costs two system calls.
+    const RETRY: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(32));
+
+    /// How long access may be denied: a name that is just being given up does so for a moment.
+    const DENIED: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(turn_name: PipeName) -> Self {
+        Self {
+            turn_name,
+            turn: None,
+            waiting: None,
+            delays: Self::RETRY.delays(),
+            denied_since: None,
+            turns_of_the_driver: 4,
+        }
+    }
+
+    /// Returns the connection to a peer when there is one.
+    ///
+    /// Cancel-safe: the next call goes on where this one was.
+    pub(super) async fn meet(
+        &mut self,
+        name: &PipeName,
+        options: &IpcOptions,
+        until: Option<Instant>,
+    ) -> Result<Connection<PipeStream>, Error> {
+        loop {
+            if let Some(waiting) = &self.waiting {
+                match before(until, waiting.accept()).await {
+                    Some(Ok(())) => {}
+                    Some(Err(e)) => {
+                        self.waiting = None;
+                        return Err(Error::io(Operation::Accept, Some(name), e));
+                    }
+                    None => {
+                        self.waiting = None;
+                        return Err(options.no_peer(name));
+                    }
+                }
+                if let Some(server) = self.waiting.take().and_then(Waiting::into_server) {
+                    debug!(pipe = %name, "met a peer as its server");
+                    let options = options.connection(until);
+                    let stream = PipeStream::server(server, name.clone())
+                        .with_close_deadline(options.close_deadline);
+                    return Ok(Connection::over_pipe(stream, &options, Some(name.clone())));
+                }
+            }
+            if !self.has_turn(name, options)? {
+                self.pause(name, options, until).await?;
+            } else if self.owns(name, options)? {
+                debug!(pipe = %name, "waiting for a peer");
+            } else {
+                if let Some(connection) = self.try_connect(name, options, until).await? {
+                    debug!(pipe = %name, "met a peer as its client");
+                    return Ok(connection);
+                }
+                self.pause(name, options, until).await?;
+            }
+        }
+    }
+
+    /// Another machine's name cannot be owned here, so there the server alone keeps order.
+    fn has_turn(&mut self, name: &PipeName, options: &IpcOptions) -> Result<bool, Error> {
+        if name.is_local() && self.turn.is_none() {
+            self.turn = claim(&self.turn_name, &options.listener)?;
+        }
+        Ok(!name.is_local() || self.turn.is_some())
+    }
+
+    fn owns(&mut self, name: &PipeName, options: &IpcOptions) -> Result<bool, Error> {
+        let may = match options.role {
+            IpcRole::Either => name.is_local(),
+            IpcRole::Server => true,
+            IpcRole::Client => false,
+        };
+        if may {
+            self.waiting = claim(name, &options.listener)?.map(|server| Waiting(Some(server)));
+        }
+        Ok(self.waiting.is_some())
+    }
+
+    async fn try_connect(
+        &mut self,
+        name: &PipeName,
+        options: &IpcOptions,
+        until: Option<Instant>,
+    ) -> Result<Option<Connection<PipeStream>>, Error> {
+        if options.role == IpcRole::Server {
+            return Ok(None);
+        }
+        // One attempt, which through the network takes as long as the network does.
+        let deadline = match until {
+            _ if name.is_local() => Duration::ZERO,
+            Some(until) => until.duration_since(Instant::now()),
+            None => Duration::MAX,
+        };
+        let connect =
+            options.connect.clone().deadline(deadline).connection(options.connection(until));
+        match connect.connect(name).await {
+            Ok(connection) => Ok(Some(connection)),
+            Err(Error::Connect(e)) if self.may_pass(&e) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Returns whether the cause of a failure may go away by itself.
+    fn may_pass(&mut self, failure: &ConnectError) -> bool {
+        let attempts = &failure.attempts;
+        if attempts.access_denied == 0 {
+            self.denied_since = None;
+            return attempts.busy + attempts.not_found == attempts.total();
+        }
+        self.denied_since.get_or_insert_with(Instant::now).elapsed() < Self::DENIED
+    }
+
+    /// Waits before another attempt. The last one falls on the deadline.
+    pub(super) async fn pause(
+        &mut self,
+        name: &PipeName,
+        options: &IpcOptions,
+        until: Option<Instant>,
+    ) -> Result<(), Error> {
+        let now = Instant::now();
+        if until.is_some_and(|until| now >= until) {
+            return Err(options.no_peer(name));
+        }
+        let next = now + self.delays.next_delay();
+        sleep_until(until.map_or(next, |until| next.min(until))).await;
+        Ok(())
+    }
+
+    /// Gives the names up and lets the runtime close them, so that others find them free.
+    ///
+    /// Cancel-safe: the next call goes on where this one was.
+    pub(super) async fn end(&mut self) {
+        self.turn = None;
+        self.waiting = None;
+        while self.turns_of_the_driver > 0 {
+            self.turns_of_the_driver -= 1;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Takes possession of a name, with one instance; `None` if another one has it.
+fn claim(name: &PipeName, options: &ListenerOptions) -> Result<Option<NamedPipeServer>, Error> {
+    match options.clone().for_npipes_1_0_1().claim(name) {
+        Ok((server, _)) => Ok(Some(server)),
+        Err(Error::NameTaken { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The name is owned and its one instance waits for a client.
+struct Waiting(Option<NamedPipeServer>);
+
+impl Waiting {
+    async fn accept(&self) -> std::io::Result<()> {
+        match &self.0 {
+            Some(server) => server.connect().await,
+            None => Ok(()),
+        }
+    }
+
+    fn into_server(mut self) -> Option<NamedPipeServer> {
+        self.0.take()
+    }
+}
+
+impl Drop for Waiting {
+    /// A dropped handle lets clients in until the runtime's driver has run; a disconnected one does
+    /// not.
+    fn drop(&mut self) {
+        if let Some(server) = &self.0 {
+            let _ = server.disconnect();
+        }
+    }
+}

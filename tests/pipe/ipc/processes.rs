@@ -1,0 +1,134 @@
+//! Two processes that know nothing of each other but the name.
+
+use std::{
+    env,
+    io::{BufRead, Write},
+    process::Stdio,
+    time::Duration,
+};
+
+use npipes::{Delivery, Ipc};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::support::{pattern, unique_name, within};
+
+/// Names the pipe to [`the_other_process`].
+const NAME: &str = "NPIPES_TEST_IPC_NAME";
+
+/// Marks the lines that are not the test harness's own.
+const MARK: &str = "ipc: ";
+
+/// The program of either process: sends and receives as it is told on standard input. By itself it
+/// does nothing.
+#[tokio::test]
+async fn the_other_process() {
+    let Ok(name) = env::var(NAME) else {
+        return;
+    };
+    let mut ipc = Ipc::named(name).unwrap();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let answer = match line.split_once(' ') {
+            Some(("send", text)) => match ipc.send_text(text).await {
+                Ok(Delivery::Read) => "read".to_owned(),
+                other => format!("{other:?}"),
+            },
+            _ => match ipc.receive_text().await {
+                Ok(text) => text,
+                Err(e) => format!("{e:?}"),
+            },
+        };
+        writeln!(std::io::stdout(), "{MARK}{answer}").unwrap();
+    }
+}
+
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    fn start(name: &str) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "ipc::processes::the_other_process", "--nocapture"])
+            .env(NAME, name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, stdin, stdout }
+    }
+
+    async fn order(&mut self, line: &str) {
+        within(self.stdin.write_all(format!("{line}\n").as_bytes())).await.unwrap();
+        within(self.stdin.flush()).await.unwrap();
+    }
+
+    async fn answer(&mut self) -> String {
+        loop {
+            let line = within(self.stdout.next_line()).await.unwrap().expect("it has ended");
+            // The harness has begun a line of its own, which this one goes on with.
+            if let Some((_, answer)) = line.split_once(MARK) {
+                return answer.to_owned();
+            }
+        }
+    }
+
+    async fn end(mut self) {
+        drop(self.stdin);
+        assert!(within(self.child.wait()).await.unwrap().success());
+    }
+}
+
+/// One round: which process sends, whether it is told so first, and how long before the other one.
+/// The pause is no condition of anything: it makes either side come first, by far or by a hair.
+async fn round(processes: &mut [Process; 2], text: &str, dice: &[u8]) {
+    let [one, other] = processes;
+    let (sender, receiver) = if dice[0] % 2 == 0 { (one, other) } else { (other, one) };
+    let pause = Duration::from_millis(u64::from(dice[2] % 4));
+    let send = format!("send {text}");
+    if dice[1] % 2 == 0 {
+        sender.order(&send).await;
+        tokio::time::sleep(pause).await;
+        receiver.order("receive").await;
+    } else {
+        receiver.order("receive").await;
+        tokio::time::sleep(pause).await;
+        sender.order(&send).await;
+    }
+    let (sent, received) = tokio::join!(sender.answer(), receiver.answer());
+    assert_eq!((received.as_str(), sent.as_str()), (text, "read"));
+}
+
+#[tokio::test]
+async fn for_500_rounds_every_message_of_two_processes_arrives() {
+    let name = unique_name();
+    let mut processes = [Process::start(&name), Process::start(&name)];
+    for (n, dice) in pattern(3 * 500, 5).chunks(3).enumerate() {
+        round(&mut processes, &format!("round {n}"), dice).await;
+    }
+    for process in processes {
+        process.end().await;
+    }
+}
+
+/// `NPIPES_IPC_STARTS` sets how many times: 500 take minutes.
+#[tokio::test]
+async fn processes_that_start_at_the_same_time_meet() {
+    let count = env::var("NPIPES_IPC_STARTS").map_or(10, |count| count.parse().unwrap());
+    for (n, dice) in pattern(3 * count, 6).chunks(3).enumerate() {
+        let name = unique_name();
+        let mut processes = [Process::start(&name), Process::start(&name)];
+        round(&mut processes, &format!("round {n}"), dice).await;
+        for process in processes {
+            process.end().await;
+        }
+    }
+}
