@@ -185,7 +185,8 @@ impl fmt::Display for Operation {
 pub struct Attempts {
     /// Times the server had no free instance (`ERROR_PIPE_BUSY`, 231).
     pub busy: u32,
-    /// Times there was no such pipe (`ERROR_FILE_NOT_FOUND`, 2).
+    /// Times there was no such pipe (`ERROR_FILE_NOT_FOUND`, 2), or its server closed it before it
+    /// could be judged.
     pub not_found: u32,
     /// Times access was denied (`ERROR_ACCESS_DENIED`, 5).
     pub access_denied: u32,

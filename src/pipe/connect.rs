@@ -203,8 +203,7 @@ impl ConnectOptions {
         Error: From<N::Error>,
     {
         let name = name.try_into()?;
-        let stream = self.open(&name).await.map_err(|e| Error::Connect(Box::new(e)))?;
-        self.server_identity.judge(&stream, &name).await?;
+        let stream = self.open(&name).await?;
         let mut options = self.connection;
         if stream.pipe_type().is_ok_and(|kind| kind == PipeType::Message) {
             options = options.frame_per_write();
@@ -213,7 +212,8 @@ impl ConnectOptions {
         Ok(Connection::over_pipe(stream, &options, Some(name)))
     }
 
-    async fn open(&self, name: &PipeName) -> Result<PipeStream, ConnectError> {
+    /// Opens the pipe and judges its server.
+    async fn open(&self, name: &PipeName) -> Result<PipeStream, Error> {
         let start = Instant::now();
         let deadline = start.checked_add(self.deadline);
         let mut busy = Retries::new(self.busy);
@@ -221,32 +221,40 @@ impl ConnectOptions {
         let mut access_denied = Retries::new(self.access_denied);
         let mut waiter = Waiter::new(name);
         let mut attempts = Attempts::default();
-        let give_up = |attempts, deadline, source| ConnectError {
-            pipe: name.clone(),
-            elapsed: start.elapsed(),
-            attempts,
-            deadline,
-            source,
+        let give_up = |attempts, deadline, source| {
+            let (pipe, elapsed) = (name.clone(), start.elapsed());
+            let error = ConnectError { pipe, elapsed, attempts, deadline, source };
+            Error::Connect(Box::new(error))
         };
         loop {
             let source = match before(deadline, self.try_open(name)).await {
-                Ok(Ok(stream)) => {
-                    debug!(
-                        pipe = %name,
-                        busy = attempts.busy,
-                        not_found = attempts.not_found,
-                        access_denied = attempts.access_denied,
-                        "connected"
-                    );
-                    return Ok(stream);
-                }
+                Ok(Ok(stream)) => match self.server_identity.judge(&stream, name).await {
+                    Ok(()) => {
+                        debug!(
+                            pipe = %name,
+                            busy = attempts.busy,
+                            not_found = attempts.not_found,
+                            access_denied = attempts.access_denied,
+                            "connected"
+                        );
+                        return Ok(stream);
+                    }
+                    Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
+                        source
+                    }
+                    Err(e) => return Err(e),
+                },
                 Ok(Err(e)) => e,
                 Err(elapsed) => {
                     attempts.unanswered += 1;
                     return Err(give_up(attempts, Some(self.deadline), elapsed.into()));
                 }
             };
-            let code = Code::of(&source);
+            let code = match Code::of(&source) {
+                // The server left before it could be judged: its pipe is no longer there.
+                Code::Disconnected => Code::NotFound,
+                code => code,
+            };
             attempts.count(code);
             let delay = match code {
                 Code::Busy => busy.next_delay(),

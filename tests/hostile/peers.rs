@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Write, time::Duration};
 
-use npipes::{Connection, Error, FrameError, FrameFormat, Listener, PipeStream, connect};
+use npipes::{ConnectOptions, Connection, Error, FrameError, FrameFormat, Listener, PipeStream};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -56,7 +56,9 @@ pub(crate) fn announcement() -> [u8; 9] {
 }
 
 async fn honest(name: String, seed: usize) -> usize {
-    let mut connection = within(connect(&name)).await.unwrap();
+    // Hundreds of hostile clients try again without a pause, for longer than the default deadline.
+    let patient = ConnectOptions::new().deadline(Duration::from_secs(60));
+    let mut connection = within(patient.connect(&name)).await.unwrap();
     for number in 0..MESSAGES / HONEST {
         let message = pattern(64 + number * 13, (seed * MESSAGES + number) as u64);
         within(connection.send(message.clone())).await.unwrap();

@@ -61,9 +61,10 @@ impl ListenerOptions {
     /// The most instances that a pipe can be limited to.
     pub const MAX_INSTANCES: u8 = 254;
 
-    /// The default size of each of the operating system's buffers, in bytes: 64 KiB, as Tokio has
-    /// it. It is a quota for unread data, taken from memory only while there is such data.
-    pub const DEFAULT_BUFFER: u32 = 64 * 1024;
+    /// The default size of each of the operating system's buffers, in bytes: 132 KiB, which two of
+    /// this crate's largest writes fit into, so that the reader finds 64 KiB whenever it comes back.
+    /// It is a quota for unread data, taken from memory only while there is such data.
+    pub const DEFAULT_BUFFER: u32 = 132 * 1024;
 
     /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
     const UNLIMITED: u8 = 255;
@@ -128,14 +129,14 @@ impl ListenerOptions {
     }
 
     /// Sets the quota, in bytes, for data that clients have sent and the server has not read. The
-    /// default is 64 KiB.
+    /// default is 132 KiB.
     pub const fn receive_buffer(mut self, bytes: u32) -> Self {
         self.receive_buffer = bytes;
         self
     }
 
     /// Sets the quota, in bytes, for data that the server has sent and the client has not read. The
-    /// default is 64 KiB.
+    /// default is 132 KiB.
     pub const fn send_buffer(mut self, bytes: u32) -> Self {
         self.send_buffer = bytes;
         self
