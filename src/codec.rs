@@ -251,14 +251,24 @@ impl Encoder<Bytes> for FrameCodec {
     type Error = Error;
 
     fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), Error> {
-        let header = self.format.header(payload.len())?;
-        dst.reserve(OVERHEAD + payload.len());
-        dst.put_slice(&header.encode(self.dialect));
-        dst.put_slice(&payload);
-        let crc = self.format.checksum(&payload);
-        dst.put_slice(&Trailer::encode(crc, self.dialect));
-        Ok(())
+        put_frame(&self.format, self.dialect, &payload, dst)
     }
+}
+
+/// Appends a frame to `dst`, or nothing if the payload is too large.
+#[inline]
+pub(crate) fn put_frame(
+    format: &FrameFormat,
+    dialect: Dialect,
+    payload: &[u8],
+    dst: &mut BytesMut,
+) -> Result<(), Error> {
+    let header = format.header(payload.len())?;
+    dst.reserve(OVERHEAD + payload.len());
+    dst.put_slice(&header.encode(dialect));
+    dst.put_slice(payload);
+    dst.put_slice(&Trailer::encode(format.checksum(payload), dialect));
+    Ok(())
 }
 
 /// The CRC-32 of a payload that is still arriving.

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::reader::DetectedDialect;
 use crate::{
+    codec::put_frame,
     error::{Error, Operation, Undrained},
     frame::{FrameFormat, OVERHEAD, Trailer},
     name::PipeName,
@@ -110,21 +111,16 @@ impl Writer {
     pub(super) fn start_send(&mut self, payload: Bytes) -> Result<(), Error> {
         self.check_open()?;
         let dialect = self.detected.get().copied().unwrap_or(self.format.dialect);
-        let header = self.format.header(payload.len())?.encode(dialect);
-        let trailer = Trailer::encode(self.format.checksum(&payload), dialect);
         let len = payload.len();
         if self.frame_per_write {
-            let mut frame = BytesMut::with_capacity(OVERHEAD + payload.len());
-            frame.put_slice(&header);
-            frame.put_slice(&payload);
-            frame.put_slice(&trailer);
+            let mut frame = BytesMut::new();
+            put_frame(&self.format, dialect, &payload, &mut frame)?;
             self.queue.push_back(frame.freeze());
-        } else if payload.len() < COPY_BELOW {
-            self.tail.reserve(OVERHEAD + payload.len());
-            self.tail.put_slice(&header);
-            self.tail.put_slice(&payload);
-            self.tail.put_slice(&trailer);
+        } else if len < COPY_BELOW {
+            put_frame(&self.format, dialect, &payload, &mut self.tail)?;
         } else {
+            let header = self.format.header(len)?.encode(dialect);
+            let trailer = Trailer::encode(self.format.checksum(&payload), dialect);
             self.tail.put_slice(&header);
             self.queue.push_back(self.tail.split().freeze());
             self.queue.push_back(payload);
