@@ -212,7 +212,7 @@ impl ConnectOptions {
         Ok(Connection::over_pipe(stream, &options, Some(name)))
     }
 
-    /// Opens the pipe and judges its server.
+    /// Opens the pipe of a server that is trusted, as often and as long as these options say.
     async fn open(&self, name: &PipeName) -> Result<PipeStream, Error> {
         let start = Instant::now();
         let deadline = start.checked_add(self.deadline);
@@ -227,24 +227,19 @@ impl ConnectOptions {
             Error::Connect(Box::new(error))
         };
         loop {
-            let source = match before(deadline, self.try_open(name)).await {
-                Ok(Ok(stream)) => match self.server_identity.judge(&stream, name).await {
-                    Ok(()) => {
-                        debug!(
-                            pipe = %name,
-                            busy = attempts.busy,
-                            not_found = attempts.not_found,
-                            access_denied = attempts.access_denied,
-                            "connected"
-                        );
-                        return Ok(stream);
-                    }
-                    Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
-                        source
-                    }
-                    Err(e) => return Err(e),
-                },
-                Ok(Err(e)) => e,
+            let source = match before(deadline, self.attempt(name)).await {
+                Ok(Ok(Ok(stream))) => {
+                    debug!(
+                        pipe = %name,
+                        busy = attempts.busy,
+                        not_found = attempts.not_found,
+                        access_denied = attempts.access_denied,
+                        "connected"
+                    );
+                    return Ok(stream);
+                }
+                Ok(Ok(Err(source))) => source,
+                Ok(Err(e)) => return Err(e),
                 Err(elapsed) => {
                     attempts.unanswered += 1;
                     return Err(give_up(attempts, Some(self.deadline), elapsed.into()));
@@ -275,6 +270,21 @@ impl ConnectOptions {
                 Code::Busy => waiter.free_instance(delay).await,
                 _ => sleep(delay).await,
             }
+        }
+    }
+
+    /// Opens the pipe and judges its server, once. The error inside may be worth another attempt.
+    async fn attempt(&self, name: &PipeName) -> Result<io::Result<PipeStream>, Error> {
+        let stream = match self.try_open(name).await {
+            Ok(stream) => stream,
+            Err(e) => return Ok(Err(e)),
+        };
+        match self.server_identity.judge(&stream, name).await {
+            Ok(()) => Ok(Ok(stream)),
+            Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
+                Ok(Err(source))
+            }
+            Err(e) => Err(e),
         }
     }
 

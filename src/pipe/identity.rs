@@ -10,9 +10,11 @@ use tracing::warn;
 
 use super::{
     peer::{IntegrityLevel, Peer},
-    security::SecurityDescriptor,
     stream::PipeStream,
-    sys::token,
+    sys::{
+        security,
+        token::{self, Token},
+    },
 };
 use crate::{
     error::{Error, Operation, UntrustedServer},
@@ -33,16 +35,6 @@ pub struct PipeServer {
     /// Whom that process runs as. `None` where this process may not know, as an ordinary user's may
     /// not of a system service, and on another machine.
     pub process: Option<Peer>,
-}
-
-impl PipeServer {
-    fn of(pipe: BorrowedHandle<'_>, local: bool) -> io::Result<Self> {
-        let owner = SecurityDescriptor::of(&pipe)?.owner()?;
-        // Another machine's ids mean other processes here.
-        let process_id = local.then(|| token::server_process_id(pipe).ok()).flatten();
-        let process = process_id.and_then(|id| Peer::of_process(id).ok());
-        Ok(Self { owner, process_id, process })
-    }
 }
 
 /// Whom a client trusts to be the server. A pipe's name says nothing of that: whoever is first to
@@ -140,18 +132,22 @@ impl ServerIdentity {
         if matches!(self.0, Rule::Any) || (matches!(self.0, Rule::Usual) && !local) {
             return Ok(());
         }
+        let this = Peer::this_process().map_err(unknown)?;
         let handle = pipe.as_handle();
-        let server = if local {
-            PipeServer::of(handle, local)
+        let witnesses = if local {
+            Witnesses::of(handle, local)
         } else {
             // Through the network GetSecurityInfo takes as long as the network does.
             let handle = handle.try_clone_to_owned().map_err(unknown)?;
-            tokio::task::spawn_blocking(move || PipeServer::of(handle.as_handle(), local))
+            tokio::task::spawn_blocking(move || Witnesses::of(handle.as_handle(), local))
                 .await
                 .unwrap_or_else(|e| Err(io::Error::other(e)))
         }
         .map_err(unknown)?;
-        let this = Peer::this_process().map_err(unknown)?;
+        if self.0.trusts_user(&this) && witnesses.are_plainly(&this) {
+            return Ok(());
+        }
+        let server = witnesses.server();
         if self.0.trusts(&server, &this) {
             return Ok(());
         }
@@ -163,7 +159,57 @@ impl ServerIdentity {
     }
 }
 
+/// The two that say who serves a pipe.
+struct Witnesses {
+    owner: Option<Sid>,
+    process_id: Option<u32>,
+    process: Option<Token>,
+}
+
+impl Witnesses {
+    fn of(pipe: BorrowedHandle<'_>, local: bool) -> io::Result<Self> {
+        let owner = security::owner(pipe)?;
+        // Another machine's ids mean other processes here.
+        let process_id = local.then(|| token::server_process_id(pipe).ok()).flatten();
+        let process = process_id.and_then(|id| Token::of_process(id).ok());
+        Ok(Self { owner, process_id, process })
+    }
+
+    /// Returns whether both speak for this process's user, which most servers are. Where the rule
+    /// trusts that user, the rest of what a token tells cannot change the verdict and is not asked
+    /// for: each question is a system call.
+    fn are_plainly(&self, this: &Peer) -> bool {
+        self.owner == Some(this.user)
+            && self.process.as_ref().is_some_and(|process| {
+                process.user().is_ok_and(|user| user == this.user)
+                    && process
+                        .integrity()
+                        .is_ok_and(|level| !is_sandbox_to(this, IntegrityLevel::new(level)))
+            })
+    }
+
+    fn server(self) -> PipeServer {
+        let Self { owner, process_id, process } = self;
+        let process = process.and_then(|token| Peer::of(&token, process_id).ok());
+        PipeServer { owner, process_id, process }
+    }
+}
+
+/// Returns whether processes of this level must not speak for the user to `this` one.
+fn is_sandbox_to(this: &Peer, level: IntegrityLevel) -> bool {
+    level < this.integrity.min(IntegrityLevel::MEDIUM)
+}
+
 impl Rule {
+    /// Returns whether a pipe is trusted whose owner and process are both plainly this user.
+    fn trusts_user(&self, this: &Peer) -> bool {
+        match self {
+            Self::Usual | Self::SameUser => true,
+            Self::User(sid) => *sid == this.user,
+            Self::Privileged | Self::Judge(_) | Self::Any => false,
+        }
+    }
+
     fn trusts(&self, server: &PipeServer, this: &Peer) -> bool {
         match self {
             Self::Usual => Trusted { user: Some(this.user), privileged: true }.are(server, this),
@@ -212,8 +258,7 @@ impl Trusted {
     }
 
     fn is(self, process: &Peer, this: &Peer) -> bool {
-        let in_a_sandbox = process.integrity < this.integrity.min(IntegrityLevel::MEDIUM);
-        (self.user == Some(process.user) && !in_a_sandbox)
+        (self.user == Some(process.user) && !is_sandbox_to(this, process.integrity))
             || (self.privileged && (process.user == Sid::SYSTEM || process.administrator))
     }
 }
@@ -275,6 +320,23 @@ mod tests {
         );
         let named = Rule::User(ALICE).trusts(&server, &ordinary(BOB));
         assert_eq!(named, same_user, "by name: {server:?}");
+    }
+
+    #[test]
+    fn what_is_plainly_the_users_is_what_the_whole_judgement_trusts() {
+        let rules = [Rule::Usual, Rule::SameUser, Rule::Privileged, Rule::User(ALICE), Rule::Any];
+        for this in [ordinary(ALICE), elevated(ALICE), sandboxed(ALICE)] {
+            for process in [ordinary(ALICE), elevated(ALICE), sandboxed(ALICE)] {
+                if is_sandbox_to(&this, process.integrity) {
+                    continue;
+                }
+                for rule in rules.iter().filter(|rule| rule.trusts_user(&this)) {
+                    assert!(rule.trusts(&server(ALICE, process), &this), "{process:?} {this:?}");
+                }
+            }
+        }
+        assert!(!Rule::User(BOB).trusts_user(&ordinary(ALICE)));
+        assert!(!Rule::Judge(Arc::new(|_| true)).trusts_user(&ordinary(ALICE)));
     }
 
     #[test]

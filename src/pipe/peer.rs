@@ -54,10 +54,6 @@ impl Peer {
         Self::of(&Token::of_client(server)?, token::client_process_id(server).ok())
     }
 
-    pub(super) fn of_process(id: u32) -> io::Result<Self> {
-        Self::of(&Token::of_process(id)?, Some(id))
-    }
-
     /// Returns this process, which is asked once: a process keeps its user, and asking costs as much
     /// as opening a pipe.
     pub(super) fn this_process() -> io::Result<Self> {
@@ -69,12 +65,12 @@ impl Peer {
         Ok(*THIS.get_or_init(|| this))
     }
 
-    fn of(token: &Token, process_id: Option<u32>) -> io::Result<Self> {
+    pub(super) fn of(token: &Token, process_id: Option<u32>) -> io::Result<Self> {
         Ok(Self {
             process_id,
             session: token.session()?,
             user: token.user()?,
-            integrity: IntegrityLevel(token.integrity()?),
+            integrity: IntegrityLevel::new(token.integrity()?),
             elevated: token.is_elevated()?,
             administrator: token.is_member(Sid::ADMINISTRATORS)?,
         })
@@ -108,6 +104,10 @@ impl IntegrityLevel {
     pub const HIGH: Self = Self(0x3000);
     /// A system process.
     pub const SYSTEM: Self = Self(0x4000);
+
+    pub(super) const fn new(level: u32) -> Self {
+        Self(level)
+    }
 }
 
 impl fmt::Display for IntegrityLevel {
@@ -180,13 +180,17 @@ impl Connection<PipeStream> {
 mod tests {
     use super::*;
 
+    fn of_process(id: u32) -> io::Result<Peer> {
+        Peer::of(&Token::of_process(id)?, Some(id))
+    }
+
     #[test]
     fn this_process_has_a_user_and_a_level() {
         let this = Peer::this_process().unwrap();
         assert_eq!(this.process_id, Some(std::process::id()));
         assert!(this.user.to_string().starts_with("S-1-5-"), "{this:?}");
         assert!(this.integrity >= IntegrityLevel::LOW, "{this:?}");
-        assert_eq!(Peer::of_process(std::process::id()).unwrap(), this);
+        assert_eq!(of_process(std::process::id()).unwrap(), this);
     }
 
     #[test]
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn a_process_that_does_not_exist_is_an_error() {
         // Ids are multiples of four.
-        let error = Peer::of_process(u32::MAX - 3).unwrap_err();
+        let error = of_process(u32::MAX - 3).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(87));
     }
 

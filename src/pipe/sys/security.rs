@@ -17,7 +17,8 @@ use windows_sys::Win32::{
             SE_KERNEL_OBJECT,
         },
         DACL_SECURITY_INFORMATION, GetLengthSid, GetSecurityDescriptorOwner, IsValidSid,
-        LABEL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, PSID, SECURITY_ATTRIBUTES,
+        LABEL_SECURITY_INFORMATION, OBJECT_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, PSID,
+        SECURITY_ATTRIBUTES,
     },
 };
 
@@ -76,6 +77,14 @@ impl Descriptor {
 
     /// Returns owner, DACL and integrity label of an open pipe. The handle needs `READ_CONTROL`.
     pub(in crate::pipe) fn of(handle: BorrowedHandle<'_>) -> io::Result<Self> {
+        Self::read(
+            handle,
+            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION,
+        )
+    }
+
+    /// Returns what was asked for of an open handle's descriptor.
+    fn read(handle: BorrowedHandle<'_>, what: OBJECT_SECURITY_INFORMATION) -> io::Result<Self> {
         let mut descriptor = ptr::null_mut();
         // SAFETY: the handle is open while it is borrowed; the pointers into the descriptor are
         // optional, as `GetSecurityInfo` documents.
@@ -83,7 +92,7 @@ impl Descriptor {
             GetSecurityInfo(
                 handle.as_raw_handle(),
                 SE_KERNEL_OBJECT,
-                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION,
+                what,
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null_mut(),
@@ -155,6 +164,11 @@ impl fmt::Debug for Descriptor {
             Err(e) => write!(f, "Descriptor({e})"),
         }
     }
+}
+
+/// Returns the owner of an open pipe. The handle needs `READ_CONTROL`.
+pub(in crate::pipe) fn owner(handle: BorrowedHandle<'_>) -> io::Result<Option<Sid>> {
+    Descriptor::read(handle, OWNER_SECURITY_INFORMATION)?.owner()
 }
 
 /// Returns the identifier at `sid`.
