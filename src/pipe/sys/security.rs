@@ -16,9 +16,9 @@ use windows_sys::Win32::{
             ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1,
             SE_KERNEL_OBJECT,
         },
-        DACL_SECURITY_INFORMATION, GetLengthSid, GetSecurityDescriptorOwner, IsValidSid,
-        LABEL_SECURITY_INFORMATION, OBJECT_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, PSID,
-        SECURITY_ATTRIBUTES,
+        DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, GetLengthSid,
+        GetSecurityDescriptorOwner, IsValidSid, LABEL_SECURITY_INFORMATION,
+        OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES,
     },
 };
 
@@ -77,14 +77,6 @@ impl Descriptor {
 
     /// Returns owner, DACL and integrity label of an open pipe. The handle needs `READ_CONTROL`.
     pub(in crate::pipe) fn of(handle: BorrowedHandle<'_>) -> io::Result<Self> {
-        Self::read(
-            handle,
-            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION,
-        )
-    }
-
-    /// Returns what was asked for of an open handle's descriptor.
-    fn read(handle: BorrowedHandle<'_>, what: OBJECT_SECURITY_INFORMATION) -> io::Result<Self> {
         let mut descriptor = ptr::null_mut();
         // SAFETY: the handle is open while it is borrowed; the pointers into the descriptor are
         // optional, as `GetSecurityInfo` documents.
@@ -92,7 +84,7 @@ impl Descriptor {
             GetSecurityInfo(
                 handle.as_raw_handle(),
                 SE_KERNEL_OBJECT,
-                what,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION,
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null_mut(),
@@ -108,17 +100,8 @@ impl Descriptor {
 
     /// Returns the owner. Only Wine has pipes without one.
     pub(in crate::pipe) fn owner(&self) -> io::Result<Option<Sid>> {
-        let (mut owner, mut defaulted) = (ptr::null_mut(), 0);
         // SAFETY: the descriptor is valid: the operating system made it.
-        let ok = unsafe { GetSecurityDescriptorOwner(self.as_ptr(), &mut owner, &mut defaulted) };
-        if ok == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        if owner.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: the owner is a SID inside the descriptor, which outlives the call.
-        unsafe { read_sid(owner) }.map(Some)
+        unsafe { read_owner(self.as_ptr()) }
     }
 
     /// Returns owner, DACL and label as text.
@@ -167,8 +150,47 @@ impl fmt::Debug for Descriptor {
 }
 
 /// Returns the owner of an open pipe. The handle needs `READ_CONTROL`.
+///
+/// One system call, where [`Descriptor::of`] takes several: each client's connect waits for it.
 pub(in crate::pipe) fn owner(handle: BorrowedHandle<'_>) -> io::Result<Option<Sid>> {
-    Descriptor::read(handle, OWNER_SECURITY_INFORMATION)?.owner()
+    // A self-relative descriptor of an owner alone: a head of 20 bytes and a SID, at most 68.
+    const ROOM: u32 = 128;
+    let mut descriptor = [0_u64; ROOM as usize / size_of::<u64>()];
+    let mut wanted = 0;
+    // SAFETY: the handle is open while it is borrowed, and the buffer has as many bytes as said.
+    let ok = unsafe {
+        GetKernelObjectSecurity(
+            handle.as_raw_handle(),
+            OWNER_SECURITY_INFORMATION,
+            descriptor.as_mut_ptr().cast(),
+            ROOM,
+            &mut wanted,
+        )
+    };
+    if ok == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has put a descriptor there.
+    unsafe { read_owner(descriptor.as_mut_ptr().cast()) }
+}
+
+/// Returns the owner that a descriptor names.
+///
+/// # Safety
+///
+/// `descriptor` points to a valid one that is not freed or changed during the call.
+unsafe fn read_owner(descriptor: PSECURITY_DESCRIPTOR) -> io::Result<Option<Sid>> {
+    let (mut owner, mut defaulted) = (ptr::null_mut(), 0);
+    // SAFETY: the caller says that the descriptor is valid.
+    let ok = unsafe { GetSecurityDescriptorOwner(descriptor, &mut owner, &mut defaulted) };
+    if ok == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if owner.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the owner is a SID inside the descriptor, or beside it, as long as that lives.
+    unsafe { read_sid(owner) }.map(Some)
 }
 
 /// Returns the identifier at `sid`.
