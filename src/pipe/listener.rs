@@ -7,6 +7,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     io,
+    os::windows::io::AsHandle,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -370,7 +371,7 @@ fn claim(
         }
         Err(e) => return Err(Error::io(Operation::Listen, Some(name), e)),
     };
-    match sys::instances(&first) {
+    match sys::instances(first.as_handle()) {
         Ok(0 | 1) => Ok(first),
         Ok(_) => {
             // Not to be found by a client that looks for the owner of the name.

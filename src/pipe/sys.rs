@@ -1,14 +1,19 @@
 //! Every `unsafe` and every call of the Windows API. Handles come and go as owned types, failures as
 //! `io::Error`, and the operating system's codes have their names here.
 
+#[cfg(test)]
+mod failures;
 mod flush;
 pub(super) mod security;
 pub(super) mod token;
 mod wait;
+#[cfg(test)]
+#[path = "../../tests/pipe/wine.rs"]
+mod wine;
 
 use std::{
     io,
-    os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle},
+    os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle},
     ptr,
 };
 
@@ -167,9 +172,9 @@ pub(super) fn create_instance(
 }
 
 /// Returns how many instances the pipe has.
-pub(super) fn instances(server: &NamedPipeServer) -> io::Result<u32> {
+pub(super) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut count = 0;
-    // SAFETY: the handle is open while `server` is borrowed; every other pointer may be null, as
+    // SAFETY: the handle is open while it is borrowed; every other pointer may be null, as
     // `GetNamedPipeHandleStateW` documents.
     let ok = unsafe {
         GetNamedPipeHandleStateW(

@@ -1,5 +1,8 @@
 //! Calls that fail keep nothing.
 
+use std::time::Duration;
+
+use futures::future::join_all;
 use npipes::{
     ConnectOptions, Error, Listener, ListenerOptions, SecurityDescriptor, ServerIdentity, Sid,
 };
@@ -17,13 +20,18 @@ const CALLS: usize = 10_000;
 const SLACK: usize = 20;
 
 /// Runs `call` 10,000 times and checks that the number of handles is what it was.
-async fn keeps_no_handle<F: AsyncFnMut()>(what: &str, mut call: F) {
+async fn keeps_no_handle<F: AsyncFnMut()>(what: &str, call: F) {
+    keeps_no_handle_in(what, 1, call).await;
+}
+
+/// The same for a `call` that makes so many calls at once.
+async fn keeps_no_handle_in<F: AsyncFnMut()>(what: &str, at_once: usize, mut call: F) {
     for _ in 0..50 {
         call().await;
     }
     settle().await;
     let before = process::handles();
-    for _ in 0..CALLS {
+    for _ in 0..CALLS / at_once {
         call().await;
     }
     settle().await;
@@ -133,6 +141,55 @@ fn asking_the_wrong_end_who_its_client_is_keeps_no_handle() {
             client.peer().unwrap_err();
             // Succeeds or, where nothing has arrived, may fail; neither keeps a handle.
             let _ = server.peer();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn reading_messages_from_a_pipe_of_bytes_keeps_no_handle() {
+    measured(async || {
+        let path = format!(r"\\.\pipe\{}", unique_name());
+        let options = ConnectOptions::new().message_read_mode();
+        keeps_no_handle("connect, no messages to be read", async || {
+            let _server = ServerOptions::new().create(&path).unwrap();
+            let error = within(options.connect(&path)).await.unwrap_err();
+            assert!(matches!(error, Error::Connect(_)), "{error:?}");
+            tokio::task::yield_now().await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_busy_pipe_that_nobody_frees_keeps_no_handle() {
+    measured(async || {
+        const AT_ONCE: usize = 50;
+        let path = format!(r"\\.\pipe\{}", unique_name());
+        let _server = ServerOptions::new().max_instances(1).create(&path).unwrap();
+        let _client = ClientOptions::new().open(&path).unwrap();
+        let options = ConnectOptions::new().deadline(Duration::from_millis(2));
+        // Each waits on the device of all pipes, and gives up.
+        let wait = async || {
+            let all = std::iter::repeat_with(|| options.connect(&path)).take(AT_ONCE);
+            for waited in within(join_all(all)).await {
+                let error = waited.unwrap_err();
+                assert!(matches!(error, Error::Connect(_)), "{error:?}");
+            }
+        };
+        keeps_no_handle_in("connect, busy", AT_ONCE, wait).await;
+    });
+}
+
+#[test]
+fn an_end_that_cannot_be_closed_alone_keeps_no_handle() {
+    measured(async || {
+        let name = unique_name();
+        let mut listener = Listener::bind(&name).unwrap();
+        let mut client = within(npipes::connect(&name)).await.unwrap();
+        let _server = within(listener.accept()).await.unwrap();
+        keeps_no_handle("close_write, a pipe of bytes", async || {
+            within(client.close_write()).await.unwrap_err();
         })
         .await;
     });

@@ -210,3 +210,51 @@ pub(super) unsafe fn read_sid(sid: PSID) -> io::Result<Sid> {
     let bytes = unsafe { slice::from_raw_parts(sid.cast::<u8>(), len) };
     Sid::from_bytes(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use windows_sys::Win32::System::Memory::{LPTR, LocalAlloc};
+
+    use super::{super::wine, *};
+
+    fn of_an_unknown_revision() -> Descriptor {
+        // SAFETY: it takes no pointers.
+        let zeroes = unsafe { LocalAlloc(LPTR, 128) };
+        Descriptor(Local::own(zeroes).unwrap())
+    }
+
+    #[test]
+    fn a_call_that_succeeds_and_gives_nothing_is_an_error() {
+        assert_eq!(Local::own(ptr::null_mut()).err().unwrap().kind(), io::ErrorKind::OutOfMemory);
+    }
+
+    #[test]
+    fn a_descriptor_of_an_unknown_revision_has_no_text() {
+        let descriptor = of_an_unknown_revision();
+        descriptor.to_sddl().unwrap_err();
+        assert!(format!("{descriptor:?}").starts_with("Descriptor("));
+    }
+
+    #[test]
+    fn a_descriptor_of_an_unknown_revision_has_no_owner() {
+        let test = "a_descriptor_of_an_unknown_revision_has_no_owner";
+        if wine::skips(test, "Wine does not look at the revision") {
+            return;
+        }
+        of_an_unknown_revision().owner().unwrap_err();
+    }
+
+    #[test]
+    fn a_descriptor_need_not_name_an_owner() {
+        let descriptor = Descriptor::from_sddl("D:(A;;FA;;;SY)").unwrap();
+        assert_eq!(descriptor.owner().unwrap(), None);
+    }
+
+    #[test]
+    fn an_identifier_of_an_unknown_revision_is_not_read() {
+        let mut sid = [0_u64; 9];
+        // SAFETY: it points to as many bytes as the longest SID has.
+        let error = unsafe { read_sid(sid.as_mut_ptr().cast()) }.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -3,12 +3,12 @@
 use std::{
     ffi::c_void,
     io,
-    os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle},
+    os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle},
     process, ptr,
 };
 
 use windows_sys::Win32::{
-    Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_TOKEN, HANDLE},
+    Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_TOKEN},
     Security::{
         GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_GROUPS,
         TOKEN_IMPERSONATE, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenElevation, TokenGroups,
@@ -39,7 +39,7 @@ impl Token {
         // SAFETY: it takes nothing and returns a pseudo handle that need not be closed.
         let process = unsafe { GetCurrentProcess() };
         // SAFETY: the pseudo handle is always valid.
-        unsafe { Self::of_process_handle(process) }
+        Self::of_process_handle(unsafe { BorrowedHandle::borrow_raw(process) })
     }
 
     /// Returns the token of the process that has this id now.
@@ -51,17 +51,13 @@ impl Token {
         }
         // SAFETY: `OpenProcess` succeeded and gave the handle to nobody else.
         let process = unsafe { OwnedHandle::from_raw_handle(process) };
-        // SAFETY: the handle is open until the end of this function.
-        unsafe { Self::of_process_handle(process.as_raw_handle()) }
+        Self::of_process_handle(process.as_handle())
     }
 
-    /// # Safety
-    ///
-    /// `process` is open during the call.
-    unsafe fn of_process_handle(process: HANDLE) -> io::Result<Self> {
+    fn of_process_handle(process: BorrowedHandle<'_>) -> io::Result<Self> {
         let mut token = ptr::null_mut();
-        // SAFETY: the caller says that the handle is open.
-        let ok = unsafe { OpenProcessToken(process, TOKEN_QUERY, &mut token) };
+        // SAFETY: the handle is open while it is borrowed.
+        let ok = unsafe { OpenProcessToken(process.as_raw_handle(), TOKEN_QUERY, &mut token) };
         if ok == 0 {
             return Err(io::Error::last_os_error());
         }
@@ -108,20 +104,7 @@ impl Token {
     /// to deny, as an administrator's without elevation, does not count.
     pub(in crate::pipe) fn is_member(&self, sid: Sid) -> io::Result<bool> {
         const ENABLED: u32 = SE_GROUP_ENABLED as u32;
-        let mut buffer = vec![0_u64; 128];
-        let buffer = loop {
-            match self.information(TokenGroups, &mut buffer) {
-                Ok(()) => break buffer,
-                Err((e, wanted)) => {
-                    if e.raw_os_error() != Some(ERROR_INSUFFICIENT_BUFFER as i32)
-                        || wanted <= buffer.len()
-                    {
-                        return Err(e);
-                    }
-                    buffer.resize(wanted, 0);
-                }
-            }
-        };
+        let buffer = self.groups(vec![0_u64; 128])?;
         let groups = buffer.as_ptr().cast::<TOKEN_GROUPS>();
         // SAFETY: the call has filled the buffer, which is aligned for the structure.
         let count = unsafe { (*groups).GroupCount } as usize;
@@ -136,6 +119,23 @@ impl Token {
             }
         }
         Ok(false)
+    }
+
+    /// Returns the buffer, made larger if need be, with a `TOKEN_GROUPS` in it.
+    fn groups(&self, mut buffer: Vec<u64>) -> io::Result<Vec<u64>> {
+        loop {
+            match self.information(TokenGroups, &mut buffer) {
+                Ok(()) => return Ok(buffer),
+                Err((e, wanted)) => {
+                    if e.raw_os_error() != Some(ERROR_INSUFFICIENT_BUFFER as i32)
+                        || wanted <= buffer.len()
+                    {
+                        return Err(e);
+                    }
+                    buffer.resize(wanted, 0);
+                }
+            }
+        }
     }
 
     /// Returns the SID that is all of an information class.
@@ -287,7 +287,11 @@ pub(in crate::pipe) fn account_name(sid: Sid) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::windows::io::AsHandle;
+    use std::{
+        fs::File,
+        process::Command,
+        thread::{self, JoinHandle},
+    };
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -295,7 +299,10 @@ mod tests {
             ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions,
         },
     };
-    use windows_sys::Win32::Security::{ImpersonateSelf, RevertToSelf, SecurityIdentification};
+    use windows_sys::Win32::{
+        Foundation::{ERROR_CANT_OPEN_ANONYMOUS, ERROR_INVALID_HANDLE},
+        Security::{ImpersonateSelf, RevertToSelf, SecurityAnonymous, SecurityIdentification},
+    };
 
     use super::*;
 
@@ -351,11 +358,68 @@ mod tests {
 
     #[test]
     fn what_is_not_a_pipe_has_no_client() {
-        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        let file = file();
         Token::of_client(file.as_handle()).unwrap_err();
         assert!(!is_acting());
         server_process_id(file.as_handle()).unwrap_err();
         client_process_id(file.as_handle()).unwrap_err();
+    }
+
+    fn file() -> File {
+        File::open(std::env::current_exe().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_process_has_no_token() {
+        let thread: JoinHandle<()> = thread::spawn(|| ());
+        let error = Token::of_process_handle(thread.as_handle()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(ERROR_INVALID_HANDLE as i32));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_no_token_answers_nothing() {
+        let token = Token(file().into());
+        token.user().unwrap_err();
+        token.session().unwrap_err();
+        token.is_elevated().unwrap_err();
+        token.is_member(Sid::EVERYONE).unwrap_err();
+    }
+
+    #[test]
+    fn a_thread_that_acts_as_nobody_shows_no_token() {
+        // SAFETY: it takes no pointers.
+        assert_ne!(unsafe { ImpersonateSelf(SecurityAnonymous) }, 0);
+        let token = thread_token(TOKEN_QUERY);
+        // SAFETY: it takes nothing.
+        assert_ne!(unsafe { RevertToSelf() }, 0);
+        assert_eq!(token.unwrap_err().raw_os_error(), Some(ERROR_CANT_OPEN_ANONYMOUS as i32));
+    }
+
+    #[test]
+    fn a_process_that_could_not_stop_acting_as_the_client_ends() {
+        const ACTING: &str = "NPIPES_ACTING_FOR_EVER";
+        if std::env::var_os(ACTING).is_some() {
+            let before = Some(file().into());
+            drop(ActingAsClient { before, _not_send: std::marker::PhantomData });
+            // Never reached: the other process would find the test passed.
+            return;
+        }
+        let test = thread::current().name().unwrap().to_owned();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let ended = child.args(["--exact", &test]).env(ACTING, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&ended.stdout);
+        assert!(!ended.status.success() && text.contains("running 1 test"), "{ended:?}");
+        assert!(!text.contains("test result"), "{text}");
+    }
+
+    #[test]
+    fn a_token_of_many_groups_is_read_with_a_larger_buffer() {
+        let token = Token::of_this_process().unwrap();
+        let whole = token.groups(vec![0; 128]).unwrap();
+        let grown = token.groups(vec![0; 1]).unwrap();
+        assert!(grown.len() > 1);
+        assert_eq!(grown[0], whole[0]);
     }
 
     #[test]

@@ -45,7 +45,11 @@ pub(in crate::pipe) struct PipeDevice {
 
 impl PipeDevice {
     pub(in crate::pipe) fn open() -> io::Result<Arc<Self>> {
-        let path: Vec<u16> = LOCAL_PREFIX.encode_utf16().chain([0]).collect();
+        Self::open_path(LOCAL_PREFIX).and_then(Self::over)
+    }
+
+    pub(super) fn open_path(path: &str) -> io::Result<OwnedHandle> {
+        let path: Vec<u16> = path.encode_utf16().chain([0]).collect();
         // SAFETY: `path` ends with a NUL and outlives the call; no security attributes and no
         // template are given.
         let handle = unsafe {
@@ -59,9 +63,14 @@ impl PipeDevice {
                 ptr::null_mut(),
             )
         };
-        let handle = owned(handle)?;
-        // SAFETY: the handle was opened for overlapped I/O and is bound to no completion port;
-        // `wait_done` gets only operations of `wait`, since nothing else uses the handle.
+        owned(handle)
+    }
+
+    /// Binds the device's handle to the thread pool. A handle that has a completion port already is
+    /// refused.
+    pub(super) fn over(handle: OwnedHandle) -> io::Result<Arc<Self>> {
+        // SAFETY: the handle is open, and `wait_done` gets only operations of `wait`, since nothing
+        // else has the handle.
         let pool = unsafe {
             CreateThreadpoolIo(
                 handle.as_raw_handle(),

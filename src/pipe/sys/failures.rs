@@ -1,0 +1,167 @@
+//! Every call of the Windows API, made to fail: the error comes back as such, and what had been
+//! opened by then is closed. Those of tokens and descriptors are made to fail beside them.
+
+use std::{
+    fs::File,
+    io,
+    os::windows::io::{AsHandle, BorrowedHandle},
+    process, thread,
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncReadExt,
+    net::windows::named_pipe::{ClientOptions, NamedPipeServer, ServerOptions},
+};
+use windows_sys::Win32::Foundation::{
+    ERROR_FILE_NOT_FOUND, ERROR_INVALID_PARAMETER, ERROR_PATH_NOT_FOUND,
+};
+
+use super::{
+    Code, Direction, InstanceWords, Look, OpenWords, PipeDevice, PipeType, create_instance, flush,
+    instances, look, open, register_client,
+    security::{self, Descriptor},
+    take_place,
+};
+use crate::name::PipeName;
+
+/// A name that nobody else has.
+fn name(of: &str) -> PipeName {
+    PipeName::new(&format!("npipes-failures-{}-{of}", process::id())).unwrap()
+}
+
+fn everyone() -> Descriptor {
+    Descriptor::from_sddl("D:(A;;FA;;;WD)").unwrap()
+}
+
+fn code(error: &io::Error) -> u32 {
+    u32::try_from(error.raw_os_error().unwrap()).unwrap()
+}
+
+/// An object that is no file, no pipe, no process and no token.
+fn with_a_thread<R>(look: impl FnOnce(BorrowedHandle<'_>) -> R) -> R {
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = thread::spawn(move || ended.recv());
+    let result = look(thread.as_handle());
+    drop(end);
+    assert!(thread.join().unwrap().is_err());
+    result
+}
+
+/// A file that can be read and is no pipe.
+fn file() -> File {
+    File::open(std::env::current_exe().unwrap()).unwrap()
+}
+
+fn bare_server(name: &PipeName) -> NamedPipeServer {
+    ServerOptions::new().create(name.as_str()).unwrap()
+}
+
+#[tokio::test]
+async fn an_instance_beyond_the_limit_is_not_created() {
+    let name = name("limit");
+    let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
+    let words = InstanceWords { max_instances: 1, ..words };
+    let _first = create_instance(&name, words, &everyone()).unwrap();
+    let error = create_instance(&name, words, &everyone()).unwrap_err();
+    assert_eq!(Code::of(&error), Code::Busy, "{error}");
+}
+
+#[test]
+fn what_is_no_pipe_has_no_instances() {
+    instances(file().as_handle()).unwrap_err();
+    with_a_thread(|thread| instances(thread).unwrap_err());
+}
+
+#[test]
+fn a_pipe_that_is_not_there_is_not_opened() {
+    let words = OpenWords::new(Direction::Duplex);
+    let error = open(&name("absent"), words).unwrap_err();
+    assert_eq!(Code::of(&error), Code::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn a_byte_type_pipe_is_closed_again_when_messages_cannot_be_read_from_it() {
+    let name = name("messages");
+    let mut server = bare_server(&name);
+    let words = OpenWords::new(Direction::Duplex).message_read_mode();
+    let error = open(&name, words).unwrap_err();
+    assert_eq!(code(&error), ERROR_INVALID_PARAMETER);
+    is_left(&mut server).await;
+}
+
+#[tokio::test]
+async fn a_handle_that_cannot_be_registered_is_closed() {
+    let name = name("register");
+    let mut server = bare_server(&name);
+    let handle = open(&name, OpenWords::new(Direction::Duplex)).unwrap();
+    // A second completion port for one and the same file.
+    let copy = handle.try_clone().unwrap();
+    let registered = register_client(handle).unwrap();
+    assert_eq!(code(&register_client(copy).unwrap_err()), ERROR_INVALID_PARAMETER);
+    drop(registered);
+    is_left(&mut server).await;
+}
+
+/// Checks that the client of `server` has closed every handle of its end.
+async fn is_left(server: &mut NamedPipeServer) {
+    let ended = async {
+        let _ = server.connect().await;
+        server.read_u8().await.unwrap_err()
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
+}
+
+#[test]
+fn what_is_no_pipe_tells_nothing_of_what_was_read() {
+    assert_eq!(with_a_thread(look), Look::NotTold);
+    assert_eq!(look(file().as_handle()), Look::NotTold);
+}
+
+#[tokio::test]
+async fn a_disconnected_pipe_has_nobody_at_the_other_end() {
+    let name = name("disconnected");
+    let server = bare_server(&name);
+    let client = ClientOptions::new().open(name.as_str()).unwrap();
+    server.connect().await.unwrap();
+    server.disconnect().unwrap();
+    assert_eq!(look(client.as_handle()), Look::Gone);
+    assert_eq!(Code::of(&flush(client.as_handle()).unwrap_err()), Code::Disconnected);
+}
+
+#[test]
+fn what_cannot_be_written_to_is_not_flushed() {
+    with_a_thread(|thread| flush(thread).unwrap_err());
+}
+
+#[tokio::test]
+async fn a_handle_without_the_right_to_read_it_shows_no_descriptor() {
+    let name = name("descriptor");
+    let _server = bare_server(&name);
+    let client = take_place(&name).unwrap();
+    let error = Descriptor::of(client.as_handle()).unwrap_err();
+    assert_eq!(Code::of(&error), Code::AccessDenied, "{error}");
+    let error = security::owner(client.as_handle()).unwrap_err();
+    assert_eq!(Code::of(&error), Code::AccessDenied, "{error}");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_not_opened() {
+    let error = PipeDevice::open_path(r"\\.\npipes-no-such-device\").unwrap_err();
+    let code = code(&error);
+    assert!(matches!(code, ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND), "{error}");
+}
+
+#[test]
+fn a_device_that_has_a_completion_port_is_not_given_another() {
+    let handle = PipeDevice::open_path(crate::name::LOCAL_PREFIX).unwrap();
+    let copy = handle.try_clone().unwrap();
+    let _device = PipeDevice::over(handle).unwrap();
+    assert_eq!(code(&PipeDevice::over(copy).err().unwrap()), ERROR_INVALID_PARAMETER);
+}
+
+#[test]
+fn there_is_no_waiting_for_a_pipe_that_is_not_there() {
+    let device = PipeDevice::open().unwrap();
+    assert!(device.wait(&name("nothing"), Duration::from_secs(60)).is_none());
+}
