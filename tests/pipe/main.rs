@@ -14,6 +14,7 @@ mod chaos;
 mod close;
 mod connector;
 mod dialects;
+mod elsewhere;
 mod exchange;
 mod ipc;
 mod listener;
