@@ -147,7 +147,7 @@ impl ServerIdentity {
         if self.0.trusts_user(&this) && witnesses.are_plainly(&this) {
             return Ok(());
         }
-        let server = witnesses.server();
+        let server = witnesses.server(&this);
         if self.0.trusts(&server, &this) {
             return Ok(());
         }
@@ -159,11 +159,18 @@ impl ServerIdentity {
     }
 }
 
-/// The two that say who serves a pipe.
+/// The two that say who serves a pipe. Each question is a system call that somebody's connect waits
+/// for, so no more is asked than the verdict needs.
 struct Witnesses {
     owner: Option<Sid>,
     process_id: Option<u32>,
-    process: Option<Token>,
+    process: Option<Process>,
+}
+
+enum Process {
+    /// This one, of which all is known.
+    This,
+    Other(Token),
 }
 
 impl Witnesses {
@@ -171,26 +178,37 @@ impl Witnesses {
         let owner = security::owner(pipe)?;
         // Another machine's ids mean other processes here.
         let process_id = local.then(|| token::server_process_id(pipe).ok()).flatten();
-        let process = process_id.and_then(|id| Token::of_process(id).ok());
+        let process = process_id.and_then(|id| match id == std::process::id() {
+            true => Some(Process::This),
+            false => Token::of_process(id).ok().map(Process::Other),
+        });
         Ok(Self { owner, process_id, process })
     }
 
     /// Returns whether both speak for this process's user, which most servers are. Where the rule
-    /// trusts that user, the rest of what a token tells cannot change the verdict and is not asked
-    /// for: each question is a system call.
+    /// trusts that user, the rest of what a token tells cannot change the verdict.
     fn are_plainly(&self, this: &Peer) -> bool {
+        let is_the_users = |token: &Token| {
+            token.user().is_ok_and(|user| user == this.user)
+                && token
+                    .integrity()
+                    .is_ok_and(|level| !is_sandbox_to(this, IntegrityLevel::new(level)))
+        };
         self.owner == Some(this.user)
-            && self.process.as_ref().is_some_and(|process| {
-                process.user().is_ok_and(|user| user == this.user)
-                    && process
-                        .integrity()
-                        .is_ok_and(|level| !is_sandbox_to(this, IntegrityLevel::new(level)))
-            })
+            && match &self.process {
+                Some(Process::This) => true,
+                Some(Process::Other(token)) => is_the_users(token),
+                None => false,
+            }
     }
 
-    fn server(self) -> PipeServer {
+    fn server(self, this: &Peer) -> PipeServer {
         let Self { owner, process_id, process } = self;
-        let process = process.and_then(|token| Peer::of(&token, process_id).ok());
+        let process = match process {
+            Some(Process::This) => Some(*this),
+            Some(Process::Other(token)) => Peer::of(&token, process_id).ok(),
+            None => None,
+        };
         PipeServer { owner, process_id, process }
     }
 }
