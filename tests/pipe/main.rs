@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod autotraits;
 mod chaos;
 mod close;
 mod connector;

@@ -1,0 +1,58 @@
+//! What of the pipes can cross threads, and be moved once pinned.
+
+use npipes::{
+    Access, Client, ConnectOptions, Connection, Connector, Delivery, Direction, ImpersonationLevel,
+    Incoming, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer,
+    PipeServer, PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity,
+};
+
+#[test]
+fn public_types_are_send_sync_unpin_and_debug() {
+    fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
+    is_sendable::<Access>();
+    is_sendable::<ConnectOptions>();
+    is_sendable::<Connection<PipeStream>>();
+    is_sendable::<Connector>();
+    is_sendable::<Delivery>();
+    is_sendable::<Direction>();
+    is_sendable::<ImpersonationLevel>();
+    is_sendable::<IntegrityLevel>();
+    is_sendable::<IpcOptions>();
+    is_sendable::<IpcRole>();
+    is_sendable::<ListenerOptions>();
+    is_sendable::<Peer>();
+    is_sendable::<PipeServer>();
+    is_sendable::<PipeStream>();
+    is_sendable::<PipeType>();
+    is_sendable::<Retry>();
+    is_sendable::<SecurityDescriptor>();
+    is_sendable::<ServerIdentity>();
+}
+
+/// They hold futures that are under way, which need not be `Sync`.
+#[test]
+fn what_waits_can_be_sent_to_another_thread() {
+    fn is_sent<T: Send + Unpin + std::fmt::Debug + 'static>() {}
+    is_sent::<Client<Connector>>();
+    is_sent::<Incoming>();
+    is_sent::<Ipc>();
+    is_sent::<Listener>();
+}
+
+#[test]
+fn the_futures_of_pipes_can_be_sent_to_another_thread() {
+    fn is_sent<T: Send>(_: &T) {}
+    fn check(mut listener: Listener, mut ipc: Ipc, mut connection: Connection<PipeStream>) {
+        is_sent(&npipes::connect("orders"));
+        is_sent(&ConnectOptions::new().connect("orders"));
+        is_sent(&listener.accept());
+        is_sent(&listener.accept_raw());
+        is_sent(&listener.close());
+        is_sent(&ipc.send_message("Hello"));
+        is_sent(&ipc.receive_message());
+        is_sent(&connection.drained());
+        is_sent(&connection.close_write());
+        is_sent(&connection.close());
+    }
+    let _ = check as fn(_, _, _);
+}
