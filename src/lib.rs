@@ -64,6 +64,8 @@
 //!
 //! Integers are little-endian unless told otherwise ([`Dialect`]).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backoff;
 mod client;
 mod codec;
