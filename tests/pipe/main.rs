@@ -20,6 +20,7 @@ mod exchange;
 mod ipc;
 mod listener;
 mod races;
+mod sandbox;
 mod security;
 mod serve;
 mod shutdown;
