@@ -148,3 +148,38 @@ fn predicates_tell_what_to_do() {
     assert!(FrameError::Checksum { expected: 1, actual: 2 }.is_skippable());
     assert!(!FrameError::TooLarge { len: 2, max: 1 }.is_skippable());
 }
+
+#[test]
+fn an_error_goes_through_io_error_and_comes_back() {
+    let error = io::Error::from(Error::from(FrameError::Checksum { expected: 1, actual: 2 }));
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    assert_eq!(
+        error.to_string(),
+        "corrupt frame: its CRC-32 is 0x00000001, its payload has 0x00000002"
+    );
+    assert!(matches!(
+        Error::from(error),
+        Error::Frame(FrameError::Checksum { expected: 1, actual: 2 })
+    ));
+
+    let foreign = io::Error::new(io::ErrorKind::InvalidData, "not JSON");
+    assert!(matches!(
+        Error::from(foreign),
+        Error::Io { operation: Operation::Transfer, pipe: None, .. }
+    ));
+}
+
+#[test]
+fn the_kind_of_an_io_error_says_whose_fault_it_is() {
+    #[track_caller]
+    fn is(error: impl Into<Error>, kind: io::ErrorKind) {
+        assert_eq!(io::Error::from(error.into()).kind(), kind);
+    }
+    is(FrameError::Truncated { have: 9, need: 17 }, io::ErrorKind::UnexpectedEof);
+    is(FrameError::TooLarge { len: 17, max: 16 }, io::ErrorKind::InvalidData);
+    is(Error::TooLarge { len: 17, max: 16 }, io::ErrorKind::InvalidInput);
+    is(PipeName::new("").unwrap_err(), io::ErrorKind::InvalidInput);
+    is(Error::Closed, io::ErrorKind::NotConnected);
+    is(Error::IdleTimedOut { timeout: Duration::from_secs(1) }, io::ErrorKind::TimedOut);
+    is(io::Error::from(io::ErrorKind::BrokenPipe), io::ErrorKind::BrokenPipe);
+}
