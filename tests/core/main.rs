@@ -19,3 +19,4 @@ mod golden;
 mod laws;
 mod text;
 mod timeouts;
+mod typed;
