@@ -1,6 +1,7 @@
 //! A client that reconnects, and accounts for every message. It is a state machine polled by its
 //! user: no task, no lock.
 
+mod counters;
 mod dialer;
 mod drive;
 mod ledger;
@@ -21,14 +22,15 @@ use futures_sink::Sink;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use self::{dialer::Dialer, drive::Link, ledger::Ledger};
 pub use self::{
+    counters::ClientCounters,
     dialer::{ClientState, Connect},
     ledger::{Fate, MessageId, Returned},
     options::{ClientOptions, DeliveredWhen},
 };
+use self::{dialer::Dialer, drive::Link, ledger::Ledger};
 use crate::{
-    connection::{Closed, Connection},
+    connection::{Closed, Connection, Counters},
     error::Error,
 };
 
@@ -107,6 +109,8 @@ pub struct Client<C: Connect> {
     refusal: Option<Error>,
     shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     is_shut: bool,
+    /// What has gone over connections that are no more.
+    past: Counters,
 }
 
 impl<C: Connect> Client<C> {
@@ -127,6 +131,7 @@ impl<C: Connect> Client<C> {
             refusal: None,
             shutdown: None,
             is_shut: false,
+            past: Counters::default(),
         }
     }
 
@@ -313,6 +318,17 @@ impl<C: Connect> Client<C> {
     /// Returns a receiver of every change of [`state`](Self::state), for another task.
     pub fn watch(&self) -> watch::Receiver<ClientState> {
         self.dialer.state().subscribe()
+    }
+
+    /// Returns what there has been so far, over all connections.
+    pub fn counters(&self) -> ClientCounters {
+        let (connections, failed_attempts) = self.dialer.counts();
+        ClientCounters {
+            connections,
+            failed_attempts,
+            returned: self.ledger.came_back(),
+            traffic: self.past.plus(self.link.counters()),
+        }
     }
 
     /// Sends what is kept if there is a connection, waits until the peer has it, closes, and says

@@ -54,6 +54,8 @@ pub struct FrameCodec {
     detecting: bool,
     state: State,
     window: ReadWindow,
+    /// The payload's size in bytes of the frame that was corrupt last.
+    corrupt_len: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -73,6 +75,7 @@ impl FrameCodec {
             detecting: format.detect,
             state: State::Head,
             window: ReadWindow::new(),
+            corrupt_len: 0,
         }
     }
 
@@ -119,7 +122,7 @@ impl FrameCodec {
         };
         frame.truncate(Header::LEN + header.len());
         frame.advance(Header::LEN);
-        verdict.map(|()| Some(frame))
+        self.judged(frame, verdict)
     }
 
     /// Goes on with a frame whose header was taken off before, or with the error that ended it all.
@@ -146,7 +149,27 @@ impl FrameCodec {
         let (payload, expected) = self.split_trailer(&frame);
         let verdict = policy.judge(expected, || digest.finish(payload));
         frame.truncate(header.len());
-        verdict.map(|()| Some(frame))
+        self.judged(frame, verdict)
+    }
+
+    #[inline]
+    fn judged(
+        &mut self,
+        payload: BytesMut,
+        verdict: Result<(), FrameError>,
+    ) -> Result<Option<BytesMut>, FrameError> {
+        match verdict {
+            Ok(()) => Ok(Some(payload)),
+            Err(corrupt) => {
+                self.corrupt_len = payload.len();
+                Err(corrupt)
+            }
+        }
+    }
+
+    /// Returns the size of the payload, in bytes, of the frame that was reported as corrupt last.
+    pub(crate) fn corrupt_len(&self) -> usize {
+        self.corrupt_len
     }
 
     #[inline]

@@ -1,7 +1,10 @@
 //! Messages over any stream of bytes: `Stream`, `Sink`, and methods of its own so that ordinary use
 //! needs no extension trait. No task, no lock; a clock only for what has a time limit.
 
+mod counters;
+mod journal;
 mod limits;
+mod pair;
 mod reader;
 mod split;
 mod writer;
@@ -19,9 +22,16 @@ use bytes::{Bytes, BytesMut};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Span;
 
-pub use self::split::{ReceiveHalf, SendHalf};
+#[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
+pub(crate) use self::journal::{Origin, Role};
+pub use self::{
+    counters::Counters,
+    split::{ReceiveHalf, SendHalf},
+};
 use self::{
+    journal::Journal,
     limits::Limits,
     reader::Reader,
     writer::{Drain, Writer},
@@ -29,7 +39,6 @@ use self::{
 use crate::{
     error::{Error, Undrained},
     frame::FrameFormat,
-    name::PipeName,
     text::TextEncoding,
 };
 
@@ -231,11 +240,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Returns a connection over `io`.
     pub fn with_options(io: T, options: &ConnectionOptions) -> Self {
-        Self::over_pipe(io, options, None)
+        Self::with_origin(io, options, Origin::default())
     }
 
-    /// Returns a connection whose errors name a pipe.
-    pub(crate) fn over_pipe(io: T, options: &ConnectionOptions, pipe: Option<PipeName>) -> Self {
+    /// Returns a connection whose errors and events say where it comes from.
+    pub(crate) fn with_origin(io: T, options: &ConnectionOptions, origin: Origin) -> Self {
+        let (receiving, sending) = Journal::pair(&origin);
+        let pipe = origin.pipe;
         let &ConnectionOptions {
             format,
             frame_per_write,
@@ -245,9 +256,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             text,
         } = options;
         let detected = Arc::default();
-        let reader = Reader::new(format, Arc::clone(&detected), pipe.clone(), limits);
-        let writer =
-            Writer::new(format, detected, pipe, frame_per_write, high_water, close_deadline);
+        let reader = Reader::new(format, Arc::clone(&detected), pipe.clone(), limits, receiving);
+        let writer = Writer::new(
+            format,
+            detected,
+            pipe,
+            frame_per_write,
+            high_water,
+            close_deadline,
+            sending,
+        );
         Self { io, reader, writer, text }
     }
 
@@ -414,6 +432,40 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         &self.io
     }
 
+    /// Returns what has gone over the connection so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.reader.journal().counters().plus(self.writer.journal().counters())
+    }
+
+    /// Returns the span that the connection's [events](crate::observability) are in, to be entered
+    /// by what works on the connection's behalf.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use npipes::{Connection, Error};
+    /// use tokio::io::DuplexStream;
+    /// use tracing::Instrument;
+    ///
+    /// async fn handle(mut connection: Connection<DuplexStream>) -> Result<(), Error> {
+    ///     while let Some(order) = connection.receive().await? {
+    ///         tracing::info!(len = order.len(), "an order");
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (near, _far) = Connection::pair();
+    /// let span = near.span().clone();
+    /// tokio::spawn(handle(near).instrument(span));
+    /// # }
+    /// ```
+    pub fn span(&self) -> &Span {
+        self.writer.journal().span()
+    }
+
     /// Returns the transport, to ask it whether the peer has read everything.
     pub(crate) fn io_mut(&mut self) -> Pin<&mut T> {
         Pin::new(&mut self.io)
@@ -435,10 +487,16 @@ impl Closed {
     pub(crate) fn from_outcome(outcome: Result<(), Error>) -> Result<Self, Error> {
         match outcome {
             Ok(()) => Ok(Self::Drained),
-            Err(Error::Closed) => Err(Error::Closed),
-            Err(e) if e.is_timeout() => Ok(Self::TimedOut { unread: Undrained::unread(&e) }),
-            Err(e) if e.is_closed() => Ok(Self::PeerGone),
-            Err(e) => Err(e),
+            Err(e) => Self::of_failure(&e).ok_or(e),
+        }
+    }
+
+    fn of_failure(error: &Error) -> Option<Self> {
+        match error {
+            Error::Closed => None,
+            e if e.is_timeout() => Some(Self::TimedOut { unread: Undrained::unread(e) }),
+            e if e.is_closed() => Some(Self::PeerGone),
+            _ => None,
         }
     }
 }

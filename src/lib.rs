@@ -70,11 +70,15 @@ mod backoff;
 mod client;
 mod codec;
 mod connection;
+#[allow(dead_code, reason = "only what connects by itself uses it")]
+mod course;
 mod error;
 mod frame;
 mod name;
 pub mod peers;
 mod read_window;
+#[allow(dead_code, reason = "only what connects by itself uses it")]
+mod retry;
 mod server;
 mod sid;
 mod text;
@@ -82,17 +86,18 @@ mod text;
 pub use self::{
     backoff::{Backoff, Delays},
     client::{
-        Client, ClientOptions, ClientState, Connect, DeliveredWhen, Fate, MessageId, Returned,
-        Settlement,
+        Client, ClientCounters, ClientOptions, ClientState, Connect, DeliveredWhen, Fate,
+        MessageId, Returned, Settlement,
     },
     codec::FrameCodec,
-    connection::{Closed, Connection, ConnectionOptions, Parts, ReceiveHalf, SendHalf},
+    connection::{Closed, Connection, ConnectionOptions, Counters, Parts, ReceiveHalf, SendHalf},
     error::{
         Attempts, ConnectError, Error, FrameError, NameError, Operation, TextDecodeError,
         TextEncodeError, UntrustedServer,
     },
     frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
     name::PipeName,
+    retry::Retry,
     server::{Accept, ServeOptions, Served, serve},
     sid::Sid,
     text::TextEncoding,
@@ -105,7 +110,7 @@ cfg_if::cfg_if! {
         pub use self::pipe::{
             Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
             IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer, PipeServer,
-            PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity, connect,
+            PipeStream, PipeType, SecurityDescriptor, ServerIdentity, connect,
         };
     }
 }

@@ -23,12 +23,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 use crate::{
     backoff::Backoff,
     connection::{Closed, Connection},
-    error::Error,
+    error::{Error, WithoutContent},
 };
 
 /// What [`serve`] gets its connections from. Over a pipe that is a `Listener`.
@@ -198,10 +198,10 @@ impl ServeOptions {
         // Handlers are told when accepting ends, for whatever reason.
         floor.told.cancel();
         floor.tasks.close();
-        debug!(connections = floor.tasks.len(), "serving ends");
+        debug!(connections = floor.tasks.len(), "finishing");
 
         if timeout(self.shutdown_deadline, floor.tasks.wait()).await.is_err() {
-            warn!(connections = floor.tasks.len(), "the deadline has passed");
+            warn!(connections = floor.tasks.len(), "cutting what is left");
             floor.cut.cancel();
             let _ = timeout(Self::CUT_GRACE, floor.tasks.wait()).await;
         }
@@ -246,9 +246,9 @@ impl ServeOptions {
                     floor.take_in(connection);
                 }
                 Some(Err(error)) if may_pass(&error) => {
-                    warn!(%error, "no connection was accepted");
-                    let pause = sleep(delays.next_delay());
-                    let _ = floor.told.run_until_cancelled(pause).await;
+                    let delay = delays.next_delay();
+                    warn!(error = %WithoutContent(&error), ?delay, "accepting failed");
+                    let _ = floor.told.run_until_cancelled(sleep(delay)).await;
                 }
                 Some(Err(error)) => break Some(error),
             }
@@ -351,14 +351,15 @@ impl<H> Floor<H> {
         self.served.accepted += 1;
         let (handler, told) = (Arc::clone(&self.handler), self.told.clone());
         let (cut, report) = (self.cut.clone(), self.report.clone());
-        self.tasks.spawn(async move {
+        let span = connection.span().clone();
+        let task = async move {
             let work = async move {
                 let outcome = handler(connection, told).await.map(Into::into);
                 match outcome {
                     Ok(Some(connection)) => end(connection).await,
                     Ok(None) => Ending::Well,
                     Err(error) => {
-                        debug!(%error, "a handler failed");
+                        debug!(error = %WithoutContent(&error), "a handler failed");
                         Ending::Failed
                     }
                 }
@@ -366,19 +367,17 @@ impl<H> Floor<H> {
             let ending = cut.run_until_cancelled(unless_it_panics(work)).await;
             // Nobody listens any more when the future of `serve` was dropped.
             let _ = report.send(ending.unwrap_or(Ending::Cut));
-        });
+        };
+        self.tasks.spawn(task.instrument(span));
     }
 }
 
 async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
     match connection.close().await {
         Ok(Closed::Drained) => Ending::Well,
-        Ok(closed) => {
-            debug!(?closed, "the peer has not read everything");
-            Ending::Undrained
-        }
+        Ok(_) => Ending::Undrained,
         Err(error) => {
-            debug!(%error, "a connection failed to close");
+            debug!(error = %WithoutContent(&error), "a connection failed to close");
             Ending::Failed
         }
     }
@@ -388,8 +387,10 @@ async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> En
 async fn unless_it_panics(work: impl Future<Output = Ending>) -> Ending {
     let mut work = pin!(work);
     poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
-            .unwrap_or(Poll::Ready(Ending::Panicked))
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
+            warn!("a handler panicked");
+            Poll::Ready(Ending::Panicked)
+        })
     })
     .await
 }

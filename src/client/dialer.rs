@@ -33,7 +33,7 @@ use super::options::ClientOptions;
 use crate::{
     backoff::Delays,
     connection::Connection,
-    error::{Error, FrameError, NotTold},
+    error::{Error, FrameError, NotTold, WithoutContent},
 };
 
 /// What a [`Client`](crate::Client) connects with. Over a pipe that is a `Connector`; for another
@@ -116,6 +116,8 @@ pub(super) struct Dialer<C: Connect> {
     limit: Option<Pin<Box<Sleep>>>,
     last_failure: Option<Box<Error>>,
     sessions: u64,
+    /// Attempts that have failed, ever.
+    failed_attempts: u64,
     state: watch::Sender<ClientState>,
 }
 
@@ -138,6 +140,7 @@ impl<C: Connect> Dialer<C> {
             limit: None,
             last_failure: None,
             sessions: 0,
+            failed_attempts: 0,
             state: watch::Sender::default(),
         }
     }
@@ -152,6 +155,11 @@ impl<C: Connect> Dialer<C> {
 
     pub(super) fn state(&self) -> &watch::Sender<ClientState> {
         &self.state
+    }
+
+    /// Returns the connections made and the attempts that failed.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.sessions, self.failed_attempts)
     }
 
     /// Returns a connection on which the hook has run.
@@ -173,7 +181,8 @@ impl<C: Connect> Dialer<C> {
                     Poll::Ready(Ok(connection)) => {
                         self.sessions += 1;
                         self.end(ClientState::Connected { session: self.sessions });
-                        debug!(session = self.sessions, "connected");
+                        let session = self.sessions;
+                        connection.span().in_scope(|| debug!(session, "session begins"));
                         return Poll::Ready(Ok(connection));
                     }
                     Poll::Ready(Err(error)) => self.fail(error)?,
@@ -227,7 +236,9 @@ impl<C: Connect> Dialer<C> {
     }
 
     fn pause(&mut self) {
-        self.phase = Phase::Pausing(Box::pin(sleep(self.delays.next_delay())));
+        let delay = self.delays.next_delay();
+        debug!(attempt = self.failures.saturating_add(1), ?delay, "next attempt");
+        self.phase = Phase::Pausing(Box::pin(sleep(delay)));
         self.announce();
     }
 
@@ -238,8 +249,10 @@ impl<C: Connect> Dialer<C> {
 
     /// Takes note of a failed attempt, and returns the error that ends them all if there is one.
     fn fail(&mut self, error: Error) -> Result<(), Error> {
-        debug!(attempt = self.failures + 1, error = %error, "not connected");
         self.failures = self.failures.saturating_add(1);
+        self.failed_attempts += 1;
+        let (attempt, error_text) = (self.failures, WithoutContent(&error));
+        debug!(attempt, error = %error_text, "attempt failed");
         if !may_pass(&error) {
             self.give_up(None);
             return Err(error);
@@ -269,6 +282,7 @@ impl<C: Connect> Dialer<C> {
             source: self.last_failure.take(),
         };
         self.delays.reset();
+        debug!(attempts = self.failures, "attempts end");
         self.end(ClientState::Idle);
         error
     }

@@ -30,8 +30,8 @@ use tracing::debug;
 
 use super::{Client, Connect, DeliveredWhen, MessageId};
 use crate::{
-    connection::{Closed, Connection},
-    error::{Error, FrameError, Operation},
+    connection::{Closed, Connection, Counters},
+    error::{Error, FrameError, Operation, WithoutContent},
 };
 
 pub(super) enum Link<T> {
@@ -66,6 +66,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
+    pub(super) fn counters(&self) -> Counters {
+        match self {
+            Self::Up { connection, .. } | Self::Salvaging { connection, .. } => {
+                connection.counters()
+            }
+            Self::Down => Counters::default(),
+        }
+    }
+
     pub(super) fn unwritten(&self) -> usize {
         match self {
             Self::Up { connection, .. } => connection.unwritten(),
@@ -89,7 +98,7 @@ impl<C: Connect> Client<C> {
                         if self.inbox.iter().map(BytesMut::len).sum::<usize>()
                             >= self.options.buffer
                         {
-                            self.link = Link::Down;
+                            self.drop_link();
                         }
                     }
                 }
@@ -278,7 +287,7 @@ impl<C: Connect> Client<C> {
                 }
             }
         }
-        self.link = Link::Down;
+        self.drop_link();
         Poll::Ready(None)
     }
 
@@ -289,13 +298,23 @@ impl<C: Connect> Client<C> {
         else {
             return;
         };
+        let before = self.ledger.came_back();
         self.ledger.lose(connection.unwritten());
-        debug!(%cause, returned = self.ledger.count_returned().0, "connection lost");
+        let returned = self.ledger.came_back() - before;
+        let (kept, cause) = (self.ledger.kept_count(), WithoutContent(cause));
+        connection.span().in_scope(|| debug!(%cause, returned, kept, "session lost"));
         self.dialer.lost(proven || since.elapsed() >= self.options.backoff.cap());
         if !connection.is_terminated() {
             let grace = Box::pin(sleep(Link::<C::Io>::GRACE));
             self.link = Link::Salvaging { connection, grace };
+        } else {
+            self.past = self.past.plus(connection.counters());
         }
+    }
+
+    fn drop_link(&mut self) {
+        self.past = self.past.plus(self.link.counters());
+        self.link = Link::Down;
     }
 
     pub(super) fn acknowledge_range(&mut self, ids: RangeInclusive<MessageId>) {
@@ -317,7 +336,7 @@ impl<C: Connect> Client<C> {
         };
         let unwritten = self.link.unwritten();
         self.ledger.abandon(unwritten);
-        self.link = Link::Down;
+        self.drop_link();
         self.is_shut = true;
         self.dialer.rest();
         Poll::Ready(closed.map(|_| ()))

@@ -83,6 +83,8 @@ pub(super) struct Ledger {
     held: usize,
     returned: VecDeque<Returned>,
     unreported: bool,
+    /// Messages that came back, ever; those withdrawn and acknowledged late are not among them.
+    came_back: u64,
     next: u64,
 }
 
@@ -146,6 +148,7 @@ impl Ledger {
         let refused = |returned: &Returned| returned.id == id && returned.fate == Fate::NotSent;
         if self.returned.back().is_some_and(refused) {
             if let Some(returned) = self.returned.pop_back() {
+                self.came_back -= 1;
                 self.held -= returned.message.len() + Self::ENTRY_COST;
             }
             self.unreported &= !self.returned.is_empty();
@@ -190,10 +193,11 @@ impl Ledger {
     }
 
     fn acknowledge_returned(&mut self, ids: &RangeInclusive<MessageId>) {
-        let held = &mut self.held;
+        let (held, came_back) = (&mut self.held, &mut self.came_back);
         self.returned.retain(|one| {
             let late = one.fate == Fate::MaybeDelivered && ids.contains(&one.id);
             if late {
+                *came_back -= 1;
                 *held -= one.message.len() + Self::ENTRY_COST;
             }
             !late
@@ -236,7 +240,18 @@ impl Ledger {
 
     fn give_back(&mut self, entry: Entry, fate: Fate) {
         self.unreported = true;
+        self.came_back += 1;
         self.returned.push_back(Returned { id: entry.id, message: entry.message, fate });
+    }
+
+    /// Counts the messages that came back, those fetched included.
+    pub(super) fn came_back(&self) -> u64 {
+        self.came_back
+    }
+
+    /// Counts the messages that the connection has not been fed.
+    pub(super) fn kept_count(&self) -> usize {
+        self.entries.len() - self.fed
     }
 
     pub(super) fn take_returned(&mut self) -> Vec<Returned> {

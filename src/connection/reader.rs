@@ -10,7 +10,10 @@ use bytes::BytesMut;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-use super::limits::{Clock, Limits};
+use super::{
+    journal::Journal,
+    limits::{Clock, Limits},
+};
 use crate::{
     codec::FrameCodec,
     error::{Error, Operation},
@@ -31,6 +34,7 @@ pub(super) struct Reader {
     ended: bool,
     /// Only there if there is a limit.
     clock: Option<Box<Clock>>,
+    journal: Journal,
 }
 
 impl Reader {
@@ -42,6 +46,7 @@ impl Reader {
         detected: DetectedDialect,
         pipe: Option<PipeName>,
         limits: Limits,
+        journal: Journal,
     ) -> Self {
         Self {
             codec: FrameCodec::new(format),
@@ -50,6 +55,7 @@ impl Reader {
             pipe,
             ended: false,
             clock: Clock::new(limits).map(Box::new),
+            journal,
         }
     }
 
@@ -68,6 +74,7 @@ impl Reader {
                 Ok(None) => {}
                 Ok(Some(payload)) => {
                     self.frame_ended();
+                    self.journal.received(payload.len());
                     if self.detected.get().is_none() {
                         let _ = self.detected.set(self.codec.dialect());
                     }
@@ -75,6 +82,7 @@ impl Reader {
                 }
                 Err(corrupt) if corrupt.is_skippable() => {
                     self.frame_ended();
+                    self.journal.corrupt(corrupt, self.codec.corrupt_len());
                     return Poll::Ready(Some(Err(corrupt.into())));
                 }
                 Err(fatal) => return Poll::Ready(Some(Err(self.end(fatal.into())))),
@@ -84,7 +92,10 @@ impl Reader {
             match poll_read_buf(io.as_mut(), cx, &mut self.buffer) {
                 Poll::Ready(Ok(0)) => match self.codec.truncated(&self.buffer) {
                     Some(truncated) => return Poll::Ready(Some(Err(self.end(truncated.into())))),
-                    None => self.ended = true,
+                    None => {
+                        self.ended = true;
+                        self.journal.peer_closed();
+                    }
                 },
                 Poll::Ready(Ok(_)) => {
                     if let Some(clock) = &mut self.clock {
@@ -129,7 +140,12 @@ impl Reader {
 
     fn end(&mut self, error: Error) -> Error {
         self.ended = true;
+        self.journal.receiving_failed(&error);
         error
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -13,7 +13,7 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 
 use super::{
-    Closed, Connection, read_text,
+    Closed, Connection, Counters, read_text,
     reader::Reader,
     writer::{Drain, Writer},
 };
@@ -118,6 +118,12 @@ impl<T: AsyncWrite> SendHalf<T> {
         Closed::from_outcome(Drain::new(&mut self.writer, Pin::new(&mut self.io)).await)
     }
 
+    /// Returns what has been sent so far, and what it took to connect.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.writer.journal().counters()
+    }
+
     /// Returns whether `half` comes from the same connection.
     #[must_use]
     pub fn is_pair_of(&self, half: &ReceiveHalf<T>) -> bool {
@@ -206,6 +212,12 @@ impl<T: AsyncRead> ReceiveHalf<T> {
     pub async fn receive_text(&mut self) -> Result<Option<String>, Error> {
         let message = self.receive().await?;
         message.map(|payload| read_text(self.text, payload.freeze())).transpose()
+    }
+
+    /// Returns what has been received so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.reader.journal().counters()
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::reader::DetectedDialect;
+use super::{journal::Journal, reader::DetectedDialect};
 use crate::{
     codec::put_frame,
     error::{Error, Operation, Undrained},
@@ -59,6 +59,7 @@ pub(super) struct Writer {
     close_deadline: Duration,
     /// Runs while a drain or a close is under way that has to wait.
     deadline: Option<Deadline>,
+    journal: Journal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,7 @@ impl Writer {
         frame_per_write: bool,
         high_water: usize,
         close_deadline: Duration,
+        journal: Journal,
     ) -> Self {
         Self {
             format,
@@ -91,6 +93,7 @@ impl Writer {
             state: State::Open,
             close_deadline,
             deadline: None,
+            journal,
         }
     }
 
@@ -127,6 +130,7 @@ impl Writer {
             self.tail.put_slice(&trailer);
         }
         self.queued += OVERHEAD + len;
+        self.journal.sent(len);
         Ok(())
     }
 
@@ -161,6 +165,17 @@ impl Writer {
     ///
     /// A deadline that passes changes nothing.
     fn poll_drain<W: AsyncWrite>(
+        &mut self,
+        operation: Operation,
+        io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let outcome = ready!(self.poll_drain_silently(operation, io, cx));
+        self.journal.drained(operation, &outcome);
+        Poll::Ready(outcome)
+    }
+
+    fn poll_drain_silently<W: AsyncWrite>(
         &mut self,
         operation: Operation,
         mut io: Pin<&mut W>,
@@ -265,7 +280,12 @@ impl Writer {
 
     fn fail(&mut self, operation: Operation, source: io::Error) -> Error {
         self.state = State::Failed;
+        self.journal.sending_failed(&source);
         Error::io(operation, self.pipe.as_ref(), source)
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Returns how many bytes are queued. A write that fails takes none of them.

@@ -1,13 +1,11 @@
 //! The client's side: opening a pipe, and waiting as it should when that is not possible yet.
 
-use std::{future::Future, io, time::Duration};
+use std::{io, time::Duration};
 
-use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
-use tracing::debug;
+use tokio::time::sleep;
 
 use super::{
     identity::ServerIdentity,
-    retry::{Retries, Retry},
     stream::PipeStream,
     sys::{self, Code, Direction, ImpersonationLevel, OpenWords, PipeType},
     wait::Waiter,
@@ -15,8 +13,10 @@ use super::{
 use crate::{
     backoff::Backoff,
     connection::{Connection, ConnectionOptions},
-    error::{Attempts, ConnectError, Error},
+    course::{Course, Obstacle, Patience},
+    error::{Attempts, Error},
     name::PipeName,
+    retry::Retry,
 };
 
 /// Connects to the pipe `name` with the default options: [`ConnectOptions::connect`].
@@ -62,25 +62,22 @@ where
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ConnectOptions {
-    deadline: Duration,
-    busy: Retry,
-    not_found: Retry,
-    access_denied: Retry,
+    patience: Patience,
     direction: Direction,
     impersonation: ImpersonationLevel,
     server_identity: ServerIdentity,
     message_read_mode: bool,
     connection: ConnectionOptions,
+    connection_id: Option<u64>,
 }
 
 impl ConnectOptions {
     /// The default for [`deadline`](Self::deadline): 5 s.
-    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+    pub const DEFAULT_DEADLINE: Duration = Patience::DEFAULT_DEADLINE;
 
     /// The default for [`busy`](Self::busy): another attempt after at most 1 ms, then 2 ms, up to
     /// 32 ms, with full jitter.
-    pub const DEFAULT_BUSY: Retry =
-        Retry::after(Backoff::new(Duration::from_millis(1), Duration::from_millis(32)));
+    pub const DEFAULT_BUSY: Retry = Patience::DEFAULT_BUSY;
 
     /// For [`not_found`](Self::not_found): waits for the server to appear, with another attempt
     /// after at most 10 ms, then 20 ms, up to 250 ms, with full jitter.
@@ -94,21 +91,19 @@ impl ConnectOptions {
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {
-            deadline: Self::DEFAULT_DEADLINE,
-            busy: Self::DEFAULT_BUSY,
-            not_found: Retry::never(),
-            access_denied: Retry::never(),
+            patience: Patience::new(),
             direction: Direction::Duplex,
             impersonation: ImpersonationLevel::Identification,
             server_identity: ServerIdentity::usual(),
             message_read_mode: false,
             connection: ConnectionOptions::new(),
+            connection_id: None,
         }
     }
 
     /// Gives up after this time, whatever the causes were. The default is 5 s.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.patience.deadline = deadline;
         self
     }
 
@@ -117,7 +112,7 @@ impl ConnectOptions {
     ///
     /// A delay is the longest wait: on this machine it ends as soon as an instance becomes free.
     pub const fn busy(mut self, retry: Retry) -> Self {
-        self.busy = retry;
+        self.patience.busy = retry;
         self
     }
 
@@ -125,7 +120,7 @@ impl ConnectOptions {
     /// it is restarting. The default is to give up at once;
     /// [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER) waits for it.
     pub const fn not_found(mut self, retry: Retry) -> Self {
-        self.not_found = retry;
+        self.patience.not_found = retry;
         self
     }
 
@@ -133,7 +128,7 @@ impl ConnectOptions {
     /// is to give up at once. While a server restarts its name can be in this state for a moment:
     /// [`RESTART_GRACE`](Self::RESTART_GRACE) waits that out.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
-        self.access_denied = retry;
+        self.patience.access_denied = retry;
         self
     }
 
@@ -181,6 +176,13 @@ impl ConnectOptions {
         self
     }
 
+    /// Gives the connection this number in its [span](Connection::span). By default it has none; a
+    /// [`Connector`](crate::Connector) numbers its own.
+    pub const fn connection_id(mut self, id: u64) -> Self {
+        self.connection_id = Some(id);
+        self
+    }
+
     /// Connects to the pipe `name`, as often and as long as these options say.
     ///
     /// No thread is blocked meanwhile. The server is judged by
@@ -202,72 +204,46 @@ impl ConnectOptions {
         N: TryInto<PipeName>,
         Error: From<N::Error>,
     {
-        let name = name.try_into()?;
-        let stream = self.open(&name).await?;
+        self.connect_as(&name.try_into()?, || self.connection_id).await
+    }
+
+    /// Connects, and asks for the connection's number when there is one.
+    pub(super) async fn connect_as(
+        &self,
+        name: &PipeName,
+        id: impl FnOnce() -> Option<u64>,
+    ) -> Result<Connection<PipeStream>, Error> {
+        let (stream, attempts) = self.open(name).await?;
         let mut options = self.connection;
         if stream.pipe_type().is_ok_and(|kind| kind == PipeType::Message) {
             options = options.frame_per_write();
         }
-        let stream = stream.with_close_deadline(options.close_deadline);
-        Ok(Connection::over_pipe(stream, &options, Some(name)))
+        let connection = stream.into_connection(&options, id(), attempts.total());
+        connection.span().in_scope(|| attempts.log_success(name));
+        Ok(connection)
     }
 
-    /// Opens the pipe of a server that is trusted, as often and as long as these options say.
-    async fn open(&self, name: &PipeName) -> Result<PipeStream, Error> {
-        let start = Instant::now();
-        let deadline = start.checked_add(self.deadline);
-        let mut busy = Retries::new(self.busy);
-        let mut not_found = Retries::new(self.not_found);
-        let mut access_denied = Retries::new(self.access_denied);
+    /// Opens the pipe of a server that is trusted, as often and as long as these options say; returns
+    /// the attempts that failed before as well.
+    async fn open(&self, name: &PipeName) -> Result<(PipeStream, Attempts), Error> {
+        let mut course = Course::new(name, self.patience);
         let mut waiter = Waiter::new(name);
-        let mut attempts = Attempts::default();
-        let give_up = |attempts, deadline, source| {
-            let (pipe, elapsed) = (name.clone(), start.elapsed());
-            let error = ConnectError { pipe, elapsed, attempts, deadline, source };
-            Error::Connect(Box::new(error))
-        };
         loop {
-            let source = match before(deadline, self.attempt(name)).await {
-                Ok(Ok(Ok(stream))) => {
-                    debug!(
-                        pipe = %name,
-                        busy = attempts.busy,
-                        not_found = attempts.not_found,
-                        access_denied = attempts.access_denied,
-                        "connected"
-                    );
-                    return Ok(stream);
-                }
-                Ok(Ok(Err(source))) => source,
-                Ok(Err(e)) => return Err(e),
-                Err(elapsed) => {
-                    attempts.unanswered += 1;
-                    return Err(give_up(attempts, Some(self.deadline), elapsed.into()));
-                }
+            let source = match course.attempt(self.attempt(name)).await?? {
+                Ok(stream) => return Ok((stream, course.finish())),
+                Err(source) => source,
             };
-            let code = match Code::of(&source) {
-                // The server left before it could be judged: its pipe is no longer there.
-                Code::Disconnected => Code::NotFound,
-                code => code,
+            let obstacle = match Code::of(&source) {
+                Code::Busy => Obstacle::Busy,
+                // One that has disconnected left before it could be judged: its pipe is no longer
+                // there.
+                Code::NotFound | Code::Disconnected => Obstacle::NotFound,
+                Code::AccessDenied => Obstacle::AccessDenied,
+                Code::NothingRead | Code::Other => Obstacle::Other,
             };
-            attempts.count(code);
-            let delay = match code {
-                Code::Busy => busy.next_delay(),
-                Code::NotFound => not_found.next_delay(),
-                Code::AccessDenied => access_denied.next_delay(),
-                Code::Disconnected | Code::NothingRead | Code::Other => None,
-            };
-            let Some(delay) = delay else {
-                return Err(give_up(attempts, None, source));
-            };
-            let left = deadline.map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
-            if left.is_zero() {
-                return Err(give_up(attempts, Some(self.deadline), source));
-            }
-            // The last attempt falls on the deadline itself.
-            let delay = delay.min(left);
-            match code {
-                Code::Busy => waiter.free_instance(delay).await,
+            let delay = course.meet(obstacle, source)?;
+            match obstacle {
+                Obstacle::Busy => waiter.free_instance(delay).await,
                 _ => sleep(delay).await,
             }
         }
@@ -304,28 +280,8 @@ impl ConnectOptions {
     }
 }
 
-/// Awaits `attempt` until the deadline. One that is done at once counts even after it.
-async fn before<F: Future>(deadline: Option<Instant>, attempt: F) -> Result<F::Output, Elapsed> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline, attempt).await,
-        None => Ok(attempt.await),
-    }
-}
-
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Attempts {
-    fn count(&mut self, code: Code) {
-        let counter = match code {
-            Code::Busy => &mut self.busy,
-            Code::NotFound => &mut self.not_found,
-            Code::AccessDenied => &mut self.access_denied,
-            Code::Disconnected | Code::NothingRead | Code::Other => &mut self.other,
-        };
-        *counter = counter.saturating_add(1);
     }
 }

@@ -3,6 +3,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -29,6 +33,8 @@ use crate::{client::Connect, connection::Connection, error::Error, name::PipeNam
 pub struct Connector {
     name: PipeName,
     options: ConnectOptions,
+    /// Connections made, to number them by.
+    connections: Arc<AtomicU64>,
 }
 
 impl Connector {
@@ -55,7 +61,7 @@ impl Connector {
         N: TryInto<PipeName>,
         Error: From<N::Error>,
     {
-        Ok(Self { name: name.try_into()?, options: options.clone() })
+        Ok(Self { name: name.try_into()?, options: options.clone(), connections: Arc::default() })
     }
 
     /// Returns the name of the pipe.
@@ -69,7 +75,8 @@ impl Connect for Connector {
     type Io = PipeStream;
 
     async fn connect(&self) -> Result<Connection<PipeStream>, Error> {
-        self.options.connect(self.name.clone()).await
+        let next = || Some(1 + self.connections.fetch_add(1, Ordering::Relaxed));
+        self.options.connect_as(&self.name, next).await
     }
 
     /// A pipe's shutdown is this wait, and closes nothing.

@@ -66,6 +66,8 @@ pub struct Listener {
     /// Oldest first: the operating system gives clients to instances in this order.
     waiting: VecDeque<Instance>,
     outage: Option<Outage>,
+    /// Connections handed out, to number them by.
+    accepted: u64,
 }
 
 impl Listener {
@@ -157,9 +159,11 @@ impl Listener {
     /// Polls for a connection: what [`accept`](Self::accept) awaits.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection<PipeStream>, Error>> {
         self.poll_accept_raw(cx).map_ok(|server| {
-            let stream = PipeStream::server(server, self.name.clone())
-                .with_close_deadline(self.connection.close_deadline);
-            Connection::over_pipe(stream, &self.connection, Some(self.name.clone()))
+            self.accepted += 1;
+            let stream = PipeStream::server(server, self.name.clone());
+            let connection = stream.into_connection(&self.connection, Some(self.accepted), 0);
+            connection.span().in_scope(|| debug!(pipe = %self.name, "accepted"));
+            connection
         })
     }
 
@@ -217,10 +221,7 @@ impl Listener {
             // client find the server busy, nor can another process take the name.
             self.poll_rearm(cx);
             return Some(match (connected, instance) {
-                (Ok(()), Some(server)) => {
-                    debug!(pipe = %self.name, "accepted");
-                    Ok(server)
-                }
+                (Ok(()), Some(server)) => Ok(server),
                 (Err(e), _) => Err(self.error(Operation::Accept, e)),
                 (Ok(()), None) => unreachable!("the connect future was the only other owner"),
             });
@@ -238,8 +239,9 @@ impl Listener {
             }
             match self.arm() {
                 Ok(()) => {
-                    if self.outage.take().is_some() {
-                        debug!(pipe = %self.name, "instances can be created again");
+                    if let Some(outage) = self.outage.take() {
+                        let attempts = outage.attempts;
+                        warn!(pipe = %self.name, attempts, "instances can be created again");
                     }
                 }
                 Err(e) => match &mut self.outage {
@@ -333,6 +335,8 @@ struct Outage {
     error: Option<io::Error>,
     retry: Pin<Box<Sleep>>,
     delays: Delays,
+    /// That have failed.
+    attempts: u32,
 }
 
 impl Outage {
@@ -344,10 +348,11 @@ impl Outage {
     fn new(error: io::Error) -> Self {
         let mut delays = Self::RETRY.delays();
         let retry = Box::pin(tokio::time::sleep(delays.next_delay()));
-        Self { error: Some(error), retry, delays }
+        Self { error: Some(error), retry, delays, attempts: 1 }
     }
 
     fn prolong(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
         self.retry = Box::pin(tokio::time::sleep(self.delays.next_delay()));
     }
 }

@@ -9,7 +9,6 @@ mod identity;
 mod ipc;
 mod listener;
 mod peer;
-mod retry;
 mod sddl;
 mod security;
 mod stream;
@@ -24,7 +23,6 @@ pub use self::{
     ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},
-    retry::Retry,
     security::{Access, SecurityDescriptor},
     stream::PipeStream,
     sys::{Direction, ImpersonationLevel, PipeType},

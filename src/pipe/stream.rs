@@ -16,9 +16,12 @@ use tokio::{
 
 use super::{
     drain::{Drain, Place},
-    sys::{Code, PipeType},
+    sys::{Code, PipeType, token},
 };
-use crate::{connection::ConnectionOptions, name::PipeName};
+use crate::{
+    connection::{Connection, ConnectionOptions, Origin, Role},
+    name::PipeName,
+};
 
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient`.
 ///
@@ -77,6 +80,39 @@ impl PipeStream {
     pub const fn with_close_deadline(mut self, deadline: Duration) -> Self {
         self.close_deadline = deadline;
         self
+    }
+
+    /// Returns the connection over it, which knows the peer's process if anybody is to be told.
+    pub(super) fn into_connection(
+        self,
+        options: &ConnectionOptions,
+        id: Option<u64>,
+        retries: u32,
+    ) -> Connection<Self> {
+        let pipe = self.name.clone();
+        let (role, local) = (self.role(), pipe.as_ref().is_none_or(PipeName::is_local));
+        let stream = self.with_close_deadline(options.close_deadline);
+        let origin = Origin { pipe, role: Some(role), id, retries };
+        let connection = Connection::with_origin(stream, options, origin);
+        // Another machine's process ids say nothing here, and asking takes as long as its network.
+        if local && !connection.span().is_disabled() {
+            let handle = connection.get_ref().as_handle();
+            let peer = match role {
+                Role::Server => token::client_process_id(handle),
+                Role::Client => token::server_process_id(handle),
+            };
+            if let Ok(peer) = peer {
+                connection.span().record("peer", peer);
+            }
+        }
+        connection
+    }
+
+    fn role(&self) -> Role {
+        match self.end {
+            End::Server(_) => Role::Server,
+            End::Client(_) => Role::Client,
+        }
     }
 
     pub(super) fn is_server(&self) -> bool {

@@ -86,9 +86,8 @@ impl Session {
                 if let Some(server) = self.waiting.take().and_then(Waiting::into_server) {
                     debug!(pipe = %name, "met a peer as its server");
                     let options = options.connection(until);
-                    let stream = PipeStream::server(server, name.clone())
-                        .with_close_deadline(options.close_deadline);
-                    return Ok(Connection::over_pipe(stream, &options, Some(name.clone())));
+                    let stream = PipeStream::server(server, name.clone());
+                    return Ok(stream.into_connection(&options, None, 0));
                 }
             }
             if !self.has_turn(name, options)? {

@@ -234,6 +234,7 @@ impl ListenerOptions {
             connection,
             waiting: VecDeque::from([Instance::new(first)]),
             outage: None,
+            accepted: 0,
         }
         .started()
     }

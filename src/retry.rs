@@ -12,12 +12,11 @@ use crate::backoff::{Backoff, Delays};
 ///
 /// ```
 /// use std::time::Duration;
-/// use npipes::{Backoff, ConnectOptions, Retry};
+/// use npipes::{Backoff, Retry};
 ///
-/// let patient = Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
-/// let options = ConnectOptions::new()
-///     .not_found(patient)
-///     .access_denied(patient.at_most(Duration::from_secs(1)));
+/// const PATIENT: Retry =
+///     Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+/// const FOR_A_SECOND: Retry = PATIENT.at_most(Duration::from_secs(1));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -46,18 +45,18 @@ impl Retry {
 }
 
 /// The course that a [`Retry`] takes within one call.
-pub(super) struct Retries {
+pub(crate) struct Retries {
     retry: Retry,
     begun: Option<(Delays, Instant)>,
 }
 
 impl Retries {
-    pub(super) const fn new(retry: Retry) -> Self {
+    pub(crate) const fn new(retry: Retry) -> Self {
         Self { retry, begun: None }
     }
 
     /// Returns the time to wait before the next attempt; `None` says to give up.
-    pub(super) fn next_delay(&mut self) -> Option<Duration> {
+    pub(crate) fn next_delay(&mut self) -> Option<Duration> {
         let backoff = self.retry.backoff?;
         let (delays, since) = self.begun.get_or_insert_with(|| (backoff.delays(), Instant::now()));
         let left = self.retry.at_most.saturating_sub(since.elapsed());

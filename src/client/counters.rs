@@ -1,0 +1,20 @@
+//! What there has been over all of a client's connections, in numbers.
+
+use crate::connection::Counters;
+
+/// What there has been since a [`Client`](crate::Client) was made, over all its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct ClientCounters {
+    /// Connections made, the present one included.
+    pub connections: u64,
+    /// Attempts to connect that failed. An attempt of a `Connector` that waits for a busy pipe goes
+    /// on until its own deadline; what it tries meanwhile is counted by
+    /// [`retries`](Counters::retries).
+    pub failed_attempts: u64,
+    /// Messages that came back, fetched or not, and were not acknowledged late.
+    pub returned: u64,
+    /// What has gone over the connections. A message that was sent once more on a new connection,
+    /// since the old one had not taken it whole, is counted twice.
+    pub traffic: Counters,
+}

@@ -1,0 +1,53 @@
+//! What has gone over a connection, in numbers.
+
+/// What has gone over a connection since it began: plain numbers, kept without a lock or an atomic.
+///
+/// A count is of payloads: neither the frames' overhead of 12 bytes nor what a transport adds is in
+/// it.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), npipes::Error> {
+/// use npipes::Connection;
+///
+/// let (mut near, mut far) = Connection::pair();
+/// near.send("Hello").await?;
+/// far.receive().await?;
+/// assert_eq!((near.counters().messages_sent, near.counters().bytes_sent), (1, 5));
+/// assert_eq!((far.counters().messages_received, far.counters().bytes_received), (1, 5));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Attempts to connect that failed before this connection came about. 0 for one that was
+    /// accepted.
+    pub retries: u64,
+    /// Messages accepted for sending, those still queued included.
+    pub messages_sent: u64,
+    /// Bytes of their payloads.
+    pub bytes_sent: u64,
+    /// Messages received.
+    pub messages_received: u64,
+    /// Bytes of their payloads.
+    pub bytes_received: u64,
+    /// Frames that were reported as corrupt and skipped.
+    pub corrupt_frames: u64,
+}
+
+impl Counters {
+    /// Returns the sums.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            retries: self.retries + other.retries,
+            messages_sent: self.messages_sent + other.messages_sent,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            messages_received: self.messages_received + other.messages_received,
+            bytes_received: self.bytes_received + other.bytes_received,
+            corrupt_frames: self.corrupt_frames + other.corrupt_frames,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a connection tells of itself: counters, and events in its span. Lengths, places and causes;
+//! nothing that was in a message, nor a checksum of it, which tells a short one.
+
+use tracing::{Span, debug, debug_span, field, level_filters::LevelFilter, trace};
+
+use super::{Closed, Counters};
+use crate::{
+    error::{Error, FrameError, Operation, Undrained},
+    name::PipeName,
+};
+
+/// Where a connection comes from.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) pipe: Option<PipeName>,
+    pub(crate) role: Option<Role>,
+    /// Which one it is among those of the same listener or connector.
+    pub(crate) id: Option<u64>,
+    /// Attempts to connect that failed before.
+    pub(crate) retries: u32,
+}
+
+/// Which end of a pipe it is.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "only what makes connections by itself knows it")]
+pub(crate) enum Role {
+    Server,
+    Client,
+}
+
+impl Origin {
+    fn span(&self) -> Span {
+        debug_span!(
+            "connection",
+            id = self.id,
+            role = self.role.map(|role| match role {
+                Role::Server => "server",
+                Role::Client => "client",
+            }),
+            pipe = self.pipe.as_ref().map(field::display),
+            peer = field::Empty,
+        )
+    }
+}
+
+/// What one direction of a connection tells.
+#[derive(Debug)]
+pub(super) struct Journal {
+    span: Span,
+    counters: Counters,
+}
+
+impl Journal {
+    /// Returns the journals of the receiving and of the sending direction.
+    pub(super) fn pair(origin: &Origin) -> (Self, Self) {
+        let span = origin.span();
+        let counters = Counters { retries: origin.retries.into(), ..Counters::default() };
+        let receiving = Self { span: span.clone(), counters: Counters::default() };
+        (receiving, Self { span, counters })
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    #[inline]
+    pub(super) fn sent(&mut self, len: usize) {
+        if LevelFilter::current() == LevelFilter::TRACE {
+            self.trace_sent(len);
+        }
+        self.counters.messages_sent += 1;
+        self.counters.bytes_sent += len as u64;
+    }
+
+    #[inline]
+    pub(super) fn received(&mut self, len: usize) {
+        if LevelFilter::current() == LevelFilter::TRACE {
+            self.trace_received(len);
+        }
+        self.counters.messages_received += 1;
+        self.counters.bytes_received += len as u64;
+    }
+
+    #[cold]
+    fn trace_sent(&self, len: usize) {
+        let frame = self.counters.messages_sent + 1;
+        self.span.in_scope(|| trace!(frame, len, "sending"));
+    }
+
+    #[cold]
+    fn trace_received(&self, len: usize) {
+        self.span.in_scope(|| trace!(frame = self.frame(), len, "received"));
+    }
+
+    /// Returns the number of the frame that is arriving, counted from 1.
+    fn frame(&self) -> u64 {
+        self.counters.messages_received + self.counters.corrupt_frames + 1
+    }
+
+    /// A frame of a payload of `len` bytes was skipped.
+    #[cold]
+    pub(super) fn corrupt(&mut self, error: FrameError, len: usize) {
+        let frame = self.frame();
+        let cause = match error {
+            FrameError::ChecksumMissing { .. } => "no checksum",
+            _ => "wrong checksum",
+        };
+        self.span.in_scope(|| debug!(frame, len, cause, "corrupt frame"));
+        self.counters.corrupt_frames += 1;
+    }
+
+    /// The peer has closed its end, at the end of a frame.
+    #[cold]
+    pub(super) fn peer_closed(&self) {
+        let Counters { messages_received, bytes_received, .. } = self.counters;
+        self.span.in_scope(|| debug!(messages_received, bytes_received, "the peer has closed"));
+    }
+
+    /// Nothing more can be received.
+    #[cold]
+    pub(super) fn receiving_failed(&self, error: &Error) {
+        let frame = self.frame();
+        let _in_span = self.span.enter();
+        match error {
+            Error::Frame(FrameError::LengthMismatch { expected, fits, .. }) => {
+                let fits = fits.map(field::display);
+                debug!(frame, %expected, fits, "lengths do not fit");
+            }
+            Error::Frame(FrameError::TooLarge { len, max }) => {
+                debug!(frame, len, max, "frame too large");
+            }
+            Error::Frame(FrameError::Truncated { have, need }) => {
+                debug!(frame, have, need, "ended inside a frame");
+            }
+            Error::FrameTimedOut { timeout, have, need } => {
+                debug!(frame, have, need, ?timeout, "frame timed out");
+            }
+            Error::IdleTimedOut { timeout } => debug!(frame, ?timeout, "idle for too long"),
+            Error::Io { source, .. } => debug!(frame, error = %source, "reading failed"),
+            _ => debug!(frame, "receiving failed"),
+        }
+    }
+
+    /// Nothing more can be sent.
+    #[cold]
+    pub(super) fn sending_failed(&self, error: &std::io::Error) {
+        self.span.in_scope(|| debug!(%error, "writing failed"));
+    }
+
+    /// A close or a drain is over.
+    #[cold]
+    pub(super) fn drained(&self, operation: Operation, outcome: &Result<(), Error>) {
+        let (outcome, unread) = match outcome {
+            Ok(()) => ("drained", None),
+            Err(error) => (
+                match Closed::of_failure(error) {
+                    Some(Closed::TimedOut { .. }) => "timed out",
+                    Some(Closed::PeerGone) => "peer gone",
+                    Some(Closed::Drained) | None => "failed",
+                },
+                Undrained::unread(error),
+            ),
+        };
+        let Counters { messages_sent, bytes_sent, .. } = self.counters;
+        self.span.in_scope(|| match operation {
+            Operation::Drain => {
+                debug!(outcome, unread, messages_sent, bytes_sent, "drain");
+            }
+            _ => debug!(outcome, unread, messages_sent, bytes_sent, "close"),
+        });
+    }
+}
