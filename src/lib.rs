@@ -81,6 +81,8 @@ mod read_window;
 mod retry;
 mod server;
 mod sid;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 mod text;
 
 pub use self::{

@@ -7,9 +7,12 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
+#[path = "../support/alike.rs"]
+mod laws;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alike;
 mod autotraits;
 mod chaos;
 mod close;

@@ -24,7 +24,7 @@ impl AttemptLog {
 
 impl Subscriber for AttemptLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "npipes::pipe::connect"
+        metadata.is_event() && metadata.target() == "npipes::course"
     }
 
     fn event(&self, event: &Event<'_>) {

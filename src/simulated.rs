@@ -1,0 +1,118 @@
+//! A pipe without an operating system, for the tests of what speaks over one, on any platform.
+//!
+//! It needs the Cargo feature `simulated`, which belongs into your dev-dependencies:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! npipes = { version = "0.1", features = ["simulated"] }
+//! ```
+//!
+//! # A test
+//!
+//! Let your service take what it accepts from and connects with as [`Accept`](crate::Accept) and
+//! [`Connect`](crate::Connect), or just a [`Connection`](crate::Connection) over anything. In a test
+//! it gets a [`Listener`] and [`Connector`]s of a simulated [`Pipe`], and the test says what goes
+//! wrong:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use npipes::{
+//!     Accept, Client, Connection, Error,
+//!     simulated::{Cut, Faults, Pipe, Refusal},
+//! };
+//! use tokio::io::{AsyncRead, AsyncWrite};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! // The service. On Windows it is called with a `Listener`.
+//! async fn serve(listener: impl Accept + Send, shutdown: CancellationToken) {
+//!     npipes::serve(listener, shutdown, |connection, shutdown| take_orders(connection, shutdown)).await;
+//! }
+//!
+//! async fn take_orders<T: AsyncRead + AsyncWrite + Unpin>(
+//!     mut connection: Connection<T>,
+//!     shutdown: CancellationToken,
+//! ) -> Result<Connection<T>, Error> {
+//!     while let Some(received) = shutdown.run_until_cancelled(connection.receive()).await {
+//!         let Some(order) = received? else { break };
+//!         connection.send([b"taken: ", &order[..]].concat()).await?;
+//!     }
+//!     Ok(connection)
+//! }
+//!
+//! // The test: #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn a_client_gets_its_answer_in_the_end() -> Result<(), Error> {
+//!     let pipe = Pipe::new("orders")?;
+//!     let shutdown = CancellationToken::new();
+//!     let service = tokio::spawn(serve(pipe.listener()?, shutdown.clone()));
+//!
+//!     // The server is busy at first, and the first answer breaks off in the middle of its frame.
+//!     pipe.refuse_for(Refusal::Busy, Duration::from_secs(1));
+//!     pipe.fault_next(Faults::new().split(4096).cut_to_client(10, Cut::End));
+//!
+//!     let mut client = Client::new(pipe.connector());
+//!     client.send("tea").await?;
+//!     // Nobody knows whether that order was taken, so it comes back.
+//!     assert!(matches!(client.receive().await, Err(Error::Returned { maybe_delivered: 1, .. })));
+//!     for returned in client.take_returned() {
+//!         client.send(returned.message).await?;
+//!     }
+//!     assert_eq!(client.receive().await?.unwrap(), b"taken: tea"[..]);
+//!     assert_eq!(client.counters().connections, 2);
+//!
+//!     shutdown.cancel();
+//!     service.await.unwrap();
+//!     Ok(())
+//! }
+//! # a_client_gets_its_answer_in_the_end().unwrap();
+//! ```
+//!
+//! # What it simulates
+//!
+//! - **Coming together.** Nobody listens: not found. More clients than the backlog that were not
+//!   accepted: busy, until one is. A name that is taken; one that goes on to exist while accepted
+//!   connections do. A client that comes, writes and leaves is still accepted.
+//! - **Attempts.** [`Connector`] makes them by the same rules, with the same deadlines and delays, and
+//!   reports the same errors, as `ConnectOptions` does on Windows, since both run the same code. One
+//!   that waits for a busy server goes on as soon as it is free.
+//! - **Writing.** A write is done when it is queued. A slow reader holds the writer back when the
+//!   buffer is full. A failure comes with the next write, so never for the last one.
+//! - **Ending.** What was written before an end was dropped is still read.
+//!   [`close`](crate::Connection::close) waits until the peer has read everything, and says `Drained`,
+//!   `TimedOut` or `PeerGone`. A listener that is dropped resets clients that it has not accepted.
+//! - **What a test asks for.** [Refusals](Pipe::refuse), [late connects](Pipe::delay_connects), [late
+//!   accepts](Pipe::delay_accepts), [reads in pieces, and connections that break](Faults) after so many
+//!   bytes or [at once](Pipe::cut_all).
+//!
+//! The same tests of all this run against simulated pipes and against real ones. There is no task, no
+//! thread and no chance in it, and no clock but Tokio's: with the clock paused, a test takes no time
+//! and does the same each time. For the delays between attempts to be the same too, give the
+//! connector a [`Backoff`](crate::Backoff) with a seed or without jitter.
+//!
+//! # What it does not
+//!
+//! - **Security.** There are no users, access rights, identities or judgements of a server;
+//!   [`Refusal::AccessDenied`] is just an answer. A connection has no `peer`.
+//! - **The operating system's errors.** The kinds of [`std::io::Error`] are the same where Rust has
+//!   one, but there is no code and no text of Windows in them.
+//! - **Reading ahead.** On a pipe, the runtime of the peer has read up to 64 KiB before its
+//!   application asks for them, so that a small message counts as read early. Here it counts when it
+//!   is read.
+//! - **Message-type pipes**, pipes of one direction, limits of instances, and half-closing.
+//! - **Time.** Nothing here says how fast a pipe is.
+
+mod connector;
+mod faults;
+mod listener;
+mod pipe;
+mod stream;
+mod wire;
+
+pub use self::{
+    connector::Connector,
+    faults::{Cut, Faults, Refusal},
+    listener::Listener,
+    pipe::Pipe,
+    stream::Stream,
+};

@@ -1,0 +1,41 @@
+//! What a simulated pipe has in common with a real one.
+
+use npipes::{
+    Closed, Connection, ConnectionOptions, Error,
+    simulated::{Listener, Pipe, Stream},
+};
+
+use crate::{
+    laws::{Place, Policy, alike},
+    support::unique_name,
+};
+
+impl Place for Pipe {
+    type Io = Stream;
+    type Listener = Listener;
+
+    fn new() -> Self {
+        Self::new(unique_name().as_str()).unwrap()
+    }
+
+    fn path(&self) -> String {
+        self.name().to_string()
+    }
+
+    fn listen(&self, backlog: u8, options: ConnectionOptions) -> Result<Listener, Error> {
+        self.backlog(backlog);
+        Ok(self.listener()?.connection(options))
+    }
+
+    async fn connect(&self, policy: Policy) -> Result<Connection<Stream>, Error> {
+        let Policy { deadline, busy, not_found, connection } = policy;
+        let connector = self.connector().deadline(deadline).busy(busy).not_found(not_found);
+        connector.connection(connection).connect().await
+    }
+
+    async fn drained(connection: &mut Connection<Stream>) -> Result<Closed, Error> {
+        connection.drained().await
+    }
+}
+
+alike!(Pipe);

@@ -1,0 +1,365 @@
+//! What a pipe does, be it a real one or a simulated one: the same tests for both.
+
+use std::{future::Future, io, time::Duration};
+
+use futures::FutureExt;
+use npipes::{
+    Accept, Backoff, Closed, ConnectError, Connection, ConnectionOptions, Error, FrameError,
+    Operation, Retry,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+use crate::support::{pattern, within};
+
+/// A name on which pipes of one kind meet.
+pub(crate) trait Place: Sized {
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug + 'static;
+    type Listener: Accept<Io = Self::Io> + Send;
+
+    fn new() -> Self;
+    fn path(&self) -> String;
+    fn listen(&self, backlog: u8, options: ConnectionOptions) -> Result<Self::Listener, Error>;
+    fn connect(
+        &self,
+        policy: Policy,
+    ) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
+    fn drained(
+        connection: &mut Connection<Self::Io>,
+    ) -> impl Future<Output = Result<Closed, Error>> + Send;
+}
+
+/// How a client connects.
+#[derive(Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) deadline: Duration,
+    pub(crate) busy: Retry,
+    pub(crate) not_found: Retry,
+    pub(crate) connection: ConnectionOptions,
+}
+
+const NOTHING_WAITED_FOR: Policy = Policy {
+    deadline: LONG,
+    busy: Retry::never(),
+    not_found: Retry::never(),
+    connection: ConnectionOptions::new().close_deadline(LONG),
+};
+
+/// 10, 20, 40, 80, 160, 250, 250 ms and so on.
+const STEADY: Retry = Retry::after(
+    Backoff::new(Duration::from_millis(10), Duration::from_millis(250)).without_jitter(),
+);
+
+/// A delay that no test outlives: what happens before it was not caused by it.
+const NO_TIMER: Retry = Retry::after(Backoff::new(HOUR, HOUR).without_jitter());
+const HOUR: Duration = Duration::from_secs(3600);
+
+const LONG: Duration = Duration::from_secs(50);
+const SHORT: Duration = Duration::from_millis(200);
+
+/// More than any buffer and any reading ahead takes.
+const MUCH: usize = 1 << 20;
+
+/// Makes a test of each law, for one kind of pipe.
+macro_rules! alike {
+    ($place:ty) => {
+        $crate::laws::alike! { #[tokio::test(start_paused = true)] $place:
+            an_absent_server_is_reported_at_once
+            an_absent_server_is_waited_for_until_the_deadline
+            a_busy_server_is_waited_for_until_the_deadline
+            a_busy_server_need_not_be_waited_for
+        }
+        $crate::laws::alike! { #[tokio::test] $place:
+            a_client_gets_its_turn_as_soon_as_the_server_is_free
+            a_server_that_appears_is_found
+            a_name_has_one_listener
+            a_name_is_busy_while_connections_outlive_its_listener
+            clients_that_were_not_accepted_find_their_connections_reset
+            what_was_written_before_leaving_is_still_read
+            a_client_that_came_and_left_is_accepted
+            a_frame_that_breaks_off_is_truncated
+            writing_to_a_peer_that_left_fails
+            a_slow_reader_holds_the_writer_back
+            a_close_is_drained_when_the_peer_has_read_everything
+            a_close_times_out_when_the_peer_does_not_read
+            a_close_tells_that_the_peer_is_gone
+            a_drain_that_timed_out_leaves_the_connection_usable
+        }
+    };
+    (#[$test:meta] $place:ty: $($law:ident)*) => {$(
+        #[$test]
+        async fn $law() {
+            $crate::laws::$law::<$place>().await;
+        }
+    )*};
+}
+pub(crate) use alike;
+
+type Ends<P> = (Connection<<P as Place>::Io>, Connection<<P as Place>::Io>);
+
+/// Returns the server's and the client's end of a connection that closes within `deadline`.
+async fn ends<P: Place>(deadline: Duration) -> Ends<P> {
+    let place = P::new();
+    let options = ConnectionOptions::new().close_deadline(deadline);
+    let mut listener = place.listen(1, options).unwrap();
+    let policy = Policy { connection: options, ..NOTHING_WAITED_FOR };
+    let client = within(place.connect(policy)).await.unwrap();
+    (within(listener.accept()).await.unwrap(), client)
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Box<ConnectError> {
+    match outcome {
+        Err(Error::Connect(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn an_absent_server_is_reported_at_once<P: Place>() {
+    let place = P::new();
+    let error = refused(within(place.connect(NOTHING_WAITED_FOR)).await);
+    assert_eq!((error.attempts.not_found, error.attempts.total()), (1, 1));
+    assert_eq!((error.deadline, error.elapsed), (None, Duration::ZERO));
+    assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
+    let error = Error::Connect(error);
+    assert!(error.is_retryable() && !error.is_timeout() && !error.is_closed());
+    let text = format!("connecting to {} failed: not found once", place.path());
+    assert_eq!(error.to_string(), text);
+}
+
+pub(crate) async fn an_absent_server_is_waited_for_until_the_deadline<P: Place>() {
+    let place = P::new();
+    let policy =
+        Policy { not_found: STEADY, deadline: Duration::from_secs(2), ..NOTHING_WAITED_FOR };
+    let error = refused(within(place.connect(policy)).await);
+    assert_eq!(error.attempts.not_found, 13);
+    assert_eq!(error.elapsed, policy.deadline);
+    let error = Error::Connect(error);
+    assert!(error.is_timeout() && error.is_retryable());
+    let text = format!("connecting to {} timed out after 2s: not found 13 times", place.path());
+    assert_eq!(error.to_string(), text);
+}
+
+pub(crate) async fn a_busy_server_is_waited_for_until_the_deadline<P: Place>() {
+    let place = P::new();
+    let _listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let _first = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+    let policy = Policy { busy: STEADY, deadline: Duration::from_secs(2), ..NOTHING_WAITED_FOR };
+    let error = refused(within(place.connect(policy)).await);
+    assert_eq!((error.attempts.busy, error.attempts.total()), (13, 13));
+    assert_eq!(error.elapsed, policy.deadline);
+    let text = format!("connecting to {} timed out after 2s: busy 13 times", place.path());
+    assert_eq!(error.to_string(), text);
+}
+
+pub(crate) async fn a_busy_server_need_not_be_waited_for<P: Place>() {
+    let place = P::new();
+    let _listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let _first = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+    let error = refused(within(place.connect(NOTHING_WAITED_FOR)).await);
+    assert_eq!((error.attempts.busy, error.attempts.total(), error.deadline), (1, 1, None));
+    assert!(Error::Connect(error).is_retryable());
+}
+
+pub(crate) async fn a_client_gets_its_turn_as_soon_as_the_server_is_free<P: Place>() {
+    let place = P::new();
+    let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let _first = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+    let mut second = Box::pin(place.connect(Policy { busy: NO_TIMER, ..NOTHING_WAITED_FOR }));
+    assert!(second.as_mut().now_or_never().is_none());
+    within(listener.accept()).await.unwrap();
+    let second = within(second).await.unwrap();
+    assert_eq!(second.counters().retries, 1);
+}
+
+pub(crate) async fn a_server_that_appears_is_found<P: Place>() {
+    let place = P::new();
+    let mut client = Box::pin(place.connect(Policy { not_found: STEADY, ..NOTHING_WAITED_FOR }));
+    assert!(client.as_mut().now_or_never().is_none());
+    let mut listener = place.listen(4, ConnectionOptions::new()).unwrap();
+    let (client, server) = within(async { tokio::join!(client, listener.accept()) }).await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    within(client.send("Hello")).await.unwrap();
+    assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+}
+
+pub(crate) async fn a_name_has_one_listener<P: Place>() {
+    let place = P::new();
+    let listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let error = place.listen(1, ConnectionOptions::new()).err().unwrap();
+    assert!(matches!(error, Error::NameTaken { .. }) && error.is_retryable(), "{error:?}");
+    within(listener.close()).await;
+    place.listen(1, ConnectionOptions::new()).unwrap();
+}
+
+pub(crate) async fn a_name_is_busy_while_connections_outlive_its_listener<P: Place>() {
+    let place = P::new();
+    let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let client = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+    let server = within(listener.accept()).await.unwrap();
+    within(listener.close()).await;
+    let error = refused(within(place.connect(NOTHING_WAITED_FOR)).await);
+    assert_eq!((error.attempts.busy, error.attempts.total()), (1, 1));
+    let error = place.listen(1, ConnectionOptions::new()).err().unwrap();
+    assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
+    drop((client, server));
+    // The driver of a real runtime closes the handles when it runs.
+    let mut again = place.listen(1, ConnectionOptions::new());
+    while again.is_err() {
+        within(tokio::task::yield_now()).await;
+        again = place.listen(1, ConnectionOptions::new());
+    }
+}
+
+pub(crate) async fn clients_that_were_not_accepted_find_their_connections_reset<P: Place>() {
+    let place = P::new();
+    let listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let mut client = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+    within(client.send("Hello")).await.unwrap();
+    within(listener.close()).await;
+    let error = within(client.receive()).await.unwrap_err();
+    assert!(error.is_closed(), "{error:?}");
+    let Error::Io { operation: Operation::Read, source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(error.to_string(), format!("reading from {} failed", place.path()));
+    assert_eq!(within(client.close()).await.unwrap(), Closed::PeerGone);
+}
+
+pub(crate) async fn what_was_written_before_leaving_is_still_read<P: Place>() {
+    for len in [5, 100_000] {
+        let (mut server, mut client) = ends::<P>(LONG).await;
+        within(server.feed(pattern(len, 1))).await.unwrap();
+        within(server.feed("the last")).await.unwrap();
+        within(server.flush()).await.unwrap();
+        drop(server);
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), pattern(len, 1)[..]);
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), b"the last"[..]);
+        assert_eq!(within(client.receive()).await.unwrap(), None);
+    }
+}
+
+pub(crate) async fn a_client_that_came_and_left_is_accepted<P: Place>() {
+    let place = P::new();
+    let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let mut client = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+    within(client.send("Hello")).await.unwrap();
+    drop(client);
+    let mut server = within(listener.accept()).await.unwrap();
+    assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+    assert_eq!(within(server.receive()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_frame_that_breaks_off_is_truncated<P: Place>() {
+    let (server, mut client) = ends::<P>(LONG).await;
+    let mut server = server.into_inner();
+    within(server.write_all(&[17, 0, 0, 0, 5, 0, 0, 0, b'H', b'e'])).await.unwrap();
+    drop(server);
+    let error = within(client.receive()).await.unwrap_err();
+    let expected = FrameError::Truncated { have: 10, need: 17 };
+    assert!(matches!(error, Error::Frame(error) if error == expected), "{error:?}");
+    assert!(error.is_closed());
+    assert_eq!(within(client.receive()).await.unwrap(), None);
+}
+
+pub(crate) async fn writing_to_a_peer_that_left_fails<P: Place>() {
+    let (server, mut client) = ends::<P>(LONG).await;
+    drop(server);
+    assert_eq!(within(client.receive()).await.unwrap(), None);
+    let error = within(client.send("Hello")).await.unwrap_err();
+    let Error::Io { operation: Operation::Write, source, pipe: Some(_) } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);
+    assert!(error.is_closed());
+    assert!(matches!(within(client.send("more")).await, Err(Error::Closed)));
+}
+
+pub(crate) async fn a_slow_reader_holds_the_writer_back<P: Place>() {
+    const COUNT: u64 = 64;
+    let (mut server, mut client) = ends::<P>(LONG).await;
+    let mut sent = 0;
+    let held = timeout(SHORT, async {
+        while sent < COUNT {
+            client.send(pattern(MUCH / 16, sent)).await.unwrap();
+            sent += 1;
+        }
+    });
+    assert!(within(held).await.is_err(), "4 MiB that nobody read were taken");
+    // The message whose sending was given up may go out or not.
+    let next = client.counters().messages_sent;
+    within(async {
+        tokio::join!(
+            async {
+                for seed in 0..COUNT {
+                    let message = server.receive().await.unwrap().unwrap();
+                    assert!(message == pattern(MUCH / 16, seed)[..], "{seed}");
+                }
+            },
+            async {
+                for seed in next..COUNT {
+                    client.send(pattern(MUCH / 16, seed)).await.unwrap();
+                }
+                client.flush().await.unwrap();
+            }
+        )
+    })
+    .await;
+    assert_eq!(server.counters().messages_received, COUNT);
+}
+
+pub(crate) async fn a_close_is_drained_when_the_peer_has_read_everything<P: Place>() {
+    let (mut server, mut client) = ends::<P>(LONG).await;
+    within(server.feed(pattern(MUCH, 1))).await.unwrap();
+    let mut closing = Box::pin(server.close());
+    assert!(within(timeout(SHORT, &mut closing)).await.is_err(), "before anything is read");
+    // The peer stays until the close is over.
+    let (closed, message) = within(async { tokio::join!(closing, client.receive()) }).await;
+    assert_eq!(closed.unwrap(), Closed::Drained);
+    assert!(message.unwrap().unwrap() == pattern(MUCH, 1)[..]);
+    assert_eq!(within(client.receive()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_close_times_out_when_the_peer_does_not_read<P: Place>() {
+    let (mut server, _client) = ends::<P>(SHORT).await;
+    within(server.feed(pattern(MUCH, 1))).await.unwrap();
+    let closed = within(server.close()).await.unwrap();
+    assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+}
+
+pub(crate) async fn a_close_tells_that_the_peer_is_gone<P: Place>() {
+    for when_closing in [false, true] {
+        let (mut server, client) = ends::<P>(LONG).await;
+        within(server.feed(pattern(50_000, 1))).await.unwrap();
+        within(server.flush()).await.unwrap();
+        let mut client = Some(client);
+        if !when_closing {
+            client = None;
+        }
+        let mut closing = Box::pin(server.close());
+        if when_closing {
+            assert!(within(timeout(SHORT, &mut closing)).await.is_err());
+        }
+        drop(client);
+        assert_eq!(within(closing).await.unwrap(), Closed::PeerGone);
+    }
+}
+
+pub(crate) async fn a_drain_that_timed_out_leaves_the_connection_usable<P: Place>() {
+    let (mut server, mut client) = ends::<P>(SHORT).await;
+    within(server.feed(pattern(MUCH, 1))).await.unwrap();
+    let drained = within(P::drained(&mut server)).await.unwrap();
+    assert!(matches!(drained, Closed::TimedOut { .. }), "{drained:?}");
+    let reading = async {
+        assert!(client.receive().await.unwrap().unwrap() == pattern(MUCH, 1)[..]);
+        assert_eq!(client.receive().await.unwrap().unwrap(), b"more"[..]);
+    };
+    let draining = async {
+        server.feed("more").await.unwrap();
+        while P::drained(&mut server).await.unwrap() != Closed::Drained {}
+    };
+    within(async { tokio::join!(reading, draining) }).await;
+    within(client.send("back")).await.unwrap();
+    assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"back"[..]);
+}
