@@ -37,7 +37,7 @@ use self::{
     writer::{Drain, Writer},
 };
 use crate::{
-    error::{Error, Undrained},
+    error::{Error, Operation, Undrained},
     frame::FrameFormat,
     text::TextEncoding,
 };
@@ -469,6 +469,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Returns the transport, to ask it whether the peer has read everything.
     pub(crate) fn io_mut(&mut self) -> Pin<&mut T> {
         Pin::new(&mut self.io)
+    }
+
+    /// Tells how a wait for the peer ended that was made through [`io_mut`](Self::io_mut).
+    pub(crate) fn tell_drained(&self, outcome: &Result<(), Error>) {
+        self.writer.journal().drained(Operation::Drain, outcome);
     }
 
     /// Returns how many bytes of fed frames the transport has not taken. A frame is whole at the

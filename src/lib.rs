@@ -75,6 +75,7 @@ mod course;
 mod error;
 mod frame;
 mod name;
+pub mod observability;
 pub mod peers;
 mod read_window;
 #[allow(dead_code, reason = "only what connects by itself uses it")]

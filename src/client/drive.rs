@@ -204,7 +204,9 @@ impl<C: Connect> Client<C> {
             let target = *self.draining_to.get_or_insert(written);
             let drained = ready!(self.dialer.connector().poll_drained(connection.io_mut(), cx));
             self.draining_to = None;
-            drained.map_err(|e| Error::io(Operation::Drain, None, e))?;
+            let drained = drained.map_err(|e| Error::io(Operation::Drain, None, e));
+            connection.tell_drained(&drained);
+            drained?;
             if self.options.delivered_when == DeliveredWhen::Read {
                 self.ledger.deliver(target);
             }

@@ -130,7 +130,9 @@ impl Listener {
     ///
     /// As [`accept`](Self::accept).
     pub async fn accept_raw(&mut self) -> Result<NamedPipeServer, Error> {
-        poll_fn(|cx| self.poll_accept_raw(cx)).await
+        let server = poll_fn(|cx| self.poll_accept_raw(cx)).await?;
+        debug!(pipe = %self.name, "accepted");
+        Ok(server)
     }
 
     /// Returns the connections as a stream, which never ends.

@@ -9,7 +9,7 @@ use std::{
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
-    span::{Attributes, Current, Id, Record},
+    span::{Attributes, Id, Record},
 };
 
 /// Everything that is told while it is the subscriber, by one thread.
@@ -76,6 +76,26 @@ impl Recorder {
     /// Returns all of it as one text.
     pub(crate) fn text(&self) -> String {
         format!("{:?}", self.state())
+    }
+}
+
+/// Asserts that each of the events is in the documentation, with its level and all its fields.
+#[track_caller]
+pub(crate) fn assert_documented(told: &[Told]) {
+    const DOCUMENTATION: &str = include_str!("../../docs/observability.md");
+    let rows = || DOCUMENTATION.lines().filter(|line| line.starts_with("| "));
+    for event in told {
+        let row = format!("| {} |", event.level);
+        let message = format!("`{}`", event.message);
+        let row = rows()
+            .find(|line| {
+                line.starts_with(&row) && line.split('|').nth(2).unwrap().contains(&message)
+            })
+            .unwrap_or_else(|| panic!("not documented: {event:#?}"));
+        for field in event.fields.keys() {
+            assert!(row.contains(&format!("`{field}`")), "{field} of {message} is not documented");
+        }
+        assert!(event.target.starts_with("npipes"), "{event:#?}");
     }
 }
 
@@ -152,16 +172,6 @@ impl Subscriber for Recorder {
         let mut state = self.state();
         if let Some(at) = state.entered.iter().rposition(|entered| *entered == index(id)) {
             state.entered.remove(at);
-        }
-    }
-
-    fn current_span(&self) -> Current {
-        let state = self.state();
-        match state.entered.last() {
-            Some(&at) => {
-                Current::new(Id::from_u64(at as u64 + 1), state.spans[at].metadata)
-            }
-            None => Current::none(),
         }
     }
 
