@@ -8,7 +8,7 @@ use npipes::{
 };
 use tokio::io::{AsyncWriteExt, duplex};
 
-use crate::support::within;
+use crate::{record::Recorder, support::within};
 
 /// Returns (retries, sent, received, corrupt), each of the middle two with its bytes.
 fn numbers(counters: Counters) -> (u64, (u64, u64), (u64, u64), u64) {
@@ -22,6 +22,7 @@ fn numbers(counters: Counters) -> (u64, (u64, u64), (u64, u64), u64) {
 
 #[tokio::test]
 async fn each_end_counts_both_directions() {
+    let _recording = Recorder::install();
     let (mut near, mut far) = Connection::pair();
     assert_eq!(near.counters(), Counters::default());
     for len in [0, 5, 20_000] {
@@ -36,6 +37,7 @@ async fn each_end_counts_both_directions() {
 
 #[tokio::test]
 async fn a_queued_message_counts_and_a_refused_one_does_not() {
+    let _recording = Recorder::install();
     let options =
         ConnectionOptions::new().format(FrameFormat::new().max_payload(10)).frame_per_write();
     let (mut near, _far) = Connection::pair_with_options(64, &options);
@@ -47,6 +49,7 @@ async fn a_queued_message_counts_and_a_refused_one_does_not() {
 
 #[tokio::test]
 async fn corrupt_frames_are_counted_apart() {
+    let _recording = Recorder::install();
     let (near, mut wire) = duplex(1024);
     let mut near = Connection::new(near);
     for trailer in [b"\x82\x89\xd1\xf7", b"\0\0\0\x01", b"\x82\x89\xd1\xf7"] {
@@ -61,6 +64,7 @@ async fn corrupt_frames_are_counted_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn each_half_has_its_own_direction_and_reunited_they_have_both() {
+    let _recording = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut listener = pipe.listener().unwrap();
     pipe.refuse_times(npipes::simulated::Refusal::Busy, 2);
@@ -79,6 +83,7 @@ async fn each_half_has_its_own_direction_and_reunited_they_have_both() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_adds_up_its_connections() {
+    let _recording = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut client = Client::new(pipe.connector());
     assert_eq!(client.counters().connections, 0);

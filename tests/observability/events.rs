@@ -9,7 +9,7 @@ use npipes::{
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Level, subscriber::DefaultGuard};
+use tracing::{Instrument, Level};
 
 use crate::{
     record::{Recorder, assert_documented, the_one, with_message},
@@ -19,12 +19,6 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 const STEADY: Retry =
     Retry::after(Backoff::new(Duration::from_millis(100), SECOND).without_jitter());
-
-fn record() -> (Recorder, DefaultGuard) {
-    let recorder = Recorder::default();
-    let guard = tracing::subscriber::set_default(recorder.clone());
-    (recorder, guard)
-}
 
 /// A connection, and the other end of its transport.
 fn wired(options: &ConnectionOptions) -> (Connection<DuplexStream>, DuplexStream) {
@@ -36,7 +30,7 @@ const HELLO: &[u8] = b"\x11\0\0\0\x05\0\0\0Hello\x82\x89\xd1\xf7";
 
 #[tokio::test(start_paused = true)]
 async fn connecting_tells_of_every_attempt() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut listener = pipe.listener().unwrap();
     pipe.refuse_times(Refusal::Busy, 2);
@@ -72,7 +66,7 @@ async fn connecting_tells_of_every_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn giving_up_is_told() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     within(pipe.connector().not_found(STEADY).deadline(SECOND).connect()).await.unwrap_err();
     let told = recorder.take();
@@ -86,7 +80,7 @@ async fn giving_up_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn drains_and_closes_tell_their_outcome() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let options = ConnectionOptions::new().close_deadline(SECOND);
     let mut listener = pipe.listener().unwrap().connection(options);
@@ -118,7 +112,7 @@ async fn drains_and_closes_tell_their_outcome() {
 
 #[tokio::test]
 async fn a_corrupt_frame_tells_its_number_and_length() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let (mut near, mut wire) = wired(&ConnectionOptions::new());
     wire.write_all(HELLO).await.unwrap();
     let corrupt = |len: u32| {
@@ -146,7 +140,7 @@ async fn a_corrupt_frame_tells_its_number_and_length() {
 
 #[tokio::test]
 async fn a_missing_checksum_is_told_as_such() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let format = FrameFormat::new().receive_checksum(npipes::ReceiveChecksum::Require);
     let (mut near, mut wire) = wired(&ConnectionOptions::new().format(format));
     wire.write_all(b"\x11\0\0\0\x05\0\0\0Hello\0\0\0\0").await.unwrap();
@@ -174,7 +168,7 @@ async fn each_end_of_receiving_has_its_event() {
         (idle, HELLO, false, "idle for too long", &[("frame", "2"), ("timeout", "1s")]),
     ];
     for (options, bytes, ends, message, facts) in cases {
-        let (recorder, _guard) = record();
+        let (recorder, _guard) = Recorder::install();
         let (mut near, mut wire) = wired(&options);
         wire.write_all(bytes).await.unwrap();
         let mut wire = Some(wire);
@@ -200,7 +194,7 @@ async fn each_end_of_receiving_has_its_event() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_of_the_transport_are_told() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut listener = pipe.listener().unwrap();
     let mut client = within(pipe.connector().connect()).await.unwrap();
@@ -222,7 +216,7 @@ async fn failures_of_the_transport_are_told() {
 
 #[tokio::test]
 async fn every_frame_is_told_at_the_level_trace() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let (mut near, mut far) = Connection::pair();
     for len in [5, 0, 20_000] {
         within(near.send(vec![0; len])).await.unwrap();
@@ -241,7 +235,7 @@ async fn every_frame_is_told_at_the_level_trace() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_tells_of_its_sessions() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let backoff = Backoff::new(Duration::from_millis(10), SECOND).without_jitter();
     let options = ClientOptions::new().backoff(backoff);
@@ -284,7 +278,7 @@ async fn a_client_tells_of_its_sessions() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_gives_up_tells_so() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut client = Client::with_options(pipe.connector(), &ClientOptions::new().max_attempts(3));
     within(client.connect()).await.unwrap_err();
@@ -295,7 +289,7 @@ async fn a_client_that_gives_up_tells_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_runs_in_the_span_of_its_connection() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let shutdown = CancellationToken::new();
     let handler = |mut connection: Connection<Stream>, _| async move {
@@ -350,7 +344,7 @@ impl<A: Accept + Send> Accept for Stumbling<A> {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_to_accept_is_told_with_the_delay() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let shutdown = CancellationToken::new();
     let listener = Stumbling(pipe.listener().unwrap(), true);
@@ -368,7 +362,7 @@ async fn a_failure_to_accept_is_told_with_the_delay() {
 
 #[tokio::test]
 async fn a_connection_is_in_the_span_that_was_current_and_so_is_what_enters_its_own() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let (near, mut far) = Connection::pair();
     let span = near.span().clone();
     let work = async move {
@@ -385,7 +379,7 @@ async fn a_connection_is_in_the_span_that_was_current_and_so_is_what_enters_its_
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_told_of_a_fault_that_only_the_peer_had() {
-    let (recorder, _guard) = record();
+    let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut listener = pipe.listener().unwrap();
     pipe.fault_next(Faults::new().cut_to_client(5, Cut::End));

@@ -13,4 +13,6 @@ mod support;
 
 mod counters;
 mod events;
+#[cfg(windows)]
+mod pipe;
 mod secrets;

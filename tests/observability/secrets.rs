@@ -41,8 +41,7 @@ fn traces() -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn no_event_and_no_span_tells_what_was_in_a_message() {
-    let recorder = Recorder::default();
-    let _guard = tracing::subscriber::set_default(recorder.clone());
+    let (recorder, _guard) = Recorder::install();
 
     an_ordinary_exchange().await;
     streams_that_are_wrong().await;

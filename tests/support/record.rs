@@ -1,5 +1,7 @@
 //! Records what is told through `tracing`: every span and event, with its fields as text.
 
+#![allow(dead_code, reason = "some of it is for real pipes only")]
+
 use std::{
     collections::BTreeMap,
     fmt, mem,
@@ -10,6 +12,7 @@ use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
 };
 
 /// Everything that is told while it is the subscriber, by one thread.
@@ -57,6 +60,16 @@ impl Told {
 }
 
 impl Recorder {
+    /// Records what this thread tells, until the guard is dropped.
+    ///
+    /// Each test of a binary has to, even if it does not look: `tracing` may ask no other thread than
+    /// the one that comes to an event first whether anybody listens to it.
+    pub(crate) fn install() -> (Self, DefaultGuard) {
+        let recorder = Self::default();
+        let guard = tracing::subscriber::set_default(recorder.clone());
+        (recorder, guard)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,6 +77,11 @@ impl Recorder {
     /// Returns the events told so far, and starts anew.
     pub(crate) fn take(&self) -> Vec<Told> {
         mem::take(&mut self.state().told)
+    }
+
+    /// Returns the events told so far.
+    pub(crate) fn peek(&self) -> Vec<Told> {
+        self.state().told.clone()
     }
 
     /// Returns the fields of every span of a connection, in order.
