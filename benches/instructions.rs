@@ -2,12 +2,19 @@
 //!
 //! `instructions WORK STREAMS`, where WORK is `decode` or `encode` with `-crc`, `-plain` or
 //! `-length-delimited` after it, each stream being 1,024 frames of 64 bytes, or `crc`, the CRC-32 of
-//! as many payloads.
+//! as many payloads; or `receive` or `feed`, the same through a connection with a transport that does
+//! nothing.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
 
 use bytes::{Bytes, BytesMut};
-use npipes::{FrameCodec, FrameFormat, ReceiveChecksum, SendChecksum};
+use npipes::{Connection, FrameCodec, FrameFormat, ReceiveChecksum, SendChecksum};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 const FRAMES: usize = 1024;
@@ -40,6 +47,68 @@ fn decode<C: Decoder<Item = BytesMut> + Encoder<Bytes>>(mut codec: C, streams: u
     }
 }
 
+/// Gives what it holds, 64 KiB at a time, and takes everything.
+struct Transport(Bytes);
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let len = self.0.len().min(buf.remaining()).min(64 * 1024);
+        buf.put_slice(&self.0.split_to(len));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(black_box(buf).len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn done<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the transport has everything"),
+    }
+}
+
+fn receive(streams: usize) {
+    let mut stream = BytesMut::new();
+    for _ in 0..streams * FRAMES {
+        assert!(FrameCodec::default().encode(Bytes::from_static(PAYLOAD), &mut stream).is_ok());
+    }
+    let mut connection = Connection::new(Transport(stream.freeze()));
+    let mut count = 0;
+    while let Ok(Some(message)) = done(connection.receive()) {
+        assert_eq!(black_box(&message).len(), PAYLOAD.len());
+        count += 1;
+    }
+    assert_eq!(count, streams * FRAMES);
+}
+
+fn feed(streams: usize) {
+    let mut connection = Connection::new(Transport(Bytes::new()));
+    for _ in 0..streams * FRAMES {
+        assert!(done(connection.feed(PAYLOAD)).is_ok());
+    }
+    assert!(done(connection.flush()).is_ok());
+}
+
 fn plain() -> FrameCodec {
     let format = FrameFormat::new()
         .send_checksum(SendChecksum::Zero)
@@ -60,6 +129,8 @@ fn main() {
         "encode-crc" => encode(FrameCodec::default(), streams),
         "encode-plain" => encode(plain(), streams),
         "encode-length-delimited" => encode(LengthDelimitedCodec::new(), streams),
+        "receive" => receive(streams),
+        "feed" => feed(streams),
         "crc" => (0..streams * FRAMES).for_each(|_| {
             black_box(crc32fast::hash(black_box(PAYLOAD)));
         }),

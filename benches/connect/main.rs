@@ -9,7 +9,6 @@ fn main() {
 }
 
 #[cfg(windows)]
-#[path = "../../tests/support/attempts.rs"]
 mod attempts;
 #[cfg(windows)]
 mod compare;

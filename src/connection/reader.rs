@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     codec::FrameCodec,
-    error::{Error, Operation},
+    error::{Error, FrameError, Operation},
     frame::{Dialect, FrameFormat},
     name::PipeName,
 };
@@ -81,9 +81,7 @@ impl Reader {
                     return Poll::Ready(Some(Ok(payload)));
                 }
                 Err(corrupt) if corrupt.is_skippable() => {
-                    self.frame_ended();
-                    self.journal.corrupt(corrupt, self.codec.corrupt_len());
-                    return Poll::Ready(Some(Err(corrupt.into())));
+                    return Poll::Ready(Some(Err(self.skip(corrupt))));
                 }
                 Err(fatal) => return Poll::Ready(Some(Err(self.end(fatal.into())))),
             }
@@ -92,10 +90,7 @@ impl Reader {
             match poll_read_buf(io.as_mut(), cx, &mut self.buffer) {
                 Poll::Ready(Ok(0)) => match self.codec.truncated(&self.buffer) {
                     Some(truncated) => return Poll::Ready(Some(Err(self.end(truncated.into())))),
-                    None => {
-                        self.ended = true;
-                        self.journal.peer_closed();
-                    }
+                    None => self.end_well(),
                 },
                 Poll::Ready(Ok(_)) => {
                     if let Some(clock) = &mut self.clock {
@@ -138,6 +133,23 @@ impl Reader {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn skip(&mut self, corrupt: FrameError) -> Error {
+        self.frame_ended();
+        self.journal.corrupt(corrupt, self.codec.corrupt_len());
+        corrupt.into()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_well(&mut self) {
+        self.ended = true;
+        self.journal.peer_closed();
+    }
+
+    #[cold]
+    #[inline(never)]
     fn end(&mut self, error: Error) -> Error {
         self.ended = true;
         self.journal.receiving_failed(&error);

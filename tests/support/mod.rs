@@ -1,8 +1,6 @@
 //! What the tests share. Each test binary uses a part of it.
 #![allow(dead_code)]
 
-pub(crate) mod attempts;
-
 use std::{
     future::Future,
     process,
