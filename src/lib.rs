@@ -48,8 +48,9 @@
 //! # Platforms
 //!
 //! The pipes exist on Windows. Everything else works everywhere: [`Connection`] runs over anything
-//! that reads and writes, so that the code around it can be tested anywhere over `tokio::io::duplex`,
-//! and can speak the same frames over TCP or TLS.
+//! that reads and writes, so that the code around it can be tested anywhere, over a
+//! [pair](Connection::pair) in memory or a simulated pipe (the feature `simulated`), and can speak the
+//! same frames over TCP or TLS. What a running program can see of it says [`observability`].
 //!
 //! The other end can be .NET, Node.js or Python: [`peers`] shows how.
 //!

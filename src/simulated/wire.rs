@@ -192,7 +192,7 @@ impl State {
 
     /// Returns why this end cannot write any more.
     fn end_of(&self, end: End) -> Option<Cut> {
-        self.broken.or(self.peer_left(end).then_some(Cut::End))
+        self.broken.or_else(|| self.peer_left(end).then_some(Cut::End))
     }
 
     fn break_off(&mut self, cut: Cut) {

@@ -1,10 +1,11 @@
 //! What can cross threads, and be moved once pinned.
 
 use npipes::{
-    Accept, Backoff, Client, ClientOptions, ClientState, Closed, Connect, ConnectError, Connection,
-    ConnectionOptions, Delays, Error, FrameCodec, FrameError, FrameFormat, MessageId, Parts,
-    PipeName, ReceiveHalf, Returned, SendHalf, ServeOptions, Served, Settlement, Sid,
-    TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer, serve,
+    Accept, Backoff, Client, ClientCounters, ClientOptions, ClientState, Closed, Connect,
+    ConnectError, Connection, ConnectionOptions, Counters, Delays, Error, FrameCodec, FrameError,
+    FrameFormat, MessageId, Parts, PipeName, ReceiveHalf, Retry, Returned, SendHalf, ServeOptions,
+    Served, Settlement, Sid, TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer,
+    serve,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,10 @@ fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
 #[test]
 fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<Backoff>();
+    is_sendable::<ClientCounters>();
     is_sendable::<ClientOptions>();
+    is_sendable::<Counters>();
+    is_sendable::<Retry>();
     is_sendable::<ClientState>();
     is_sendable::<Closed>();
     is_sendable::<ConnectError>();

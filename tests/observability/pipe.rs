@@ -182,7 +182,7 @@ async fn a_listener_tells_of_its_troubles_and_of_its_recovery() {
     let options = ConnectOptions::new().busy(STEADY).not_found(STEADY);
     let (client, server) =
         within(async { tokio::join!(options.connect(&name), listener.accept()) }).await;
-    (client.unwrap(), server.unwrap());
+    let _ends = (client.unwrap(), server.unwrap());
     let told = recorder.take();
     assert_documented(&told);
     let recovery = the_one(&told, "instances can be created again");
