@@ -1,4 +1,4 @@
-//! Counts the attempts of successful connects, which only their log event tells.
+//! Counts the attempts of successful connects, by the event that tells of them.
 
 use std::{
     fmt, mem,

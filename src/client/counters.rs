@@ -8,9 +8,8 @@ use crate::connection::Counters;
 pub struct ClientCounters {
     /// Connections made, the present one included.
     pub connections: u64,
-    /// Attempts to connect that failed. An attempt of a `Connector` that waits for a busy pipe goes
-    /// on until its own deadline; what it tries meanwhile is counted by
-    /// [`retries`](Counters::retries).
+    /// Attempts to connect that failed. One attempt of a `Connector` waits for a busy pipe until its
+    /// own deadline; how often it tried before it succeeded is in [`retries`](Counters::retries).
     pub failed_attempts: u64,
     /// Messages that came back, fetched or not, and were not acknowledged late.
     pub returned: u64,

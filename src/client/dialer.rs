@@ -251,8 +251,7 @@ impl<C: Connect> Dialer<C> {
     fn fail(&mut self, error: Error) -> Result<(), Error> {
         self.failures = self.failures.saturating_add(1);
         self.failed_attempts += 1;
-        let (attempt, error_text) = (self.failures, WithoutContent(&error));
-        debug!(attempt, error = %error_text, "attempt failed");
+        debug!(attempt = self.failures, error = %WithoutContent(&error), "attempt failed");
         if !may_pass(&error) {
             self.give_up(None);
             return Err(error);
