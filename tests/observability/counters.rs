@@ -114,3 +114,20 @@ async fn a_client_adds_up_its_connections() {
     assert_eq!((after.connections, after.returned), (2, 1));
     assert_eq!(numbers(after.traffic), (0, (1, 5), (1, 2), 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_from_a_lost_connection_is_added_too() {
+    let _recording = Recorder::install();
+    let pipe = Pipe::new("orders").unwrap();
+    let mut listener = pipe.listener().unwrap();
+    let mut client = Client::new(pipe.connector());
+    within(client.send("Hello")).await.unwrap();
+    let mut first = within(listener.accept()).await.unwrap();
+    within(first.send("Hi")).await.unwrap();
+    drop(first);
+    // The write fails, what had arrived is read, and the message goes out on a new connection.
+    within(client.send("again")).await.unwrap();
+    let counters = client.counters();
+    assert_eq!((counters.connections, counters.returned), (2, 1));
+    assert_eq!(numbers(counters.traffic), (0, (3, 15), (1, 2), 0));
+}
