@@ -179,7 +179,7 @@ impl ServeOptions {
     ///
     /// Outside a Tokio runtime with time enabled.
     pub async fn serve<A, H, F, R>(
-        &self,
+        self,
         listener: A,
         shutdown: CancellationToken,
         handler: H,
@@ -212,7 +212,7 @@ impl ServeOptions {
         Served { accept_error, ..floor.served }
     }
 
-    async fn accept_all<A, H, F, R>(&self, mut listener: A, floor: &mut Floor<H>) -> Option<Error>
+    async fn accept_all<A, H, F, R>(self, mut listener: A, floor: &mut Floor<H>) -> Option<Error>
     where
         A: Accept + Send,
         H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
