@@ -18,6 +18,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! The [guide] goes on from here: servers and clients, typed messages, shutting down, security,
+//! errors, testing without Windows, other languages, more than one machine.
+//!
 //! # What is promised
 //!
 //! - **Whole and in order.** A message arrives as it was sent, or an error says what is missing or
@@ -54,6 +57,15 @@
 //!
 //! The other end can be .NET, Node.js or Python: [`peers`] shows how.
 //!
+//! # Features
+//!
+//! None is on by default, and each only adds.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `encoding_rs` | text in the encodings of the Encoding Standard: `TextEncoding::Standard` |
+//! | `simulated` | a pipe without an operating system, for tests: the module `simulated` |
+//!
 //! # The wire
 //!
 //! | offset | size | field | when it is wrong |
@@ -75,6 +87,7 @@ mod connection;
 mod course;
 mod error;
 mod frame;
+pub mod guide;
 mod name;
 pub mod observability;
 pub mod peers;

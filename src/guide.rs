@@ -1,0 +1,332 @@
+//! How to build on this crate, one question after the other.
+//!
+//! Each section stands by itself. Whole programs to copy are in the repository's `examples` folder,
+//! and every snippet here is compiled and run by the tests.
+//!
+//! # A server
+//!
+//! ```
+//! # #[cfg(windows)]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), npipes::Error> {
+//! use std::time::Duration;
+//!
+//! use npipes::{ConnectionOptions, FrameFormat, ListenerOptions};
+//!
+//! let connection = ConnectionOptions::new()
+//!     .format(FrameFormat::new().max_payload(64 * 1024))
+//!     .frame_timeout(Duration::from_secs(30));
+//! let mut listener = ListenerOptions::new().connection(connection).bind("npipes-guide-server")?;
+//! # let caller = async { npipes::connect("npipes-guide-server").await?.send("tea").await };
+//! # let caller = tokio::spawn(caller);
+//! // In a loop, with a task for each client:
+//! let mut client = listener.accept().await?;
+//! while let Some(order) = client.receive().await? {
+//!     println!("{} bytes", order.len());
+//! }
+//! # caller.await.unwrap()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(windows))]
+//! # fn main() {}
+//! ```
+//!
+//! - `bind` takes the name, and nobody else can have it until the listener is dropped or closed. So
+//!   bind first, drop privileges and start tasks afterwards.
+//! - A name is `orders` or `\\.\pipe\orders`. It is known to every program of the machine: choose one
+//!   that nobody else chooses, such as your product's name and the service's.
+//! - `backlog` instances (4 unless set) wait for clients at any time, and a new one waits before a
+//!   client is handed out. More of them help where clients come in bursts and the server is slow to
+//!   accept.
+//! - Set [`max_payload`](crate::FrameFormat::max_payload) to what your messages need. It bounds what
+//!   one client can make you hold.
+//! - An error of `accept` is no reason to stop: report it and accept again. Nothing is lost by it.
+//!
+//! What is left to write for a service, the loop, a limit of connections, contained panics and an
+//! orderly end, is in [`serve`](crate::serve): see [Shutting down](#shutting-down).
+//!
+//! # A client
+//!
+//! For one conversation, `connect` is enough:
+//!
+//! ```
+//! # #[cfg(windows)]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), npipes::Error> {
+//! use std::time::Duration;
+//!
+//! use npipes::{Backoff, Closed, ConnectOptions, Retry};
+//!
+//! # let mut listener = npipes::Listener::bind("npipes-guide-client")?;
+//! # let server = tokio::spawn(async move {
+//! #     let mut connection = listener.accept().await?;
+//! #     while let Some(order) = connection.receive().await? {
+//! #         connection.send(order).await?;
+//! #     }
+//! #     Ok::<_, npipes::Error>(())
+//! # });
+//! // The service may still be starting: wait for it, for ten seconds at most.
+//! let starting = Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+//! let options = ConnectOptions::new().deadline(Duration::from_secs(10)).not_found(starting);
+//! let mut connection = options.connect("npipes-guide-client").await?;
+//!
+//! connection.send("two coffees").await?;
+//! println!("{:?}", connection.receive().await?);
+//!
+//! // What was sent is read, or you know that it was not.
+//! assert_eq!(connection.close().await?, Closed::Drained);
+//! # server.await.unwrap()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(windows))]
+//! # fn main() {}
+//! ```
+//!
+//! A busy server is waited out without being told, since it is busy for a moment only. A server that is
+//! not there is an error at once, unless you say otherwise as above.
+//!
+//! For a program that lives longer than its server's process, [`Client`](crate::Client) over a
+//! `Connector` (or over anything that is [`Connect`](crate::Connect)) connects when it is used,
+//! reconnects when the connection is lost, and tells of each message whether it was delivered, may have
+//! been, or certainly was not. It never sends one twice by itself: only you know whether that is
+//! harmless. The examples `tray` and `service` show both sides of it.
+//!
+//! To send and receive at once, [`split`](crate::Connection::split) the connection, or let
+//! `tokio::select!` race `receive` with whatever there is to send: a future that is dropped loses no
+//! message.
+//!
+//! # Typed messages
+//!
+//! A connection is a stream and a sink of bytes, which is what `tokio-serde` makes values of, and then
+//! `tarpc` calls:
+//!
+//! ```
+//! use futures::{SinkExt, TryStreamExt};
+//! use npipes::{Connection, Error};
+//! use serde::{Deserialize, Serialize};
+//! use tokio_serde::{Framed, formats::MessagePack};
+//!
+//! #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! struct Order {
+//!     item: String,
+//!     count: u32,
+//! }
+//!
+//! type Format = MessagePack<Order, Order>;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! // Or what `connect` and `accept` give.
+//! let (near, far) = Connection::pair();
+//! let mut client: Framed<_, Order, Order, _> = Framed::new(near, Format::default());
+//! let mut server: Framed<_, Order, Order, _> = Framed::new(far, Format::default());
+//!
+//! client.send(Order { item: "coffee".to_owned(), count: 2 }).await?;
+//! let order = server.try_next().await?;
+//! assert_eq!(order.unwrap().count, 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With JSON, whose errors are its own, both kinds of error meet in [`std::io::Error`]: the example
+//! `typed_json` shows the one line that it takes. `typed_messagepack` and `tarpc` are examples too. For
+//! text there is [`send_text`](crate::Connection::send_text).
+//!
+//! # Shutting down
+//!
+//! A `send` that has returned is queued and no more, and a process that ends takes its queue with it. So
+//! end a connection with [`close`](crate::Connection::close), which waits until the peer has read
+//! everything, and a service with a token:
+//!
+//! ```
+//! # #[cfg(windows)]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), npipes::Error> {
+//! use std::time::Duration;
+//!
+//! use npipes::{Listener, ServeOptions};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! let shutdown = CancellationToken::new();
+//! let listener = Listener::bind("npipes-guide-shutdown")?;
+//! let options = ServeOptions::new().shutdown_deadline(Duration::from_secs(5));
+//! let service = tokio::spawn(options.serve(listener, shutdown.clone(), async |mut client, shutdown| {
+//!     // Shutdown interrupts the wait for a request and nothing else.
+//!     while let Some(Ok(Some(order))) = shutdown.run_until_cancelled(client.receive()).await {
+//!         client.send(order).await?;
+//!     }
+//!     // Handed back, it is closed, and its client has until the deadline to read its answers.
+//!     Ok(client)
+//! }));
+//! # let mut client = npipes::connect("npipes-guide-shutdown").await?;
+//! # client.send("tea").await?;
+//! # client.receive().await?;
+//!
+//! // On Ctrl-C, or when the service manager says so:
+//! shutdown.cancel();
+//! # drop(client);
+//! let served = service.await.expect("serve does not panic");
+//! println!("{served:?}");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(windows))]
+//! # fn main() {}
+//! ```
+//!
+//! [`Closed`](crate::Closed) says how a connection ended: drained, timed out with so many bytes unread,
+//! or the peer gone. Drained means that the peer's process has taken the bytes. That its program has
+//! dealt with them only an answer can say, and [`Client`](crate::Client) can wait for one.
+//!
+//! # Security
+//!
+//! Nothing has to be set for a service and its clients of one user, or for a service of SYSTEM and the
+//! clients of its own account. A service whose clients are the machine's users says so:
+//!
+//! ```
+//! # #[cfg(windows)]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), npipes::Error> {
+//! use npipes::{Access, ConnectOptions, IntegrityLevel, ListenerOptions, ServerIdentity};
+//!
+//! // The service: anybody who has logged on may connect, except from a sandbox.
+//! let mut listener = ListenerOptions::new()
+//!     .access(Access::authenticated_users())
+//!     .filter(|client| client.integrity >= IntegrityLevel::MEDIUM)
+//!     .bind("npipes-guide-security")?;
+//!
+//! // Its clients: nothing is sent to a server that a user has put in its place.
+//! let options = ConnectOptions::new().server_identity(ServerIdentity::system_or_administrators());
+//! # let _ = options;
+//! # let options = ConnectOptions::new();
+//! # let client = async { options.connect("npipes-guide-security").await?.send("tea").await };
+//! # let (client, server) = tokio::join!(client, listener.accept());
+//! # client?;
+//! # server?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(windows))]
+//! # fn main() {}
+//! ```
+//!
+//! `Connection::peer` says who a client is; it says of each fact what it is worth. The CRC-32 is no
+//! protection from anybody. The threat model is in the repository's `SECURITY.md`, what a hostile peer
+//! can make you spend in `docs/hostile-peers.md`, and a comparison with others in `docs/security.md`.
+//!
+//! # Errors
+//!
+//! [`Error`](crate::Error) says whose fault it is, and its predicates what to do:
+//!
+//! ```
+//! use npipes::{Connection, Error, FrameError};
+//! use tokio::io::{AsyncRead, AsyncWrite};
+//!
+//! async fn take_orders<T>(mut connection: Connection<T>) -> Result<u32, Error>
+//! where
+//!     T: AsyncRead + AsyncWrite + Unpin,
+//! {
+//!     let mut orders = 0;
+//!     loop {
+//!         match connection.receive().await {
+//!             Ok(Some(_)) => orders += 1,
+//!             // The peer has closed, after a whole message.
+//!             Ok(None) => return Ok(orders),
+//!             // This one is lost, the next is not.
+//!             Err(Error::Frame(e)) if e.is_skippable() => eprintln!("an order was corrupt: {e}"),
+//!             // The peer left in the middle of a message, or speaks something else.
+//!             Err(Error::Frame(e @ FrameError::Truncated { .. })) => return Err(e.into()),
+//!             Err(e) => return Err(e),
+//!         }
+//!     }
+//! }
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! #     let (near, far) = tokio::io::duplex(64);
+//! #     Connection::new(near).send("tea").await.unwrap();
+//! #     assert_eq!(take_orders(Connection::new(far)).await.unwrap(), 1);
+//! # });
+//! ```
+//!
+//! - A message that is too large, or a text that the encoding lacks, is the caller's mistake: nothing
+//!   was written, and the connection goes on.
+//! - What a peer sends that is no frame ends the stream with an error that names what was found, and the
+//!   dialect that would fit. Nothing after it is taken for a message.
+//! - [`is_retryable`](crate::Error::is_retryable) is for who connects and accepts,
+//!   [`is_timeout`](crate::Error::is_timeout) and [`is_closed`](crate::Error::is_closed) for logs that
+//!   are to be quiet about what is usual.
+//!
+//! # Testing your service without Windows
+//!
+//! Keep the service generic over its transport, as above, and most tests need no pipe at all:
+//! [`Connection::pair`](crate::Connection::pair) gives two ends in memory, on every system.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), npipes::Error> {
+//! use npipes::Connection;
+//!
+//! let (mut client, mut server) = Connection::pair();
+//! client.send("two coffees").await?;
+//! assert_eq!(server.receive().await?.unwrap(), b"two coffees"[..]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What only a pipe does, being busy, not there, late, cut off in the middle of a frame, is simulated by
+//! the module `npipes::simulated` (Cargo feature `simulated`): a listener and connectors that a test
+//! tells what is to go wrong, with a paused clock and the same outcome each time. What remains are real
+//! pipes: on Linux under Wine, as this crate tests itself with `scripts/on-wine cargo test`.
+//!
+//! # Looking inside
+//!
+//! Each connection has a `tracing` span, and connects, retries, drains, corrupt frames and reconnects
+//! are events: [`observability`](crate::observability) lists them. None contains a byte of a message.
+//! [`Connection::counters`](crate::Connection::counters) needs no framework. The example `pipecat` shows
+//! what a peer really sends, frame by frame.
+//!
+//! # Other languages
+//!
+//! [`peers`](crate::peers) has a file to copy for .NET, Node.js and Python. To any other, the frame is
+//! eight bytes, the payload, and four bytes: [the wire](crate#the-wire).
+//!
+//! # Beyond one machine
+//!
+//! The same [`Connection`](crate::Connection), [`serve`](crate::serve) and
+//! [`Client`](crate::Client) run over TCP or TLS, so that moving on is a change of two lines:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use npipes::Connection;
+//! use tokio::net::{TcpListener, TcpStream};
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let mut client = Connection::new(TcpStream::connect(listener.local_addr()?).await?);
+//! let mut server = Connection::new(listener.accept().await?.0);
+//! client.send("two coffees").await?;
+//! assert_eq!(server.receive().await?.unwrap(), b"two coffees"[..]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A network has none of a pipe's access rules: use TLS with certificates for both ends. Where one end
+//! has to stay as it is, the example `bridge` relays between a pipe and TCP.
+//!
+//! Within a domain, a pipe of another machine is named `\\host\pipe\orders`. The server says
+//! `accept_remote_clients`, and SMB carries and authenticates it. Such a pipe is opened on a blocking
+//! thread, since that takes as long as the network does, and its server is not judged unless an identity
+//! is asked for.
+//!
+//! # Types of other crates
+//!
+//! These are in the public API, and a new major version of their crates means one of this crate:
+//!
+//! | crate | what | where |
+//! |---|---|---|
+//! | `bytes` 1 | `Bytes`, `BytesMut` | messages |
+//! | `tokio` 1 | `AsyncRead`, `AsyncWrite`, `NamedPipeServer`, `NamedPipeClient`, `DuplexStream`, `watch::Receiver` | transports, raw handles, pairs in memory, [`Client::watch`](crate::Client::watch) |
+//! | `tokio-util` 0.7 | `Decoder`, `Encoder`, `CancellationToken` | [`FrameCodec`](crate::FrameCodec), [`serve`](crate::serve), [`Client::shutdown_on`](crate::Client::shutdown_on) |
+//! | `futures-core` 0.3, `futures-sink` 0.3 | `Stream`, `FusedStream`, `Sink` | [`Connection`](crate::Connection), its halves, `Incoming`, [`Client`](crate::Client) |
+//! | `tracing` 0.1 | `Span` | [`Connection::span`](crate::Connection::span) |
+//! | `encoding_rs` 0.8 | `Encoding` | with the feature `encoding_rs` |
+//!
+//! `windows-sys`, `mio`, `crc32fast` and `thiserror` are not.
