@@ -1,0 +1,116 @@
+//! Why no connection came about, or none that is to be trusted.
+
+use std::{fmt, io, time::Duration};
+
+use thiserror::Error as ThisError;
+
+use crate::{name::PipeName, sid::Sid};
+
+/// How often connecting was tried, and what stood in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// Times the server had no free instance (`ERROR_PIPE_BUSY`, 231).
+    pub busy: u32,
+    /// Times there was no such pipe (`ERROR_FILE_NOT_FOUND`, 2), or its server closed it before it
+    /// could be judged.
+    pub not_found: u32,
+    /// Times access was denied (`ERROR_ACCESS_DENIED`, 5).
+    pub access_denied: u32,
+    /// Times something else went wrong.
+    pub other: u32,
+    /// Times the deadline passed before another machine answered: at most once.
+    pub unanswered: u32,
+}
+
+impl Attempts {
+    /// Returns the number of attempts, all of which failed.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        [self.busy, self.not_found, self.access_denied, self.other, self.unanswered]
+            .into_iter()
+            .fold(0, u32::saturating_add)
+    }
+}
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let causes = [
+            ("busy", self.busy),
+            ("not found", self.not_found),
+            ("access denied", self.access_denied),
+            ("another error", self.other),
+            ("no answer", self.unanswered),
+        ];
+        let mut separator = "";
+        for (cause, count) in causes.into_iter().filter(|&(_, count)| count > 0) {
+            match count {
+                1 => write!(f, "{separator}{cause} once")?,
+                _ => write!(f, "{separator}{cause} {count} times")?,
+            }
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+/// Why no connection came about.
+#[derive(Debug, ThisError)]
+#[error("connecting to {pipe} {}: {attempts}", Outcome(*.deadline))]
+#[non_exhaustive]
+pub struct ConnectError {
+    /// The pipe.
+    pub pipe: PipeName,
+    /// Time from the first attempt to the end of the last.
+    pub elapsed: Duration,
+    /// What was tried.
+    pub attempts: Attempts,
+    /// The deadline, if it was the deadline that ended the attempts.
+    pub deadline: Option<Duration>,
+    /// What the operating system said last.
+    pub source: io::Error,
+}
+
+struct Outcome(Option<Duration>);
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(deadline) => write!(f, "timed out after {deadline:?}"),
+            None => f.write_str("failed"),
+        }
+    }
+}
+
+/// Who serves a pipe that a client does not trust: somebody else listens on the name, by accident or
+/// on purpose. Nothing was sent to it.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("the server of {pipe} is not trusted: {}", Identity(.owner, .user, .process_id))]
+#[non_exhaustive]
+pub struct UntrustedServer {
+    /// The pipe.
+    pub pipe: PipeName,
+    /// Who owns the pipe.
+    pub owner: Option<Sid>,
+    /// As whom the server's process runs, where this process may know.
+    pub user: Option<Sid>,
+    /// The server's process.
+    pub process_id: Option<u32>,
+}
+
+struct Identity<'a>(&'a Option<Sid>, &'a Option<Sid>, &'a Option<u32>);
+
+impl fmt::Display for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self(owner, user, process_id) = self;
+        match owner {
+            Some(owner) => write!(f, "the pipe's owner is {owner}")?,
+            None => f.write_str("the pipe has no owner")?,
+        }
+        match (process_id, user) {
+            (Some(id), Some(user)) => write!(f, ", its process {id} runs as {user}"),
+            (Some(id), None) => write!(f, ", whom its process {id} runs as is not told"),
+            (None, _) => f.write_str(", its process is not known"),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! From and into what others report errors as.
+
+use std::{convert::Infallible, io};
+
+use super::{Error, FrameError, Operation};
+
+impl Error {
+    /// Returns what is nearest to it among the kinds of the standard library.
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Io { source, .. } => source.kind(),
+            Self::Connect(e) if e.deadline.is_none() => e.source.kind(),
+            Self::GaveUp { deadline: None, source: Some(source), .. } => source.kind(),
+            _ if self.is_timeout() => io::ErrorKind::TimedOut,
+            Self::Frame(FrameError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
+            Self::Frame(_) | Self::TextDecode { .. } => io::ErrorKind::InvalidData,
+            Self::Closed => io::ErrorKind::NotConnected,
+            Self::UntrustedServer(_) => io::ErrorKind::PermissionDenied,
+            Self::NameTaken { .. } => io::ErrorKind::AddrInUse,
+            Self::GaveUp { .. } | Self::Returned { .. } | Self::Unacknowledged { .. } => {
+                io::ErrorKind::Other
+            }
+            _ => io::ErrorKind::InvalidInput,
+        }
+    }
+}
+
+/// For `Framed`, which asks it of a codec's error and does not say which direction failed.
+/// [`Connection`](crate::Connection) names the direction and the pipe.
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        match source.downcast() {
+            Ok(error) => error,
+            Err(source) => Self::io(Operation::Transfer, None, source),
+        }
+    }
+}
+
+/// For code that deals in [`io::Error`], such as tokio-serde's JSON over a
+/// [`Connection`](crate::Connection): see `sink_err_into` and `err_into` in `futures`.
+///
+/// The error is inside, and converting it to an [`Error`] again takes it out. Its kind is the
+/// operating system's where it was asked, and otherwise says whose fault it is: `InvalidData` for
+/// the peer's, `InvalidInput` for the caller's.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+/// For a name that is a [`PipeName`](crate::PipeName) already.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,43 @@
+//! Why it is not known that the peer has read everything, as transports report it.
+
+use std::fmt;
+
+use thiserror::Error as ThisError;
+
+use super::Error;
+
+/// What a transport's shutdown reports, inside an [`io::Error`](std::io::Error) of the kind
+/// `TimedOut`, when its deadline passed before the peer had read everything.
+#[derive(Debug, Clone, Copy, ThisError)]
+#[error("the peer has not read everything: {}", Unread(*.unread))]
+pub(crate) struct Undrained {
+    /// Bytes unread, where the operating system tells.
+    pub(crate) unread: Option<u64>,
+}
+
+impl Undrained {
+    /// Returns what an error says of unread bytes.
+    pub(crate) fn unread(error: &Error) -> Option<u64> {
+        let Error::Io { source, .. } = error else {
+            return None;
+        };
+        source.get_ref()?.downcast_ref::<Self>()?.unread
+    }
+}
+
+/// What a transport reports, inside an [`io::Error`](std::io::Error) of the kind `Unsupported`, that
+/// cannot be asked whether the peer has read everything.
+#[derive(Debug, Clone, Copy, ThisError)]
+#[error("the transport does not tell what the peer has read")]
+pub(crate) struct NotTold;
+
+struct Unread(Option<u64>);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(count) => write!(f, "{count} bytes are left"),
+            None => f.write_str("how much is left is not known"),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a peer did wrong on the wire.
+
+use std::fmt;
+
+use thiserror::Error as ThisError;
+
+use crate::frame::Dialect;
+
+/// What the peer did wrong on the wire.
+///
+/// [`Checksum`](Self::Checksum) and [`ChecksumMissing`](Self::ChecksumMissing) concern one frame,
+/// whose end is known: it is skipped and the next one is delivered. Every other one is fatal, since
+/// the place of the next frame is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The two lengths of a header contradict each other: the peer speaks another dialect, another
+    /// protocol, or the stream is out of step.
+    #[error(
+        "message length {message_len} and data length {data_len} do not fit {expected}{}",
+        Suggestion(*.fits)
+    )]
+    LengthMismatch {
+        /// The first field, read in the expected byte order.
+        message_len: u32,
+        /// The second field, read in the expected byte order.
+        data_len: u32,
+        /// The dialect that the receiver was told to speak.
+        expected: Dialect,
+        /// The dialect in which these eight bytes are a header, if there is one.
+        fits: Option<Dialect>,
+    },
+
+    /// The peer announced a payload longer than the receiver allows. Nothing was reserved for it.
+    #[error("the peer announces a payload of {len} bytes, {max} are allowed")]
+    TooLarge {
+        /// The announced length of the payload in bytes.
+        len: u32,
+        /// The longest payload that the receiver allows, in bytes.
+        max: u32,
+    },
+
+    /// A payload does not match its CRC-32.
+    #[error("corrupt frame: its CRC-32 is {expected:#010x}, its payload has {actual:#010x}")]
+    Checksum {
+        /// The CRC-32 that the frame carries.
+        expected: u32,
+        /// The CRC-32 of the payload that arrived.
+        actual: u32,
+    },
+
+    /// A frame carries no CRC-32 although the receiver requires one.
+    #[error("the peer sends no CRC-32, which is required here; the payload has {actual:#010x}")]
+    ChecksumMissing {
+        /// The CRC-32 of the payload that arrived.
+        actual: u32,
+    },
+
+    /// The stream ended inside a frame.
+    #[error("the stream ended inside a frame: {have} of {need} bytes arrived")]
+    Truncated {
+        /// Bytes of the frame that arrived, its header included.
+        have: usize,
+        /// Bytes that the frame has; the size of a header when not even that arrived.
+        need: usize,
+    },
+}
+
+impl FrameError {
+    /// Returns whether frames after this one can still be received.
+    #[must_use]
+    pub fn is_skippable(&self) -> bool {
+        matches!(self, Self::Checksum { .. } | Self::ChecksumMissing { .. })
+    }
+}
+
+pub(super) struct Suggestion(pub(super) Option<Dialect>);
+
+impl fmt::Display for Suggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(dialect) => write!(f, "; the peer speaks {dialect}"),
+            None => Ok(()),
+        }
+    }
+}
