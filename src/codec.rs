@@ -90,14 +90,13 @@ impl FrameCodec {
         self.dialect
     }
 
-    /// Takes one frame off the front of `src` and returns its payload; `None` asks for more bytes.
+    /// Looks for a whole frame at the front of `src` and takes its header off; `None` asks for more
+    /// bytes. The payload, of the length returned, and the trailer are for [`take_payload`], before
+    /// anything else: to move a payload through layers of results costs more than to find it.
     ///
-    /// An error that is skippable has taken its frame off too. Any other comes again on every call.
+    /// An error that is skippable has taken its frame off. Any other comes again on every call.
     #[inline(always)]
-    pub(crate) fn next_frame(
-        &mut self,
-        src: &mut BytesMut,
-    ) -> Result<Option<BytesMut>, FrameError> {
+    pub(crate) fn find_frame(&mut self, src: &mut BytesMut) -> Result<Option<usize>, FrameError> {
         if !matches!(self.state, State::Head) {
             return self.resume(src);
         }
@@ -106,27 +105,24 @@ impl FrameCodec {
             Some(header) if !self.detecting => header,
             _ => self.read_first_or_wrong_header(bytes, src)?,
         };
-        let whole = OVERHEAD + header.len();
-        if src.len() < whole {
-            src.advance(Header::LEN);
+        src.advance(Header::LEN);
+        let rest = header.len() + Trailer::LEN;
+        if src.len() < rest {
             self.state = State::Payload { header, digest: Digest::new() };
             return self.resume(src);
         }
-        let mut frame = src.split_to(whole);
-        let verdict = match self.format.receive_checksum {
-            ReceiveChecksum::Ignore => Ok(()),
-            policy => {
-                let (payload, expected) = self.split_trailer(&frame[Header::LEN..]);
-                policy.judge(expected, || crc32fast::hash(payload))
+        if self.format.receive_checksum != ReceiveChecksum::Ignore {
+            let (payload, expected) = self.split_trailer(&src[..rest]);
+            let policy = self.format.receive_checksum;
+            if let Err(corrupt) = policy.judge(expected, || crc32fast::hash(payload)) {
+                return Err(self.skip(src, rest, corrupt));
             }
-        };
-        frame.truncate(Header::LEN + header.len());
-        frame.advance(Header::LEN);
-        self.judged(frame, verdict)
+        }
+        Ok(Some(header.len()))
     }
 
     /// Goes on with a frame whose header was taken off before, or with the error that ended it all.
-    fn resume(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, FrameError> {
+    fn resume(&mut self, src: &mut BytesMut) -> Result<Option<usize>, FrameError> {
         let (header, digest) = match &mut self.state {
             State::Payload { header, digest } => (*header, digest),
             State::Head => return Ok(None),
@@ -136,7 +132,8 @@ impl FrameCodec {
             }
         };
         let policy = self.format.receive_checksum;
-        if src.len() < header.len() + Trailer::LEN {
+        let rest = header.len() + Trailer::LEN;
+        if src.len() < rest {
             if policy != ReceiveChecksum::Ignore {
                 digest.update(&src[..src.len().min(header.len())]);
             }
@@ -145,26 +142,19 @@ impl FrameCodec {
         let mut digest = std::mem::replace(digest, Digest::new());
         self.state = State::Head;
         self.window.complete(header.len() + OVERHEAD);
-        let mut frame = src.split_to(header.len() + Trailer::LEN);
-        let (payload, expected) = self.split_trailer(&frame);
-        let verdict = policy.judge(expected, || digest.finish(payload));
-        frame.truncate(header.len());
-        self.judged(frame, verdict)
+        let (payload, expected) = self.split_trailer(&src[..rest]);
+        if let Err(corrupt) = policy.judge(expected, || digest.finish(payload)) {
+            return Err(self.skip(src, rest, corrupt));
+        }
+        Ok(Some(header.len()))
     }
 
-    #[inline]
-    fn judged(
-        &mut self,
-        payload: BytesMut,
-        verdict: Result<(), FrameError>,
-    ) -> Result<Option<BytesMut>, FrameError> {
-        match verdict {
-            Ok(()) => Ok(Some(payload)),
-            Err(corrupt) => {
-                self.corrupt_len = payload.len();
-                Err(corrupt)
-            }
-        }
+    /// Takes a corrupt frame's rest off and returns its report.
+    #[cold]
+    fn skip(&mut self, src: &mut BytesMut, rest: usize, corrupt: FrameError) -> FrameError {
+        self.corrupt_len = rest - Trailer::LEN;
+        src.advance(rest);
+        corrupt
     }
 
     /// Returns the size of the payload, in bytes, of the frame that was reported as corrupt last.
@@ -250,18 +240,22 @@ impl Decoder for FrameCodec {
     type Item = BytesMut;
     type Error = Error;
 
+    #[inline]
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, Error> {
         self.note_read(src);
-        if let Some(payload) = self.next_frame(src)? {
-            return Ok(Some(payload));
+        match self.find_frame(src) {
+            Ok(Some(len)) => Ok(Some(take_payload(src, len))),
+            Ok(None) => {
+                self.make_room(src);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
-        self.make_room(src);
-        Ok(None)
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<BytesMut>, Error> {
-        if let Some(payload) = self.next_frame(src)? {
-            return Ok(Some(payload));
+        if let Some(len) = self.find_frame(src)? {
+            return Ok(Some(take_payload(src, len)));
         }
         match self.truncated(src) {
             None => Ok(None),
@@ -273,9 +267,18 @@ impl Decoder for FrameCodec {
 impl Encoder<Bytes> for FrameCodec {
     type Error = Error;
 
+    #[inline]
     fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), Error> {
         put_frame(&self.format, self.dialect, &payload, dst)
     }
+}
+
+/// Takes a payload of this length and its trailer off the front of `src`.
+#[inline(always)]
+pub(crate) fn take_payload(src: &mut BytesMut, len: usize) -> BytesMut {
+    let payload = src.split_to(len);
+    src.advance(Trailer::LEN);
+    payload
 }
 
 /// Appends a frame to `dst`, or nothing if the payload is too large.

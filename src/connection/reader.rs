@@ -15,7 +15,7 @@ use super::{
     limits::{Clock, Limits},
 };
 use crate::{
-    codec::FrameCodec,
+    codec::{FrameCodec, take_payload},
     error::{Error, FrameError, Operation},
     frame::{Dialect, FrameFormat},
     name::PipeName,
@@ -70,15 +70,15 @@ impl Reader {
     ) -> Poll<Option<Result<BytesMut, Error>>> {
         while !self.ended {
             self.codec.note_read(&self.buffer);
-            match self.codec.next_frame(&mut self.buffer) {
+            match self.codec.find_frame(&mut self.buffer) {
                 Ok(None) => {}
-                Ok(Some(payload)) => {
+                Ok(Some(len)) => {
                     self.frame_ended();
-                    self.journal.received(payload.len());
+                    self.journal.received(len);
                     if self.detected.get().is_none() {
                         let _ = self.detected.set(self.codec.dialect());
                     }
-                    return Poll::Ready(Some(Ok(payload)));
+                    return Poll::Ready(Some(Ok(take_payload(&mut self.buffer, len))));
                 }
                 Err(corrupt) if corrupt.is_skippable() => {
                     return Poll::Ready(Some(Err(self.skip(corrupt))));
