@@ -10,8 +10,8 @@ use bytes::BytesMut;
 #[derive(Debug, Clone)]
 pub(crate) struct ReadWindow {
     size: usize,
-    /// The longest frame that has arrived in several reads, in bytes.
-    longest: usize,
+    /// The last frame that arrived in several reads, in bytes.
+    usual: usize,
     offer: Option<Offer>,
 }
 
@@ -29,11 +29,15 @@ impl ReadWindow {
     /// The largest room in bytes; mio reads no more at once.
     const MAX: usize = 64 * 1024;
 
-    /// The size, in bytes, of the buffers for a stream that fills the largest room.
+    /// The size, in bytes, of the buffers for long frames in a stream that fills the largest room.
+    /// What is left over at the end of a buffer is copied to the next one, so there are few of them.
     const ARENA: usize = 4 * Self::MAX;
 
+    /// A frame of this size in bytes is no longer one that leaves little over.
+    const LONG: usize = 8 * 1024;
+
     pub(crate) const fn new() -> Self {
-        Self { size: Self::MIN, longest: 0, offer: None }
+        Self { size: Self::MIN, usual: 0, offer: None }
     }
 
     /// Takes note that the buffer holds `len` bytes now, if room was made since the last call.
@@ -50,7 +54,7 @@ impl ReadWindow {
 
     /// Takes note that a frame of `len` bytes, which took several reads, is whole.
     pub(crate) fn complete(&mut self, len: usize) {
-        self.longest = self.longest.max(len);
+        self.usual = len;
     }
 
     /// Makes room in `buffer` for a read, `missing` bytes short of the end of a frame.
@@ -60,16 +64,23 @@ impl ReadWindow {
     /// costs nothing.
     pub(crate) fn open(&mut self, buffer: &mut BytesMut, missing: usize) {
         let len = buffer.len();
-        let rest = missing.min(self.longest.max(len));
+        let rest = missing.min(self.usual.max(len));
         let least = self.size.max(rest);
         // An eighth less will do: a peer that sends byte by byte must not make the buffer grow.
-        if buffer.capacity() - len < least - least / 8 {
-            // What is left over at the end of a buffer is copied to the next one, so a fast stream
-            // gets buffers of several windows.
-            let ample = if self.size == Self::MAX { Self::ARENA } else { self.size };
-            buffer.reserve(ample.max(rest));
+        if buffer.capacity() - len < least - least / 8 && !buffer.try_reclaim(least) {
+            buffer.reserve(self.ample().max(rest));
         }
         self.offer = Some(Offer { len, room: (buffer.capacity() - len).min(self.size) });
+    }
+
+    /// Returns the size of a new buffer. An idle connection gives its buffer back, so a stream that
+    /// pauses after each batch pays for a new one each time: no more than it fills.
+    fn ample(&self) -> usize {
+        match self.usual {
+            _ if self.size < Self::MAX => self.size,
+            0..Self::LONG => Self::MAX + Self::LONG,
+            usual => Self::ARENA.max(usual + Self::MAX),
+        }
     }
 }
 
@@ -115,6 +126,26 @@ mod tests {
         let mut buffer = BytesMut::new();
         window.open(&mut buffer, 1 << 30);
         assert!(buffer.capacity() <= 1 << 20);
+    }
+
+    #[test]
+    fn a_stream_of_small_frames_needs_one_buffer_of_one_window() {
+        let mut window = ReadWindow::new();
+        for _ in 0..3 {
+            read(&mut window, 8);
+        }
+        let mut buffer = BytesMut::new();
+        window.open(&mut buffer, 8);
+        let (start, capacity) = (buffer.as_ptr(), buffer.capacity());
+        assert!(capacity <= ReadWindow::MAX + ReadWindow::LONG);
+        for _ in 0..100 {
+            buffer.resize(buffer.len() + ReadWindow::MAX, 0);
+            window.read(buffer.len());
+            window.complete(76);
+            drop(buffer.split_to(buffer.len() - 75));
+            window.open(&mut buffer, 1);
+            assert_eq!(buffer.as_ptr(), start);
+        }
     }
 
     #[test]
