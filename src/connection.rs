@@ -65,8 +65,8 @@ pub struct ConnectionOptions {
 }
 
 impl ConnectionOptions {
-    /// The default for [`send_buffer`](Self::send_buffer), in bytes: 64 KiB, which one write takes.
-    pub const DEFAULT_SEND_BUFFER: usize = 64 * 1024;
+    /// The default for [`send_buffer`](Self::send_buffer), in bytes: 128 KiB, which one write takes.
+    pub const DEFAULT_SEND_BUFFER: usize = 128 * 1024;
 
     /// The default for [`close_deadline`](Self::close_deadline): 5 s.
     pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -104,7 +104,7 @@ impl ConnectionOptions {
     }
 
     /// Sets how many queued bytes make [`feed`](Connection::feed) write before it takes another
-    /// message. The default is 64 KiB; the queue holds at most this and one frame more.
+    /// message. The default is 128 KiB; the queue holds at most this and one frame more.
     pub const fn send_buffer(mut self, bytes: usize) -> Self {
         self.high_water = if bytes == 0 { 1 } else { bytes };
         self

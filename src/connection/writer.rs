@@ -27,9 +27,10 @@ use crate::{
 /// that many frames share a write.
 const COPY_BELOW: usize = 8 * 1024;
 
-/// The most bytes handed to one write. mio copies all it is given, so this bounds the copy; 64 KiB
-/// and a frame's overhead is what one read at the other end takes.
-const WRITE_LIMIT: usize = 64 * 1024 + OVERHEAD;
+/// The most bytes handed to one write, which the pipe's buffer takes at once by default. mio copies
+/// all it is given and keeps that buffer, so more would cost an idle connection its memory, and an
+/// allocator goes to the operating system for it each time.
+const WRITE_LIMIT: usize = 128 * 1024 + OVERHEAD;
 
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
@@ -53,6 +54,9 @@ pub(super) struct Writer {
     /// What goes out first, oldest first; `tail` comes after it.
     queue: VecDeque<Bytes>,
     tail: BytesMut,
+    /// About how long the tail has become lately, in bytes: what it gets with its second frame,
+    /// instead of growing step by step.
+    usual_tail: usize,
     /// Bytes in `queue` and `tail`.
     queued: usize,
     state: State,
@@ -89,6 +93,7 @@ impl Writer {
             high_water,
             queue: VecDeque::new(),
             tail: BytesMut::new(),
+            usual_tail: 0,
             queued: 0,
             state: State::Open,
             close_deadline,
@@ -120,6 +125,10 @@ impl Writer {
             put_frame(&self.format, dialect, &payload, &mut frame)?;
             self.queue.push_back(frame.freeze());
         } else if len < COPY_BELOW {
+            let room = self.tail.capacity() - self.tail.len();
+            if room < OVERHEAD + len && !self.tail.is_empty() {
+                self.tail.reserve(self.usual_tail.max(OVERHEAD + len));
+            }
             put_frame(&self.format, dialect, &payload, &mut self.tail)?;
         } else {
             let header = self.format.header(len)?.encode(dialect);
@@ -209,6 +218,9 @@ impl Writer {
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
+        if self.queued > 0 {
+            self.usual_tail = self.tail.len().max(self.usual_tail - self.usual_tail / 8);
+        }
         while self.queued > 0 {
             let written = match self.frame_per_write || !io.is_write_vectored() {
                 true => {

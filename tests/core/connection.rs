@@ -219,12 +219,25 @@ async fn frames_share_a_write_unless_told_not_to() {
 }
 
 #[tokio::test]
-async fn one_write_takes_a_frame_of_64_kib_and_no_more() {
+async fn one_write_takes_a_frame_of_128_kib_and_no_more() {
     let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
-    within(connection.send(vec![7; 65_536])).await.unwrap();
-    within(connection.send(vec![7; 65_537])).await.unwrap();
+    within(connection.send(vec![7; 131_072])).await.unwrap();
+    within(connection.send(vec![7; 131_073])).await.unwrap();
     let lens: Vec<usize> = connection.get_ref().written.iter().map(Vec::len).collect();
-    assert_eq!(lens, [65_548, 65_548, 1]);
+    assert_eq!(lens, [131_084, 131_084, 1]);
+}
+
+#[tokio::test]
+async fn a_batch_up_to_the_send_buffer_goes_out_in_one_write() {
+    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
+    for _ in 0..3 {
+        for _ in 0..ConnectionOptions::DEFAULT_SEND_BUFFER / 76 {
+            within(connection.feed(vec![7; 64])).await.unwrap();
+        }
+        within(connection.flush()).await.unwrap();
+    }
+    let lens: Vec<usize> = connection.get_ref().written.iter().map(Vec::len).collect();
+    assert_eq!(lens, [131_024; 3]);
 }
 
 #[tokio::test]
