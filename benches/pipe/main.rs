@@ -16,6 +16,8 @@ fn main() {
 }
 
 #[cfg(windows)]
+mod floor;
+#[cfg(windows)]
 mod sides;
 #[cfg(windows)]
 mod table;

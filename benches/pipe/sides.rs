@@ -18,7 +18,10 @@ use tokio::{
 };
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
-use crate::work::{Messages, Traffic, Work};
+use crate::{
+    floor,
+    work::{Messages, Traffic, Work},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -32,14 +35,26 @@ pub(crate) enum Side {
     Interprocess,
     /// One pipe for each message, the way of the Python module.
     PerMessage,
+    /// Tokio's handles, and of frames and CRCs what nobody can leave out: one way only.
+    Floor,
 }
 
 /// The size of a piece, in bytes, in which the bare side reads and writes.
-const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 impl Side {
     pub(crate) const ALL: [Self; 5] =
         [Self::Npipes, Self::Bare, Self::LengthDelimited, Self::Interprocess, Self::PerMessage];
+
+    /// The sides of a row that streams small messages.
+    pub(crate) const STREAM: [Self; 6] = [
+        Self::Npipes,
+        Self::Bare,
+        Self::Floor,
+        Self::LengthDelimited,
+        Self::Interprocess,
+        Self::PerMessage,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -48,11 +63,12 @@ impl Side {
             Self::LengthDelimited => "length-delimited",
             Self::Interprocess => "interprocess",
             Self::PerMessage => "a pipe a message",
+            Self::Floor => "bare, framed, CRC",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|side| side.name() == name).unwrap()
+        Self::STREAM.into_iter().find(|side| side.name() == name).unwrap()
     }
 }
 
@@ -63,7 +79,7 @@ fn path(name: &str) -> String {
 pub(crate) enum Server {
     Npipes(Listener),
     PerMessage(Listener),
-    Tokio { waiting: NamedPipeServer, path: String, framed: bool },
+    Tokio { waiting: NamedPipeServer, path: String, side: Side },
     Interprocess(InterprocessListener),
 }
 
@@ -72,10 +88,10 @@ impl Server {
         match side {
             Side::Npipes => Self::Npipes(Listener::bind(name).unwrap()),
             Side::PerMessage => Self::PerMessage(Listener::bind(name).unwrap()),
-            Side::Bare | Side::LengthDelimited => {
+            Side::Bare | Side::Floor | Side::LengthDelimited => {
                 let path = path(name);
                 let waiting = ServerOptions::new().first_pipe_instance(true).create(&path).unwrap();
-                Self::Tokio { waiting, path, framed: side == Side::LengthDelimited }
+                Self::Tokio { waiting, path, side }
             }
             Side::Interprocess => {
                 let name = name.to_ns_name::<GenericNamespaced>().unwrap();
@@ -104,17 +120,20 @@ impl Server {
                     assert!(session.receive().await.unwrap().is_none());
                 }
             }
-            Self::Tokio { mut waiting, path, framed } => {
+            Self::Tokio { mut waiting, path, side } => {
                 for _ in 0..work.connections {
                     waiting.connect().await.unwrap();
                     let next = ServerOptions::new().create(&path).unwrap();
                     let stream = std::mem::replace(&mut waiting, next);
-                    if framed {
-                        let framed = Framed::new(stream, LengthDelimitedCodec::new());
-                        serving.spawn(serve(framed, work, messages.clone()));
-                    } else {
-                        serving.spawn(serve_bare(stream, work, messages.clone()));
-                    }
+                    let messages = messages.clone();
+                    match side {
+                        Side::LengthDelimited => {
+                            let framed = Framed::new(stream, LengthDelimitedCodec::new());
+                            serving.spawn(serve(framed, work, messages))
+                        }
+                        Side::Floor => serving.spawn(floor::serve(stream, work, messages)),
+                        _ => serving.spawn(serve_bare(stream, work, messages)),
+                    };
                 }
             }
             Self::Interprocess(listener) => {
@@ -137,6 +156,7 @@ pub(crate) enum Client {
     LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
     Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
     Bare(NamedPipeClient),
+    Floor(NamedPipeClient),
     PerMessage(String),
 }
 
@@ -146,6 +166,7 @@ impl Client {
             Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
             Side::PerMessage => Self::PerMessage(name.to_owned()),
             Side::Bare => Self::Bare(open(name).await),
+            Side::Floor => Self::Floor(open(name).await),
             Side::LengthDelimited => {
                 Self::LengthDelimited(Framed::new(open(name).await, LengthDelimitedCodec::new()))
             }
@@ -165,6 +186,7 @@ impl Client {
             Self::LengthDelimited(stream) => drive(stream, work, messages).await,
             Self::Interprocess(stream) => drive(stream, work, messages).await,
             Self::Bare(stream) => drive_bare(stream, work, messages).await,
+            Self::Floor(stream) => floor::drive(stream, work, messages).await,
             Self::PerMessage(name) => {
                 for index in 0..work.count {
                     let mut session = connect(&name).await.unwrap();

@@ -159,5 +159,7 @@ pub(crate) fn client(args: &[String]) {
 
 /// One run, for a counter of system calls: `once SIDE` and the work.
 pub(crate) fn once(args: &[String]) {
-    measure(Side::from_name(&args[0]), Work::from_args(&args[1..]));
+    let work = Work::from_args(&args[1..]);
+    let elapsed = measure(Side::from_name(&args[0]), work);
+    println!("{} ns a message", elapsed.as_nanos() / work.count as u128);
 }
