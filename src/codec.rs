@@ -276,8 +276,8 @@ impl Encoder<Bytes> for FrameCodec {
 /// Takes a payload of this length and its trailer off the front of `src`.
 #[inline(always)]
 pub(crate) fn take_payload(src: &mut BytesMut, len: usize) -> BytesMut {
-    let payload = src.split_to(len);
-    src.advance(Trailer::LEN);
+    let mut payload = src.split_to(len + Trailer::LEN);
+    payload.truncate(len);
     payload
 }
 
