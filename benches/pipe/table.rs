@@ -120,14 +120,16 @@ pub(crate) fn run(rounds: usize) {
             let label = format!("{:?}, {} B, {connections} connections", work.traffic, work.len);
             let row = Row::new(&label, shared, rounds, &sides);
             // Times are per message of one connection.
-            let total = |side| {
+            let rate = |side| {
                 let (_, median) = row.medians.iter().find(|(other, _)| *other == side).unwrap();
-                median.as_secs_f64() / connections as f64
+                connections as f64 / median.as_secs_f64()
             };
-            let rate = 1.0 / total(Side::Npipes);
-            let alone = *single.get_or_insert(rate);
+            let rates = [rate(Side::Npipes), rate(Side::Bare)];
+            let alone = *single.get_or_insert(rates);
             if connections == 64 {
-                at_least("the rate of one connection, all together", 0.9, rate / alone);
+                let [ours, bare] = [rates[0] / alone[0], rates[1] / alone[1]];
+                at_least("the rate of one connection, all together", 0.9, ours);
+                println!("  the same of bare Tokio: {bare:.2}");
             }
         }
     }
