@@ -219,7 +219,8 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if self.queued > 0 {
-            self.usual_tail = self.tail.len().max(self.usual_tail - self.usual_tail / 8);
+            let tail = self.tail.len().min(WRITE_LIMIT);
+            self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
         }
         while self.queued > 0 {
             let written = match self.frame_per_write || !io.is_write_vectored() {
