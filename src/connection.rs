@@ -1,9 +1,11 @@
 //! Messages over any stream of bytes: `Stream`, `Sink`, and methods of its own so that ordinary use
 //! needs no extension trait. No task, no lock; a clock only for what has a time limit.
 
+mod closed;
 mod counters;
 mod journal;
 mod limits;
+mod options;
 mod pair;
 mod reader;
 mod split;
@@ -15,7 +17,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -27,166 +28,20 @@ use tracing::Span;
 #[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
 pub(crate) use self::journal::{Origin, Role};
 pub use self::{
+    closed::Closed,
     counters::Counters,
+    options::ConnectionOptions,
     split::{ReceiveHalf, SendHalf},
 };
 use self::{
     journal::Journal,
-    limits::Limits,
     reader::Reader,
     writer::{Drain, Writer},
 };
 use crate::{
-    error::{Error, Operation, Undrained},
-    frame::FrameFormat,
+    error::{Error, Operation},
     text::TextEncoding,
 };
-
-/// How a [`Connection`] behaves; each setter says its default.
-///
-/// # Examples
-///
-/// ```
-/// use npipes::{Connection, ConnectionOptions, FrameFormat};
-///
-/// let (near, _far) = tokio::io::duplex(4096);
-/// let options = ConnectionOptions::new().format(FrameFormat::new().max_payload(1 << 20));
-/// let connection = Connection::with_options(near, &options);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub struct ConnectionOptions {
-    format: FrameFormat,
-    frame_per_write: bool,
-    high_water: usize,
-    pub(crate) close_deadline: Duration,
-    limits: Limits,
-    text: TextEncoding,
-}
-
-impl ConnectionOptions {
-    /// The default for [`send_buffer`](Self::send_buffer), in bytes: 128 KiB, which one write takes.
-    pub const DEFAULT_SEND_BUFFER: usize = 128 * 1024;
-
-    /// The default for [`close_deadline`](Self::close_deadline): 5 s.
-    pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-
-    /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
-    /// text in ASCII.
-    pub const NPIPES_1_0_1: Self = Self::new().format(FrameFormat::NPIPES_1_0_1).frame_per_write();
-
-    /// Returns the default options.
-    pub const fn new() -> Self {
-        Self {
-            format: FrameFormat::new(),
-            frame_per_write: false,
-            high_water: Self::DEFAULT_SEND_BUFFER,
-            close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
-            limits: Limits::NONE,
-            text: TextEncoding::Ascii,
-        }
-    }
-
-    /// Sets what a frame looks like and how large it may be. The default is [`FrameFormat::new`].
-    pub const fn format(mut self, format: FrameFormat) -> Self {
-        self.format = format;
-        self
-    }
-
-    /// Writes each frame in one write of its own, even if several are fed before a flush. The
-    /// default is to let frames share writes.
-    ///
-    /// On a message-type pipe one write is one message, and a peer that reads one message at a time
-    /// expects one frame in it. Connections over such pipes do this without being told.
-    pub const fn frame_per_write(mut self) -> Self {
-        self.frame_per_write = true;
-        self
-    }
-
-    /// Sets how many queued bytes make [`feed`](Connection::feed) write before it takes another
-    /// message. The default is 128 KiB; the queue holds at most this and one frame more.
-    pub const fn send_buffer(mut self, bytes: usize) -> Self {
-        self.high_water = if bytes == 0 { 1 } else { bytes };
-        self
-    }
-
-    /// Sets how long [`close`](Connection::close) waits, for the transport to take what is queued
-    /// and for the peer to read everything. The default is 5 s.
-    ///
-    /// A pipe that hangs in the operating system, on another machine, may add a second.
-    pub const fn close_deadline(mut self, deadline: Duration) -> Self {
-        self.close_deadline = deadline;
-        self
-    }
-
-    /// Ends the connection when a frame that has begun to arrive is not complete after this time,
-    /// with [`Error::FrameTimedOut`]. By default a frame may take for ever.
-    ///
-    /// The time begins when a receive finds the first bytes of the frame, and does not begin again:
-    /// it goes on while nobody receives. Then a peer with a frame larger than the operating system's
-    /// buffer cannot go on either, so let it be longer than you ever stay away.
-    pub const fn frame_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.frame = Some(timeout);
-        self
-    }
-
-    /// Ends the connection when nothing has arrived for this time, with [`Error::IdleTimedOut`]. By
-    /// default a peer may be silent for ever.
-    ///
-    /// The time begins with the first receive and anew with each piece that arrives; it goes on while
-    /// nobody receives, but what has arrived meanwhile is received first.
-    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.idle = Some(timeout);
-        self
-    }
-
-    /// Sets how [`send_text`](Connection::send_text) and [`receive_text`](Connection::receive_text)
-    /// turn text into payloads and back. The default is [`TextEncoding::Ascii`].
-    pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
-        self.text = encoding;
-        self
-    }
-}
-
-impl Default for ConnectionOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// How a connection ended that was [closed](Connection::close), or how a wait for the peer did.
-///
-/// # What is known, and what is not
-///
-/// `Drained` is never said of a peer that left with something unread: the operating system said that
-/// nothing is, and that the peer was still there afterwards. There is one exception, where the latter
-/// cannot be asked: by a server whose pipe goes from the server to the client only, and perhaps of a
-/// pipe on another machine. There a peer that had left before the close counts as one that has read
-/// everything.
-///
-/// That the peer has read means that it took the bytes from the operating system. Its runtime reads
-/// ahead, so its application may not have seen them: that takes an answer in your own protocol.
-///
-/// When a peer has left, nobody tells how much it had read. So `PeerGone` is also said of a peer that
-/// had read everything, if it left before this end could see that: one that closes as soon as it has
-/// the last byte, or has done so before the close began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-#[must_use = "only `Drained` says that the peer has everything"]
-pub enum Closed {
-    /// Everything sent was handed over. On a pipe: the peer has read it. On another transport: its
-    /// shutdown succeeded, which for TCP means that the operating system has the bytes.
-    Drained,
-    /// The deadline passed before the peer had read everything.
-    TimedOut {
-        /// Bytes in the pipe that the peer had not read. Windows tells if they are fewer than the
-        /// pipe's buffer holds; Wine never does.
-        unread: Option<u64>,
-    },
-    /// The peer closed its end, or disconnected the pipe, before it was known to have read
-    /// everything.
-    PeerGone,
-}
 
 /// Messages over a stream of bytes: each one framed, checksummed, and whole.
 ///
@@ -486,24 +341,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 /// Returns the text of a message, or the message.
 pub(crate) fn read_text(encoding: TextEncoding, payload: Bytes) -> Result<String, Error> {
     encoding.decode(&payload).map_err(|source| Error::TextDecode { payload, source })
-}
-
-impl Closed {
-    pub(crate) fn from_outcome(outcome: Result<(), Error>) -> Result<Self, Error> {
-        match outcome {
-            Ok(()) => Ok(Self::Drained),
-            Err(e) => Self::of_failure(&e).ok_or(e),
-        }
-    }
-
-    fn of_failure(error: &Error) -> Option<Self> {
-        match error {
-            Error::Closed => None,
-            e if e.is_timeout() => Some(Self::TimedOut { unread: Undrained::unread(e) }),
-            e if e.is_closed() => Some(Self::PeerGone),
-            _ => None,
-        }
-    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Connection<T> {

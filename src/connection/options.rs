@@ -1,0 +1,119 @@
+//! How a connection behaves.
+
+use std::time::Duration;
+
+use super::limits::Limits;
+use crate::{frame::FrameFormat, text::TextEncoding};
+
+/// How a [`Connection`](crate::Connection) behaves; each setter says its default.
+///
+/// # Examples
+///
+/// ```
+/// use npipes::{Connection, ConnectionOptions, FrameFormat};
+///
+/// let (near, _far) = tokio::io::duplex(4096);
+/// let options = ConnectionOptions::new().format(FrameFormat::new().max_payload(1 << 20));
+/// let connection = Connection::with_options(near, &options);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct ConnectionOptions {
+    pub(super) format: FrameFormat,
+    pub(super) frame_per_write: bool,
+    pub(super) high_water: usize,
+    pub(crate) close_deadline: Duration,
+    pub(super) limits: Limits,
+    pub(super) text: TextEncoding,
+}
+
+impl ConnectionOptions {
+    /// The default for [`send_buffer`](Self::send_buffer), in bytes: 128 KiB, which one write takes.
+    pub const DEFAULT_SEND_BUFFER: usize = 128 * 1024;
+
+    /// The default for [`close_deadline`](Self::close_deadline): 5 s.
+    pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+    /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
+    /// text in ASCII.
+    pub const NPIPES_1_0_1: Self = Self::new().format(FrameFormat::NPIPES_1_0_1).frame_per_write();
+
+    /// Returns the default options.
+    pub const fn new() -> Self {
+        Self {
+            format: FrameFormat::new(),
+            frame_per_write: false,
+            high_water: Self::DEFAULT_SEND_BUFFER,
+            close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
+            limits: Limits::NONE,
+            text: TextEncoding::Ascii,
+        }
+    }
+
+    /// Sets what a frame looks like and how large it may be. The default is [`FrameFormat::new`].
+    pub const fn format(mut self, format: FrameFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Writes each frame in one write of its own, even if several are fed before a flush. The
+    /// default is to let frames share writes.
+    ///
+    /// On a message-type pipe one write is one message, and a peer that reads one message at a time
+    /// expects one frame in it. Connections over such pipes do this without being told.
+    pub const fn frame_per_write(mut self) -> Self {
+        self.frame_per_write = true;
+        self
+    }
+
+    /// Sets how many queued bytes make [`feed`](crate::Connection::feed) write before it takes
+    /// another message. The default is 128 KiB; the queue holds at most this and one frame more.
+    pub const fn send_buffer(mut self, bytes: usize) -> Self {
+        self.high_water = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Sets how long [`close`](crate::Connection::close) waits, for the transport to take what is
+    /// queued and for the peer to read everything. The default is 5 s.
+    ///
+    /// A pipe that hangs in the operating system, on another machine, may add a second.
+    pub const fn close_deadline(mut self, deadline: Duration) -> Self {
+        self.close_deadline = deadline;
+        self
+    }
+
+    /// Ends the connection when a frame that has begun to arrive is not complete after this time,
+    /// with [`Error::FrameTimedOut`](crate::Error::FrameTimedOut). By default a frame may take for
+    /// ever.
+    ///
+    /// The time begins when a receive finds the first bytes of the frame, and does not begin again:
+    /// it goes on while nobody receives. Then a peer with a frame larger than the operating system's
+    /// buffer cannot go on either, so let it be longer than you ever stay away.
+    pub const fn frame_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.frame = Some(timeout);
+        self
+    }
+
+    /// Ends the connection when nothing has arrived for this time, with
+    /// [`Error::IdleTimedOut`](crate::Error::IdleTimedOut). By default a peer may be silent for ever.
+    ///
+    /// The time begins with the first receive and anew with each piece that arrives; it goes on while
+    /// nobody receives, but what has arrived meanwhile is received first.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle = Some(timeout);
+        self
+    }
+
+    /// Sets how [`send_text`](crate::Connection::send_text) and
+    /// [`receive_text`](crate::Connection::receive_text) turn text into payloads and back. The default is [`TextEncoding::Ascii`].
+    pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
+        self.text = encoding;
+        self
+    }
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
