@@ -1,10 +1,13 @@
 //! What a frame costs in the codec, without I/O: `cargo bench --bench codec`
 //!
-//! Each row's goal is a ratio to something measured in the same run. Every decoded byte is compared
-//! once before the clock starts. Times on a shared machine wander: `scripts/count-instructions` counts
-//! what does not.
+//! Criterion measures each work by itself, with every decoded byte compared once before the clock
+//! starts; then what has a goal is measured by turns with what it is compared to. Times on a shared
+//! machine wander: `scripts/count-instructions` counts what does not.
 
-use std::{hint::black_box, path::Path};
+#[path = "codec/pairs.rs"]
+mod pairs;
+
+use std::hint::black_box;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use criterion::{BatchSize, Criterion, Throughput};
@@ -120,62 +123,5 @@ fn main() {
         floor(&mut criterion, &payload);
     }
     criterion.final_summary();
-    report();
-}
-
-/// Returns the median time of one iteration in nanoseconds, from what Criterion has saved.
-fn median(group: &str, function: &str) -> Option<f64> {
-    let target =
-        option_env!("CARGO_TARGET_DIR").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/target"));
-    let path =
-        Path::new(target).join("criterion").join(group).join(function).join("new/estimates.json");
-    let text = std::fs::read_to_string(path).ok()?;
-    let median = text.split_once(r#""median":"#)?.1;
-    let point = median.split_once(r#""point_estimate":"#)?.1;
-    point.split([',', '}']).next()?.parse().ok()
-}
-
-fn report() {
-    println!("\n{:<34} {:<48} {:>6} {:>6}", "work", "goal", "ratio", "");
-    for work in ["decode", "encode"] {
-        let at = |len: usize, function: &str| median(&format!("{len} B"), function);
-        let ours = |len, crc: &str| at(len, &format!("{work} {crc} CRC"));
-        let theirs = at(64, &format!("{work} LengthDelimitedCodec"));
-        row(
-            &format!("{work} 64 B, CRC off"),
-            "0.80 x LengthDelimitedCodec",
-            0.8,
-            ours(64, "without"),
-            theirs,
-        );
-        let sum = theirs.zip(at(64, "crc32fast")).map(|(theirs, crc)| 0.8 * theirs + crc);
-        row(
-            &format!("{work} 64 B, CRC on"),
-            "0.80 x LengthDelimitedCodec + crc32fast",
-            1.0,
-            ours(64, "with"),
-            sum,
-        );
-        for len in [64 * 1024, 1024 * 1024] {
-            let (goal, floor) = match work {
-                "decode" => ("1.05 x crc32fast", at(len, "crc32fast")),
-                _ => (
-                    "1.05 x (copy + crc32fast)",
-                    at(len, "crc32fast").zip(at(len, "copy")).map(|(crc, copy)| crc + copy),
-                ),
-            };
-            row(&format!("{work} {len} B, CRC on"), goal, 1.05, ours(len, "with"), floor);
-        }
-    }
-}
-
-fn row(work: &str, goal: &str, limit: f64, ours: Option<f64>, base: Option<f64>) {
-    match ours.zip(base) {
-        Some((ours, base)) => {
-            let ratio = ours / base;
-            let verdict = if ratio <= limit { "pass" } else { "short" };
-            println!("{work:<34} at most {goal:<40} {ratio:>6.2} {verdict:>6}");
-        }
-        None => println!("{work:<34} at most {goal:<40} not measured in this run"),
-    }
+    pairs::report();
 }
