@@ -1,8 +1,8 @@
 //! Messages through real pipes between two processes, ours beside the others in one run:
 //! `scripts/bench-pipe`, which pins everything to one core, or `cargo bench --bench pipe` on Windows.
 //!
-//! The sides take turns, round by round; a figure is the median of a side's rounds, and a verdict
-//! is about medians of this run alone. Every byte that arrives is compared.
+//! The sides take turns, round by round; a time is the median of a side's rounds, and a verdict is
+//! about the median of the rounds' ratios, in this run alone. Every byte that arrives is compared.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

@@ -1,57 +1,73 @@
 //! The rounds, the medians, and what they are held against.
 
-use std::time::Duration;
-
 use crate::{
     sides::Side,
     work::{Traffic, Work, measure},
 };
 
-/// The median time of each side for one piece of work.
+/// What each side took for one piece of work, round by round: seconds for a message of one connection.
 struct Row {
-    medians: Vec<(Side, Duration)>,
+    work: Work,
+    times: Vec<(Side, Vec<f64>)>,
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 impl Row {
-    fn new(label: &str, work: Work, rounds: usize, sides: &[Side]) -> Self {
-        let mut times = vec![Vec::new(); sides.len()];
+    /// Measures all of `works` in each round, each by all sides in turn: the speed of the machine
+    /// wanders, and what is compared is to have the same.
+    fn measure(works: &[Work], rounds: usize, sides: &[Side]) -> Vec<Self> {
+        let times = || sides.iter().map(|side| (*side, Vec::new())).collect();
+        let mut rows: Vec<Self> =
+            works.iter().map(|work| Self { work: *work, times: times() }).collect();
         for _ in 0..rounds {
-            for (side, times) in sides.iter().zip(&mut times) {
-                let work = match side {
-                    // Three orders of magnitude slower, and the same for each message.
-                    Side::PerMessage => Work { count: work.count.min(200), ..work },
-                    _ => work,
-                };
-                let scale = work.count as f64;
-                times.push(measure(*side, work).div_f64(scale));
+            for row in &mut rows {
+                for (side, times) in &mut row.times {
+                    let work = match side {
+                        // Three orders of magnitude slower, and the same for each message.
+                        Side::PerMessage => Work { count: row.work.count.min(200), ..row.work },
+                        _ => row.work,
+                    };
+                    times.push(measure(*side, work).as_secs_f64() / work.count as f64);
+                }
             }
         }
-        let medians: Vec<(Side, Duration)> = sides
-            .iter()
-            .zip(times)
-            .map(|(side, mut times)| {
-                times.sort();
-                (*side, times[times.len() / 2])
-            })
-            .collect();
-        println!("\n{label}");
-        for (side, median) in &medians {
-            let nanos = median.as_nanos().max(1) as f64 / work.connections as f64;
-            let rate = work.len as f64 * 1000.0 / nanos;
-            println!(
-                "  {:<18} {:>12.2} us a message {rate:>9.1} MB/s",
-                side.name(),
-                nanos / 1000.0
-            );
-        }
-        Self { medians }
+        rows
     }
 
+    fn new(label: &str, work: Work, rounds: usize, sides: &[Side]) -> Self {
+        let row = Self::measure(&[work], rounds, sides).remove(0);
+        row.print(label);
+        row
+    }
+
+    fn print(&self, label: &str) {
+        println!("\n{label}");
+        for (side, times) in &self.times {
+            let micros = 1e6 * median(times.clone()) / self.work.connections as f64;
+            let rate = self.work.len as f64 / micros;
+            println!("  {:<18} {micros:>12.2} us a message {rate:>9.1} MB/s", side.name());
+        }
+    }
+
+    fn times(&self, wanted: Side) -> &[f64] {
+        &self.times.iter().find(|(side, _)| *side == wanted).unwrap().1
+    }
+
+    /// Returns the median of the rounds' ratios.
     fn ratio(&self, side: Side, to: Side) -> f64 {
-        let median = |wanted: Side| {
-            self.medians.iter().find(|(side, _)| *side == wanted).unwrap().1.as_secs_f64()
-        };
-        median(side) / median(to)
+        let pairs = self.times(side).iter().zip(self.times(to));
+        median(pairs.map(|(ours, theirs)| ours / theirs).collect())
+    }
+
+    /// Returns the rate of all connections together, as a multiple of that of another row.
+    fn rate(&self, side: Side, to: &Self) -> f64 {
+        let factor = self.work.connections as f64 / to.work.connections as f64;
+        let pairs = self.times(side).iter().zip(to.times(side));
+        median(pairs.map(|(these, those)| factor * those / these).collect())
     }
 
     /// Our speed as a multiple of another side's.
@@ -74,7 +90,7 @@ fn one_way(len: usize, count: usize) -> Work {
 }
 
 pub(crate) fn run(rounds: usize) {
-    println!("{rounds} rounds; medians of this run; CRC on for npipes; two processes");
+    println!("{rounds} rounds, of which medians are shown; CRC on for npipes; two processes");
     for threads in [1, 2] {
         let runtime = if threads == 1 { "current-thread" } else { "multi-thread (2)" };
         println!("\n== {runtime} runtime, 1 connection");
@@ -114,24 +130,20 @@ pub(crate) fn run(rounds: usize) {
         one_way(64, 640_000),
         one_way(64 * 1024, 3200),
     ] {
-        let mut single = None;
-        for connections in [1, 8, 64] {
-            let shared = Work { connections, count: work.count / connections, ..work };
-            let label = format!("{:?}, {} B, {connections} connections", work.traffic, work.len);
-            let row = Row::new(&label, shared, rounds, &sides);
-            // Times are per message of one connection.
-            let rate = |side| {
-                let (_, median) = row.medians.iter().find(|(other, _)| *other == side).unwrap();
-                connections as f64 / median.as_secs_f64()
-            };
-            let rates = [rate(Side::Npipes), rate(Side::Bare)];
-            let alone = *single.get_or_insert(rates);
-            if connections == 64 {
-                let [ours, bare] = [rates[0] / alone[0], rates[1] / alone[1]];
-                at_least("the rate of one connection, all together", 0.9, ours);
-                println!("  the same of bare Tokio: {bare:.2}");
-            }
+        let works = [1, 8, 64].map(|connections| Work {
+            connections,
+            count: work.count / connections,
+            ..work
+        });
+        let rows = Row::measure(&works, rounds, &sides);
+        for row in &rows {
+            let Work { traffic, len, connections, .. } = row.work;
+            row.print(&format!("{traffic:?}, {len} B, {connections} connections"));
         }
+        let [alone, _, many] = &rows[..] else { unreachable!("three works, three rows") };
+        let goal = "the rate of one connection, all together";
+        at_least(goal, 0.9, many.rate(Side::Npipes, alone));
+        println!("  the same of bare Tokio: {:.2}", many.rate(Side::Bare, alone));
     }
     println!("\nbytes in the largest work: {}", one_way(1024 * 1024, 150).bytes());
 }
