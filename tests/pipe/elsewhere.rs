@@ -2,18 +2,16 @@
 
 use std::{
     env,
-    io::{Read, Write},
-    process::Stdio,
+    io::Read,
     sync::{Arc, Mutex},
 };
 
 use npipes::{ConnectOptions, Error, Listener, PipeServer, ServerIdentity, Sid};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
 
-use crate::support::{unique_name, within};
+use crate::{
+    child::{Process, tell},
+    support::{unique_name, within},
+};
 
 /// Names the pipe to [`the_server`].
 const NAME: &str = "NPIPES_TEST_ELSEWHERE";
@@ -25,22 +23,14 @@ async fn the_server() {
         return;
     };
     let _listener = Listener::bind(name).unwrap();
-    writeln!(std::io::stdout(), "\nserving").unwrap();
+    tell("serving");
     let ended = || std::io::stdin().read_to_end(&mut Vec::new());
     tokio::task::spawn_blocking(ended).await.unwrap().unwrap();
 }
 
-async fn serve_elsewhere(name: &str) -> Child {
-    let mut server = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "elsewhere::the_server", "--nocapture"])
-        .env(NAME, name)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    while within(lines.next_line()).await.unwrap().expect("it has ended") != "serving" {}
+async fn serve_elsewhere(name: &str) -> Process {
+    let mut server = Process::start("elsewhere::the_server", NAME, name);
+    assert_eq!(server.answer().await, "serving");
     server
 }
 

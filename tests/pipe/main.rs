@@ -15,6 +15,7 @@ mod support;
 mod alike;
 mod autotraits;
 mod chaos;
+mod child;
 mod close;
 mod connector;
 mod dialects;

@@ -1,25 +1,16 @@
 //! Two processes that know nothing of each other but the name.
 
-use std::{
-    env,
-    io::{BufRead, Write},
-    process::Stdio,
-    time::Duration,
-};
+use std::{env, io::BufRead, time::Duration};
 
 use npipes::{Delivery, Ipc};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-};
 
-use crate::support::{pattern, unique_name, within};
+use crate::{
+    child::{Process, tell},
+    support::{pattern, unique_name},
+};
 
 /// Names the pipe to [`the_other_process`].
 const NAME: &str = "NPIPES_TEST_IPC_NAME";
-
-/// Marks the lines that are not the test harness's own.
-const MARK: &str = "ipc: ";
 
 /// The program of either process: sends and receives as it is told on standard input. By itself it
 /// does nothing.
@@ -41,50 +32,12 @@ async fn the_other_process() {
                 Err(e) => format!("{e:?}"),
             },
         };
-        writeln!(std::io::stdout(), "{MARK}{answer}").unwrap();
+        tell(answer);
     }
 }
 
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn start(name: &str) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "ipc::processes::the_other_process", "--nocapture"])
-            .env(NAME, name)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, stdin, stdout }
-    }
-
-    async fn order(&mut self, line: &str) {
-        within(self.stdin.write_all(format!("{line}\n").as_bytes())).await.unwrap();
-        within(self.stdin.flush()).await.unwrap();
-    }
-
-    async fn answer(&mut self) -> String {
-        loop {
-            let line = within(self.stdout.next_line()).await.unwrap().expect("it has ended");
-            // The harness has begun a line of its own, which this one goes on with.
-            if let Some((_, answer)) = line.split_once(MARK) {
-                return answer.to_owned();
-            }
-        }
-    }
-
-    async fn end(mut self) {
-        drop(self.stdin);
-        assert!(within(self.child.wait()).await.unwrap().success());
-    }
+fn start(name: &str) -> Process {
+    Process::start("ipc::processes::the_other_process", NAME, name)
 }
 
 /// One round: which process sends, whether it is told so first, and how long before the other one.
@@ -110,7 +63,7 @@ async fn round(processes: &mut [Process; 2], text: &str, dice: &[u8]) {
 #[tokio::test]
 async fn for_500_rounds_every_message_of_two_processes_arrives() {
     let name = unique_name();
-    let mut processes = [Process::start(&name), Process::start(&name)];
+    let mut processes = [start(&name), start(&name)];
     for (n, dice) in pattern(3 * 500, 5).chunks(3).enumerate() {
         round(&mut processes, &format!("round {n}"), dice).await;
     }
@@ -125,7 +78,7 @@ async fn processes_that_start_at_the_same_time_meet() {
     let count = env::var("NPIPES_IPC_STARTS").map_or(10, |count| count.parse().unwrap());
     for (n, dice) in pattern(3 * count, 6).chunks(3).enumerate() {
         let name = unique_name();
-        let mut processes = [Process::start(&name), Process::start(&name)];
+        let mut processes = [start(&name), start(&name)];
         round(&mut processes, &format!("round {n}"), dice).await;
         for process in processes {
             process.end().await;

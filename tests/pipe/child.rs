@@ -1,0 +1,68 @@
+//! A test of this binary as the program of another process, which speaks in lines.
+
+use std::{env, fmt, process::Stdio};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::support::within;
+
+/// Marks the lines that are not the test harness's own.
+const MARK: &str = "child: ";
+
+/// Says a line, in the other process.
+pub(crate) fn tell(line: impl fmt::Display) {
+    println!("{MARK}{line}");
+}
+
+/// Another process, which ends with this value.
+pub(crate) struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    /// Runs `test` with the environment variable `key` set to `value`, by which it knows that it is
+    /// meant.
+    pub(crate) fn start(test: &str, key: &str, value: &str) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(key, value)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, stdin, stdout }
+    }
+
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub(crate) async fn order(&mut self, line: &str) {
+        within(self.stdin.write_all(format!("{line}\n").as_bytes())).await.unwrap();
+        within(self.stdin.flush()).await.unwrap();
+    }
+
+    pub(crate) async fn answer(&mut self) -> String {
+        loop {
+            let line = within(self.stdout.next_line()).await.unwrap().expect("it has ended");
+            // The harness has begun a line of its own, which this one goes on with.
+            if let Some((_, answer)) = line.split_once(MARK) {
+                return answer.to_owned();
+            }
+        }
+    }
+
+    /// Ends its standard input, and checks that it ends well.
+    pub(crate) async fn end(mut self) {
+        drop(self.stdin);
+        assert!(within(self.child.wait()).await.unwrap().success());
+    }
+}
