@@ -10,6 +10,8 @@ use bytes::BytesMut;
 #[derive(Debug, Clone)]
 pub(crate) struct ReadWindow {
     size: usize,
+    /// How many reads in a row have filled less than a quarter of the room.
+    small: u32,
     /// The last frame that arrived in several reads, in bytes.
     usual: usize,
     offer: Option<Offer>,
@@ -29,6 +31,9 @@ impl ReadWindow {
     /// The largest room in bytes; mio reads no more at once.
     const MAX: usize = 64 * 1024;
 
+    /// So many small reads in a row shrink the room: one alone is the end of a batch.
+    const SMALL_READS: u32 = 4;
+
     /// The size, in bytes, of the buffers for long frames in a stream that fills the largest room.
     /// What is left over at the end of a buffer is copied to the next one, so there are few of them.
     const ARENA: usize = 4 * Self::MAX;
@@ -37,7 +42,7 @@ impl ReadWindow {
     const LONG: usize = 8 * 1024;
 
     pub(crate) const fn new() -> Self {
-        Self { size: Self::MIN, usual: 0, offer: None }
+        Self { size: Self::MIN, small: 0, usual: 0, offer: None }
     }
 
     /// Takes note that the buffer holds `len` bytes now, if room was made since the last call.
@@ -47,8 +52,15 @@ impl ReadWindow {
         let arrived = len.saturating_sub(offer.len);
         if arrived >= offer.room {
             self.size = (self.size * 2).min(Self::MAX);
-        } else if arrived < self.size / 4 {
-            self.size = (self.size / 2).max(Self::MIN);
+            self.small = 0;
+        } else if arrived >= self.size / 4 {
+            self.small = 0;
+        } else if arrived > 0 {
+            self.small += 1;
+            if self.small == Self::SMALL_READS {
+                self.size = (self.size / 2).max(Self::MIN);
+                self.small = 0;
+            }
         }
     }
 
@@ -105,15 +117,33 @@ mod tests {
         assert_eq!(rooms, [8, 16, 32, 64, 64]);
     }
 
-    #[test]
-    fn small_reads_shrink_it_and_middling_ones_keep_it() {
+    /// Returns the rooms of these reads, in KiB, of a stream that has filled the largest.
+    fn rooms_after_full_reads(shares: &[usize]) -> Vec<usize> {
         let mut window = ReadWindow::new();
         for _ in 0..3 {
             read(&mut window, 8);
         }
-        let rooms: Vec<usize> =
-            [4, 4, 1, 1, 1, 1].map(|share| read(&mut window, share) / 1024).to_vec();
-        assert_eq!(rooms, [64, 64, 64, 32, 16, 8]);
+        shares.iter().map(|share| read(&mut window, *share) / 1024).collect()
+    }
+
+    #[test]
+    fn four_small_reads_in_a_row_shrink_it() {
+        let rooms = rooms_after_full_reads(&[[1; 4], [1; 4], [1; 4], [1; 4]].concat());
+        let expected = [[64; 4], [32; 4], [16; 4], [8; 4]].concat();
+        assert_eq!(rooms, expected);
+    }
+
+    #[test]
+    fn the_ends_of_batches_do_not_shrink_it() {
+        for batch in [[8, 1], [4, 1]] {
+            let rooms = rooms_after_full_reads(&batch.repeat(8));
+            assert_eq!(rooms, [64; 16], "{batch:?}");
+        }
+    }
+
+    #[test]
+    fn reads_that_find_nothing_yet_do_not_shrink_it() {
+        assert_eq!(rooms_after_full_reads(&[0; 16]), [64; 16]);
     }
 
     #[test]
