@@ -27,10 +27,12 @@ use crate::{
 /// that many frames share a write.
 const COPY_BELOW: usize = 8 * 1024;
 
-/// The most bytes handed to one write, which the pipe's buffer takes at once by default. mio copies
-/// all it is given and keeps that buffer, so more would cost an idle connection its memory, and an
-/// allocator goes to the operating system for it each time.
-const WRITE_LIMIT: usize = 128 * 1024 + OVERHEAD;
+/// The most payload bytes handed to one write, which long frames need. mio copies all it is given and
+/// keeps that buffer, so more would cost an idle connection its memory.
+const WRITE_LIMIT: usize = 256 * 1024;
+
+/// The least limit of a write, in bytes, however small the send buffer is.
+const LEAST_WRITE_LIMIT: usize = 4 * 1024;
 
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
@@ -51,6 +53,8 @@ pub(super) struct Writer {
     frame_per_write: bool,
     /// Queued bytes at which `poll_ready` writes before it takes more.
     high_water: usize,
+    /// The most bytes handed to one write.
+    write_limit: usize,
     /// What goes out first, oldest first; `tail` comes after it.
     queue: VecDeque<Bytes>,
     tail: BytesMut,
@@ -91,6 +95,8 @@ impl Writer {
             pipe,
             frame_per_write,
             high_water,
+            write_limit: high_water.saturating_mul(2).clamp(LEAST_WRITE_LIMIT, WRITE_LIMIT)
+                + OVERHEAD,
             queue: VecDeque::new(),
             tail: BytesMut::new(),
             usual_tail: 0,
@@ -102,7 +108,8 @@ impl Writer {
         }
     }
 
-    /// Is ready when less than the high-water mark is queued.
+    /// Is ready when less than the high-water mark is queued. What is left below it waits for more:
+    /// written by itself, the end of a batch would cost a system call at both ends.
     pub(super) fn poll_ready<W: AsyncWrite>(
         &mut self,
         io: Pin<&mut W>,
@@ -112,7 +119,7 @@ impl Writer {
         if self.queued < self.high_water {
             return Poll::Ready(Ok(()));
         }
-        self.poll_write_queue(io, cx)
+        self.poll_write_queue(self.high_water - 1, io, cx)
     }
 
     /// Queues one frame. Either all of it is queued or none.
@@ -150,7 +157,7 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         self.check_open()?;
-        ready!(self.poll_write_queue(io.as_mut(), cx))?;
+        ready!(self.poll_write_queue(0, io.as_mut(), cx))?;
         let flushed = ready!(io.poll_flush(cx));
         Poll::Ready(flushed.map_err(|e| self.fail(Operation::Write, e)))
     }
@@ -213,20 +220,22 @@ impl Writer {
         self.state = State::Closed;
     }
 
+    /// Writes until no more than `rest` bytes are queued.
     fn poll_write_queue<W: AsyncWrite>(
         &mut self,
+        rest: usize,
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if self.queued > 0 {
-            let tail = self.tail.len().min(WRITE_LIMIT);
+            let tail = self.tail.len().min(self.write_limit);
             self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
         }
-        while self.queued > 0 {
+        while self.queued > rest {
             let written = match self.frame_per_write || !io.is_write_vectored() {
                 true => {
                     let piece = self.queue.front().map_or(&self.tail[..], |chunk| &chunk[..]);
-                    let limit = if self.frame_per_write { piece.len() } else { WRITE_LIMIT };
+                    let limit = if self.frame_per_write { piece.len() } else { self.write_limit };
                     ready!(io.as_mut().poll_write(cx, &piece[..piece.len().min(limit)]))
                 }
                 false => {
@@ -245,7 +254,7 @@ impl Writer {
                 Err(e) => return Poll::Ready(Err(self.fail(Operation::Write, e))),
             }
         }
-        if self.tail.capacity() > IDLE_CAPACITY {
+        if self.queued == 0 && self.tail.capacity() > IDLE_CAPACITY {
             self.tail = BytesMut::new();
         }
         Poll::Ready(Ok(()))
@@ -253,7 +262,7 @@ impl Writer {
 
     /// Lays out what goes into the next write and returns the number of slices.
     fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut room = WRITE_LIMIT;
+        let mut room = self.write_limit;
         let mut used = 0;
         let pieces = self.queue.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
         for piece in pieces.filter(|piece| !piece.is_empty()) {

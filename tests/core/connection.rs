@@ -26,6 +26,10 @@ fn wire(messages: &[&'static str]) -> BytesMut {
     wire
 }
 
+fn write_lens(connection: &Connection<Drip>) -> Vec<usize> {
+    connection.get_ref().written.iter().map(Vec::len).collect()
+}
+
 #[tokio::test]
 async fn messages_arrive_in_order_and_whole() {
     let (mut near, mut far) = pair(1000);
@@ -219,12 +223,34 @@ async fn frames_share_a_write_unless_told_not_to() {
 }
 
 #[tokio::test]
-async fn one_write_takes_a_frame_of_128_kib_and_no_more() {
+async fn one_write_takes_a_frame_of_256_kib_and_no_more() {
     let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
-    within(connection.send(vec![7; 131_072])).await.unwrap();
-    within(connection.send(vec![7; 131_073])).await.unwrap();
-    let lens: Vec<usize> = connection.get_ref().written.iter().map(Vec::len).collect();
-    assert_eq!(lens, [131_084, 131_084, 1]);
+    within(connection.send(vec![7; 262_144])).await.unwrap();
+    within(connection.send(vec![7; 262_145])).await.unwrap();
+    assert_eq!(write_lens(&connection), [262_156, 262_156, 1]);
+}
+
+#[tokio::test]
+async fn no_write_is_longer_than_twice_the_send_buffer() {
+    for (send_buffer, longest) in [(32 * 1024, 65_548), (1, 4108), (1 << 30, 262_156)] {
+        let drip = Drip::new(b"", usize::MAX).vectored();
+        let options = ConnectionOptions::new().send_buffer(send_buffer);
+        let mut connection = Connection::with_options(drip, &options);
+        within(connection.send(vec![7; 300_000])).await.unwrap();
+        let lens = write_lens(&connection);
+        assert_eq!(lens[0], longest);
+        assert_eq!(lens.iter().max(), Some(&longest));
+    }
+}
+
+#[tokio::test]
+async fn what_a_full_write_leaves_over_goes_out_with_the_next_frame() {
+    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
+    within(connection.feed(vec![7; 300_000])).await.unwrap();
+    within(connection.feed("Hello")).await.unwrap();
+    assert_eq!(write_lens(&connection), [262_156]);
+    within(connection.flush()).await.unwrap();
+    assert_eq!(write_lens(&connection), [262_156, 300_012 - 262_156 + 17]);
 }
 
 #[tokio::test]
@@ -236,8 +262,7 @@ async fn a_batch_up_to_the_send_buffer_goes_out_in_one_write() {
         }
         within(connection.flush()).await.unwrap();
     }
-    let lens: Vec<usize> = connection.get_ref().written.iter().map(Vec::len).collect();
-    assert_eq!(lens, [131_024; 3]);
+    assert_eq!(write_lens(&connection), [131_024; 3]);
 }
 
 #[tokio::test]

@@ -61,8 +61,8 @@ impl ListenerOptions {
     /// The most instances that a pipe can be limited to.
     pub const MAX_INSTANCES: u8 = 254;
 
-    /// The default size of each of the operating system's buffers, in bytes: 132 KiB, which this
-    /// crate's largest write fits into, so that the reader finds 64 KiB whenever it comes back.
+    /// The default size of each of the operating system's buffers, in bytes: 132 KiB, which a
+    /// full send buffer fits into, so that the reader finds 64 KiB whenever it comes back.
     /// It is a quota for unread data, taken from memory only while there is such data.
     pub const DEFAULT_BUFFER: u32 = 132 * 1024;
 
