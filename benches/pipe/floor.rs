@@ -1,6 +1,6 @@
 //! What no side with frames and a CRC-32 for each message can be faster than: Tokio's handle, frames
-//! laid out beforehand, written a batch at a time, and at both ends nothing but the CRC of each
-//! payload; at the reader also the comparison.
+//! laid out beforehand, written 128 KiB at a time, and at both ends nothing but the CRC of each payload;
+//! at the reader also the comparison.
 
 use std::hint::black_box;
 
@@ -11,13 +11,13 @@ use tokio::{
 
 use crate::{
     sides::PIECE,
-    work::{Messages, Traffic, Work},
+    work::{Messages, Work},
 };
 
 const HEADER: usize = 8;
 const OVERHEAD: usize = 12;
 
-/// The frames of one batch; each batch is the same.
+/// The frames of one write; each write is the same.
 struct Batch {
     wire: Vec<u8>,
     frame: usize,
@@ -26,7 +26,7 @@ struct Batch {
 
 impl Batch {
     fn new(work: Work, messages: &Messages) -> Self {
-        let Traffic::OneWay { batch: frames } = work.traffic else { panic!("{work:?}") };
+        let frames = 2 * PIECE / (work.len + OVERHEAD);
         let mut wire = Vec::new();
         for payload in (0..frames).map(|index| messages.get(index)) {
             wire.extend_from_slice(&((work.len + OVERHEAD) as u32).to_le_bytes());

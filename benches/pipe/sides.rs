@@ -56,6 +56,10 @@ impl Side {
         Self::PerMessage,
     ];
 
+    /// The same without those that take longest.
+    pub(crate) const SHORT_STREAM: [Self; 4] =
+        [Self::Npipes, Self::Bare, Self::Floor, Self::LengthDelimited];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Npipes => "npipes",

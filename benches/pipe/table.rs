@@ -84,10 +84,14 @@ fn at_least(goal: &str, limit: f64, figure: f64) {
     verdict(&format!("at least {limit} x {goal}"), figure, figure >= limit);
 }
 
-fn one_way(len: usize, count: usize) -> Work {
-    let batch = (64 * 1024 / len).max(1);
+/// One way, flushed each time when so many bytes of payload have been fed.
+fn one_way(len: usize, count: usize, flushed_each: usize) -> Work {
+    let batch = (flushed_each / len).max(1);
     Work { traffic: Traffic::OneWay { batch }, len, count, connections: 1, threads: 1 }
 }
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
 
 pub(crate) fn run(rounds: usize) {
     println!("{rounds} rounds, of which medians are shown; CRC on for npipes; two processes");
@@ -100,24 +104,31 @@ pub(crate) fn run(rounds: usize) {
         let figure = row.ratio(Side::Npipes, Side::Bare);
         verdict("at most 1.03 x the time of bare Tokio", figure, figure <= 1.03);
 
-        for (len, count) in [(64, 200_000), (1024, 40_000)] {
-            let work = Work { threads, ..one_way(len, count) };
-            let row =
-                Row::new(&format!("{len} B one way, in batches"), work, rounds, &Side::STREAM);
-            at_least("bare Tokio in 64-KiB pieces", 0.9, row.speed(Side::Bare));
-            println!(
-                "  the floor, frames and CRCs alone: {:.2} of bare Tokio; this crate is {:.2} of that",
-                1.0 / row.ratio(Side::Floor, Side::Bare),
-                row.speed(Side::Floor),
-            );
-            for side in [Side::LengthDelimited, Side::Interprocess, Side::PerMessage] {
-                at_least(side.name(), 2.0, row.speed(side));
+        for (len, count) in [(64, 500_000), (KIB, 100_000)] {
+            for (flushed, sides) in [(MIB, &Side::STREAM[..]), (64 * KIB, &Side::SHORT_STREAM)] {
+                let work = Work { threads, ..one_way(len, count, flushed) };
+                let label = format!("{len} B one way, flushed each {} KiB", flushed / KIB);
+                let row = Row::new(&label, work, rounds, sides);
+                at_least("bare Tokio in 64-KiB pieces", 0.9, row.speed(Side::Bare));
+                println!(
+                    "  the floor, frames and CRCs alone: {:.2} of bare Tokio; this crate is {:.2} of that",
+                    1.0 / row.ratio(Side::Floor, Side::Bare),
+                    row.speed(Side::Floor),
+                );
+                for side in [Side::LengthDelimited, Side::Interprocess, Side::PerMessage] {
+                    if sides.contains(&side) {
+                        at_least(side.name(), 2.0, row.speed(side));
+                    }
+                }
             }
         }
 
-        for (len, count) in [(64 * 1024, 2000), (1024 * 1024, 150)] {
-            let work = Work { threads, ..one_way(len, count) };
-            let row = Row::new(&format!("{} KiB one way", len / 1024), work, rounds, &Side::ALL);
+        for (len, count, flushed) in
+            [(64 * KIB, 2000, MIB), (64 * KIB, 2000, 64 * KIB), (MIB, 150, MIB)]
+        {
+            let work = Work { threads, ..one_way(len, count, flushed) };
+            let label = format!("{} KiB one way, flushed each {} KiB", len / KIB, flushed / KIB);
+            let row = Row::new(&label, work, rounds, &Side::ALL);
             at_least("bare Tokio in 64-KiB pieces", 0.95, row.speed(Side::Bare));
             at_least(Side::LengthDelimited.name(), 1.5, row.speed(Side::LengthDelimited));
         }
@@ -126,9 +137,9 @@ pub(crate) fn run(rounds: usize) {
     println!("\n== current-thread runtime, several connections");
     let sides = [Side::Npipes, Side::Bare];
     for work in [
-        Work { traffic: Traffic::Echo, ..one_way(64, 6400) },
-        one_way(64, 640_000),
-        one_way(64 * 1024, 3200),
+        Work { traffic: Traffic::Echo, ..one_way(64, 6400, MIB) },
+        one_way(64, 640_000, MIB),
+        one_way(64 * KIB, 3200, MIB),
     ] {
         let works = [1, 8, 64].map(|connections| Work {
             connections,
@@ -145,5 +156,5 @@ pub(crate) fn run(rounds: usize) {
         at_least(goal, 0.9, many.rate(Side::Npipes, alone));
         println!("  the same of bare Tokio: {:.2}", many.rate(Side::Bare, alone));
     }
-    println!("\nbytes in the largest work: {}", one_way(1024 * 1024, 150).bytes());
+    println!("\nbytes in the largest work: {}", one_way(MIB, 150, MIB).bytes());
 }
