@@ -1,12 +1,13 @@
 //! What a stream of frames costs in allocations, counted by the allocator itself.
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 
+#[path = "support/counting.rs"]
+mod counting;
+
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     future::Future,
     io,
     pin::{Pin, pin},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     task::{Context, Poll, Waker},
 };
 
@@ -15,50 +16,7 @@ use npipes::{Connection, FrameCodec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::{Decoder, Encoder};
 
-struct Counting;
-
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-fn count(size: usize) {
-    CALLS.fetch_add(1, Relaxed);
-    BYTES.fetch_add(size, Relaxed);
-    HELD.fetch_add(size, Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        count(size);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Returns the calls of the allocator, and the bytes it gave out, while `work` runs.
-fn spent(work: impl FnOnce()) -> (usize, usize) {
-    let before = (CALLS.load(Relaxed), BYTES.load(Relaxed));
-    work();
-    (CALLS.load(Relaxed) - before.0, BYTES.load(Relaxed) - before.1)
-}
+use crate::counting::{held, spent};
 
 /// Reads like a pipe under mio: at most 64 KiB at once, as much as there is; then pends.
 struct Source {
@@ -125,7 +83,6 @@ fn receive_all(connection: &mut Connection<Source>, count: usize) -> usize {
     connection.get_ref().reads
 }
 
-/// One test, since the allocator counts for the whole process.
 #[test]
 fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
     let mut codec = FrameCodec::default();
@@ -148,7 +105,7 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
     assert_eq!(spent(encoding), (0, 0), "encoding small frames");
 
     for (len, count) in [(64, 100_000), (64 * 1024, 200), (1024 * 1024, 20)] {
-        let before = HELD.load(Relaxed);
+        let before = held();
         let wire = stream(len, count);
         let total = wire.len();
         let mut connection = Connection::new(Source { stream: wire, reads: 0 });
@@ -159,7 +116,7 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
         assert!(reads <= at_best + at_best / 16 + 4, "{reads} reads for {total} bytes");
 
         assert!(poll_once(connection.send(vec![7; len])).is_ready());
-        let idle = HELD.load(Relaxed) - before;
+        let idle = held() - before;
         assert!(idle <= 1024, "{idle} bytes held after frames of {len}, with nothing to do");
         drop(connection);
     }

@@ -69,10 +69,10 @@ impl ConnectionOptions {
     /// Sets how many queued bytes make [`feed`](crate::Connection::feed) write before it takes
     /// another message. The default is 128 KiB; the queue holds at most this and one frame more.
     ///
-    /// A write takes at most twice as much, and never more than 256 KiB of payload. mio keeps a
-    /// buffer as large as the longest write of a pipe for as long as the pipe is open, so this is
-    /// what a connection costs that was busy and is idle: with 32 KiB as much as a pipe that is
-    /// written to in 64-KiB pieces.
+    /// A write takes at most twice as much, and never more than a frame with 256 KiB of payload. mio
+    /// keeps a buffer for the longest write to a pipe as long as the pipe is open, so this is what a
+    /// connection costs that was busy and is idle: with 32 KiB as much as a pipe that is written to in
+    /// 64-KiB pieces, by default 64 to 192 KiB more.
     pub const fn send_buffer(mut self, bytes: usize) -> Self {
         self.high_water = if bytes == 0 { 1 } else { bytes };
         self

@@ -27,9 +27,9 @@ use crate::{
 /// that many frames share a write.
 const COPY_BELOW: usize = 8 * 1024;
 
-/// The most payload bytes handed to one write, which long frames need. mio copies all it is given and
-/// keeps that buffer, so more would cost an idle connection its memory.
-const WRITE_LIMIT: usize = 256 * 1024;
+/// The most bytes handed to one write, which long frames need: one with 256 KiB of payload is whole.
+/// mio copies all it is given and keeps that buffer, so more would cost an idle connection its memory.
+const WRITE_LIMIT: usize = 256 * 1024 + OVERHEAD;
 
 /// The least limit of a write, in bytes, however small the send buffer is.
 const LEAST_WRITE_LIMIT: usize = 4 * 1024;
@@ -95,8 +95,10 @@ impl Writer {
             pipe,
             frame_per_write,
             high_water,
-            write_limit: high_water.saturating_mul(2).clamp(LEAST_WRITE_LIMIT, WRITE_LIMIT)
-                + OVERHEAD,
+            write_limit: match high_water.saturating_mul(2) {
+                whole if whole >= WRITE_LIMIT - OVERHEAD => WRITE_LIMIT,
+                less => less.max(LEAST_WRITE_LIMIT),
+            },
             queue: VecDeque::new(),
             tail: BytesMut::new(),
             usual_tail: 0,
@@ -109,7 +111,7 @@ impl Writer {
     }
 
     /// Is ready when less than the high-water mark is queued. What is left below it waits for more:
-    /// written by itself, the end of a batch would cost a system call at both ends.
+    /// written by itself it would cost a system call at both ends.
     pub(super) fn poll_ready<W: AsyncWrite>(
         &mut self,
         io: Pin<&mut W>,
@@ -134,7 +136,8 @@ impl Writer {
         } else if len < COPY_BELOW {
             let room = self.tail.capacity() - self.tail.len();
             if room < OVERHEAD + len && !self.tail.is_empty() {
-                self.tail.reserve(self.usual_tail.max(OVERHEAD + len));
+                let usual = self.usual_tail.saturating_sub(self.tail.len());
+                self.tail.reserve(usual.max(OVERHEAD + len));
             }
             put_frame(&self.format, dialect, &payload, &mut self.tail)?;
         } else {
