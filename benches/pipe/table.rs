@@ -140,7 +140,7 @@ pub(crate) fn run(rounds: usize) {
     for work in [
         Work { traffic: Traffic::Echo, ..one_way(64, 6400, MIB) },
         one_way(64, 2_560_000, MIB),
-        one_way(64 * KIB, 3200, MIB),
+        one_way(64 * KIB, 9600, MIB),
     ] {
         let works = [1, 8, 64].map(|connections| Work {
             connections,
