@@ -1,0 +1,137 @@
+//! What a frame looks like to a codec, and how large it may be.
+
+use super::{
+    checksum::{ReceiveChecksum, SendChecksum},
+    dialect::Dialect,
+    wire::{Header, MAX_PAYLOAD_LIMIT},
+};
+use crate::error::Error;
+
+/// What a frame looks like and how large it may be: the dialect, the largest payload, and what
+/// becomes of the checksum in each direction.
+///
+/// The default is the documented dialect, 16 MiB, a CRC-32 on everything sent, and checked on what
+/// arrives unless it is 0.
+///
+/// # Examples
+///
+/// ```
+/// use npipes::{Dialect, FrameFormat, SendChecksum};
+///
+/// const FORMAT: FrameFormat = FrameFormat::new()
+///     .dialect(Dialect::NPIPES_1_0_1)
+///     .max_payload(65_524)
+///     .send_checksum(SendChecksum::Zero);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct FrameFormat {
+    pub(crate) dialect: Dialect,
+    pub(crate) detect: bool,
+    pub(crate) max_payload: u32,
+    max_send: u32,
+    pub(crate) send_checksum: SendChecksum,
+    pub(crate) receive_checksum: ReceiveChecksum,
+}
+
+impl FrameFormat {
+    /// The default for the largest payload, in bytes: 16 MiB. It bounds what one peer can make the
+    /// receiver hold, and is twice what `LengthDelimitedCodec` allows.
+    pub const DEFAULT_MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
+
+    /// What PyPI `npipes` 1.0.1 speaks and can read, as it comes: [`Dialect::NPIPES_1_0_1`], and
+    /// nothing sent that is longer than 65,524 bytes, since it reads a frame with one `ReadFile` of
+    /// 65,536. What it sends itself has no such limit.
+    ///
+    /// It reads a frame as one message of a message-type pipe: see `Ipc` and
+    /// `ListenerOptions::for_npipes_1_0_1`. The CRC-32 is sent, since it then understands both `receive_message()` and
+    /// `receive_message(crc=True)`; it sends none unless asked, so 0 is accepted.
+    pub const NPIPES_1_0_1: Self = Self::new().dialect(Dialect::NPIPES_1_0_1).max_send(65_524);
+
+    /// Returns the default format.
+    pub const fn new() -> Self {
+        Self {
+            dialect: Dialect::DOCUMENTED,
+            detect: false,
+            max_payload: Self::DEFAULT_MAX_PAYLOAD,
+            max_send: MAX_PAYLOAD_LIMIT,
+            send_checksum: SendChecksum::Compute,
+            receive_checksum: ReceiveChecksum::CheckUnlessZero,
+        }
+    }
+
+    /// Speaks this dialect and no other. The default is [`Dialect::DOCUMENTED`].
+    pub const fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self.detect = false;
+        self
+    }
+
+    /// Takes the dialect from the first header that the peer sends, and answers in it. What is sent
+    /// before that is in the dialect set so far.
+    ///
+    /// For a server that does not know who will call. A fixed dialect finds out sooner that a peer
+    /// is not what it should be, so this is off by default.
+    pub const fn detect_dialect(mut self) -> Self {
+        self.detect = true;
+        self
+    }
+
+    /// Refuses payloads longer than `len` bytes, in both directions: those of the peer end the
+    /// connection, those of the caller are handed back unsent. The default is 16 MiB; more than
+    /// 2^32 - 13, which the format cannot express, counts as that.
+    pub const fn max_payload(mut self, len: u32) -> Self {
+        self.max_payload = if len > MAX_PAYLOAD_LIMIT { MAX_PAYLOAD_LIMIT } else { len };
+        self
+    }
+
+    /// Refuses to send payloads longer than `len` bytes, for a peer that can read less than it may
+    /// send. The default is what [`max_payload`](Self::max_payload) says, which holds as well.
+    pub const fn max_send(mut self, len: u32) -> Self {
+        self.max_send = len;
+        self
+    }
+
+    /// Sets what is written as a frame's CRC-32. The default is [`SendChecksum::Compute`].
+    pub const fn send_checksum(mut self, policy: SendChecksum) -> Self {
+        self.send_checksum = policy;
+        self
+    }
+
+    /// Sets what becomes of the CRC-32 of a received frame. The default is
+    /// [`ReceiveChecksum::CheckUnlessZero`].
+    pub const fn receive_checksum(mut self, policy: ReceiveChecksum) -> Self {
+        self.receive_checksum = policy;
+        self
+    }
+
+    /// Returns the header of a frame for a payload of `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] for exactly what a receiver with the same format refuses, and for what
+    /// [`max_send`](Self::max_send) forbids.
+    #[inline]
+    pub(crate) fn header(&self, len: usize) -> Result<Header, Error> {
+        let max = self.max_payload.min(self.max_send);
+        match u32::try_from(len) {
+            Ok(payload_len) if payload_len <= max => Ok(Header { payload_len }),
+            _ => Err(Error::TooLarge { len, max }),
+        }
+    }
+
+    /// Returns what goes into the trailer of a frame with this payload.
+    #[inline]
+    pub(crate) fn checksum(&self, payload: &[u8]) -> u32 {
+        match self.send_checksum {
+            SendChecksum::Compute => crc32fast::hash(payload),
+            SendChecksum::Zero => 0,
+        }
+    }
+}
+
+impl Default for FrameFormat {
+    fn default() -> Self {
+        Self::new()
+    }
+}
