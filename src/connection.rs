@@ -3,6 +3,7 @@
 
 mod closed;
 mod counters;
+mod drain;
 mod journal;
 mod limits;
 mod options;
@@ -33,11 +34,7 @@ pub use self::{
     options::ConnectionOptions,
     split::{ReceiveHalf, SendHalf},
 };
-use self::{
-    journal::Journal,
-    reader::Reader,
-    writer::{Drain, Writer},
-};
+use self::{drain::Drain, journal::Journal, reader::Reader, writer::Writer};
 use crate::{
     error::{Error, Operation},
     text::TextEncoding,

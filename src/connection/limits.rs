@@ -1,4 +1,4 @@
-//! Time limits of the receiving direction. Without a limit there is no clock.
+//! Time limits: of receiving, which has no clock without one, and of waiting for the peer to read.
 
 use std::{
     future::Future,
@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::error::{Error, FrameError};
 
-/// What is allowed; `None` is for ever.
+/// What is allowed in receiving; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     /// For a frame that was begun, until it is complete.
@@ -88,5 +88,34 @@ impl Clock {
             }
             (_, limits) => Error::IdleTimedOut { timeout: limits.idle.unwrap_or_default() },
         })
+    }
+}
+
+/// What a transport gets on top of the close deadline. A pipe has the same deadline and can say how
+/// much is unread, which takes it a moment.
+const TRANSPORT_GRACE: Duration = Duration::from_secs(1);
+
+/// When a drain or a close is over.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    timer: Pin<Box<Sleep>>,
+    is_extended: bool,
+}
+
+impl Deadline {
+    pub(super) fn new(after: Duration) -> Self {
+        Self { timer: Box::pin(sleep(after)), is_extended: false }
+    }
+
+    /// Is ready when the deadline has passed; a little later if it is now the transport that waits.
+    pub(super) fn poll(&mut self, in_transport: bool, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.timer.as_mut().poll(cx));
+        if in_transport && !self.is_extended {
+            self.is_extended = true;
+            let extended = self.timer.deadline() + TRANSPORT_GRACE;
+            self.timer.as_mut().reset(extended);
+            return self.timer.as_mut().poll(cx);
+        }
+        Poll::Ready(())
     }
 }

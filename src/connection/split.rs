@@ -13,9 +13,7 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 
 use super::{
-    Closed, Connection, Counters, read_text,
-    reader::Reader,
-    writer::{Drain, Writer},
+    Closed, Connection, Counters, drain::Drain, read_text, reader::Reader, writer::Writer,
 };
 use crate::{error::Error, text::TextEncoding};
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -10,12 +9,9 @@ use std::{
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::{
-    io::AsyncWrite,
-    time::{Sleep, sleep},
-};
+use tokio::io::AsyncWrite;
 
-use super::{journal::Journal, reader::DetectedDialect};
+use super::{journal::Journal, limits::Deadline, reader::DetectedDialect};
 use crate::{
     codec::put_frame,
     error::{Error, Operation, Undrained},
@@ -36,10 +32,6 @@ const LEAST_WRITE_LIMIT: usize = 4 * 1024;
 
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
-
-/// What a transport gets on top of the close deadline. A pipe has the same deadline and can say how
-/// much is unread, which takes it a moment.
-const TRANSPORT_GRACE: Duration = Duration::from_secs(1);
 
 /// A writer with nothing to send keeps no more than this, in bytes.
 const IDLE_CAPACITY: usize = 512;
@@ -183,7 +175,7 @@ impl Writer {
     /// for a transport that can be written to after it was shut down.
     ///
     /// A deadline that passes changes nothing.
-    fn poll_drain<W: AsyncWrite>(
+    pub(super) fn poll_drain<W: AsyncWrite>(
         &mut self,
         operation: Operation,
         io: Pin<&mut W>,
@@ -217,6 +209,15 @@ impl Writer {
         self.deadline = None;
         let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread: None });
         Poll::Ready(Err(Error::io(operation, self.pipe.as_ref(), late)))
+    }
+
+    /// Gives up a drain that is under way.
+    pub(super) fn end_drain<W: AsyncWrite>(&mut self, io: Pin<&mut W>) {
+        self.deadline = None;
+        // A write begins something new, so it ends a wait of the transport's. Half of a split
+        // transport has nothing else to say that with, and this one writes nothing.
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = io.poll_write(&mut cx, &[]);
     }
 
     pub(super) fn set_closed(&mut self) {
@@ -326,62 +327,5 @@ impl Writer {
         }
         unsent.extend_from_slice(&self.tail);
         unsent
-    }
-}
-
-/// When a drain or a close is over.
-#[derive(Debug)]
-struct Deadline {
-    timer: Pin<Box<Sleep>>,
-    is_extended: bool,
-}
-
-impl Deadline {
-    fn new(after: Duration) -> Self {
-        Self { timer: Box::pin(sleep(after)), is_extended: false }
-    }
-
-    /// Is ready when the deadline has passed; a little later if it is now the transport that waits.
-    fn poll(&mut self, in_transport: bool, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.timer.as_mut().poll(cx));
-        if in_transport && !self.is_extended {
-            self.is_extended = true;
-            let extended = self.timer.deadline() + TRANSPORT_GRACE;
-            self.timer.as_mut().reset(extended);
-            return self.timer.as_mut().poll(cx);
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Waits until the transport has handed over everything, without closing it. Dropped, it ends the
-/// transport's wait too.
-pub(super) struct Drain<'a, W: AsyncWrite> {
-    writer: &'a mut Writer,
-    io: Pin<&'a mut W>,
-}
-
-impl<'a, W: AsyncWrite> Drain<'a, W> {
-    pub(super) fn new(writer: &'a mut Writer, io: Pin<&'a mut W>) -> Self {
-        Self { writer, io }
-    }
-}
-
-impl<W: AsyncWrite> Future for Drain<'_, W> {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        this.writer.poll_drain(Operation::Drain, this.io.as_mut(), cx)
-    }
-}
-
-impl<W: AsyncWrite> Drop for Drain<'_, W> {
-    fn drop(&mut self) {
-        self.writer.deadline = None;
-        // A write begins something new, so it ends a wait of the transport's. Half of a split
-        // transport has nothing else to say that with, and this one writes nothing.
-        let mut cx = Context::from_waker(Waker::noop());
-        let _ = self.io.as_mut().poll_write(&mut cx, &[]);
     }
 }

@@ -1,0 +1,40 @@
+//! The future that waits until the peer has everything.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::AsyncWrite;
+
+use super::writer::Writer;
+use crate::error::{Error, Operation};
+
+/// Waits until the transport has handed over everything, without closing it. Dropped, it ends the
+/// transport's wait too.
+pub(super) struct Drain<'a, W: AsyncWrite> {
+    writer: &'a mut Writer,
+    io: Pin<&'a mut W>,
+}
+
+impl<'a, W: AsyncWrite> Drain<'a, W> {
+    pub(super) fn new(writer: &'a mut Writer, io: Pin<&'a mut W>) -> Self {
+        Self { writer, io }
+    }
+}
+
+impl<W: AsyncWrite> Future for Drain<'_, W> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.writer.poll_drain(Operation::Drain, this.io.as_mut(), cx)
+    }
+}
+
+impl<W: AsyncWrite> Drop for Drain<'_, W> {
+    fn drop(&mut self) {
+        self.writer.end_drain(self.io.as_mut());
+    }
+}
