@@ -8,9 +8,11 @@
 //!                                                                                dropped, and counted
 //! ```
 
+mod floor;
+mod served;
+
 use std::{
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -19,15 +21,16 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
     time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument, debug, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
+use self::floor::Floor;
+pub use self::served::Served;
 use crate::{
     backoff::Backoff,
-    connection::{Closed, Connection},
+    connection::Connection,
     error::{Error, WithoutContent},
 };
 
@@ -264,133 +267,7 @@ impl Default for ServeOptions {
     }
 }
 
-/// What there was, when [serving](serve) is over.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Served {
-    /// Connections accepted. Those that are in none of the following counts ended well: their
-    /// handlers returned, and their peers have read everything.
-    pub accepted: u64,
-    /// Connections whose handlers returned an error, or which failed when they were closed.
-    pub failed: u64,
-    /// Connections whose handlers panicked.
-    pub panicked: u64,
-    /// Connections that were closed and whose peers have not read everything.
-    pub undrained: u64,
-    /// Connections whose handlers were still at work at the deadline, and were dropped.
-    pub cut: u64,
-    /// The failure to accept that ended the serving; `None` if it was the caller.
-    pub accept_error: Option<Error>,
-}
-
-impl Served {
-    fn count(&mut self, ending: Ending) {
-        match ending {
-            Ending::Well => {}
-            Ending::Undrained => self.undrained += 1,
-            Ending::Failed => self.failed += 1,
-            Ending::Panicked => self.panicked += 1,
-            Ending::Cut => self.cut += 1,
-        }
-    }
-}
-
 /// Returns whether accepting can go on after this error.
 fn may_pass(error: &Error) -> bool {
     error.is_retryable() || matches!(error, Error::Io { .. })
-}
-
-/// How a connection's task ended.
-#[derive(Debug, Clone, Copy)]
-enum Ending {
-    Well,
-    Undrained,
-    Failed,
-    Panicked,
-    Cut,
-}
-
-/// Where the handlers run.
-struct Floor<H> {
-    handler: Arc<H>,
-    tasks: TaskTracker,
-    /// Cancelled to tell the handlers that serving ends.
-    told: CancellationToken,
-    /// Cancelled to drop the handlers where they are.
-    cut: CancellationToken,
-    running: usize,
-    report: mpsc::UnboundedSender<Ending>,
-    endings: mpsc::UnboundedReceiver<Ending>,
-    served: Served,
-}
-
-impl<H> Floor<H> {
-    fn new(shutdown: &CancellationToken, handler: Arc<H>) -> Self {
-        let (report, endings) = mpsc::unbounded_channel();
-        Self {
-            handler,
-            tasks: TaskTracker::new(),
-            told: shutdown.child_token(),
-            cut: CancellationToken::new(),
-            running: 0,
-            report,
-            endings,
-            served: Served::default(),
-        }
-    }
-
-    /// Runs the handler on one connection, in a task.
-    fn take_in<T, F, R>(&mut self, connection: Connection<T>)
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        H: Fn(Connection<T>, CancellationToken) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<R, Error>> + Send + 'static,
-        R: Into<Option<Connection<T>>>,
-    {
-        self.running += 1;
-        self.served.accepted += 1;
-        let (handler, told) = (Arc::clone(&self.handler), self.told.clone());
-        let (cut, report) = (self.cut.clone(), self.report.clone());
-        let span = connection.span().clone();
-        let task = async move {
-            let work = async move {
-                let outcome = handler(connection, told).await.map(Into::into);
-                match outcome {
-                    Ok(Some(connection)) => end(connection).await,
-                    Ok(None) => Ending::Well,
-                    Err(error) => {
-                        debug!(error = %WithoutContent(&error), "a handler failed");
-                        Ending::Failed
-                    }
-                }
-            };
-            let ending = cut.run_until_cancelled(unless_it_panics(work)).await;
-            // Nobody listens any more when the future of `serve` was dropped.
-            let _ = report.send(ending.unwrap_or(Ending::Cut));
-        };
-        self.tasks.spawn(task.instrument(span));
-    }
-}
-
-async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
-    match connection.close().await {
-        Ok(Closed::Drained) => Ending::Well,
-        Ok(_) => Ending::Undrained,
-        Err(error) => {
-            debug!(error = %WithoutContent(&error), "a connection failed to close");
-            Ending::Failed
-        }
-    }
-}
-
-/// Tokio contains a panic in its task just as well, but tells only the task's owner.
-async fn unless_it_panics(work: impl Future<Output = Ending>) -> Ending {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
-            warn!("a handler panicked");
-            Poll::Ready(Ending::Panicked)
-        })
-    })
-    .await
 }

@@ -1,0 +1,107 @@
+//! Where the handlers run: a task for each connection, whose end is reported.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, debug, warn};
+
+use super::served::{Ending, Served};
+use crate::{
+    connection::{Closed, Connection},
+    error::{Error, WithoutContent},
+};
+
+/// Where the handlers run.
+pub(super) struct Floor<H> {
+    handler: Arc<H>,
+    pub(super) tasks: TaskTracker,
+    /// Cancelled to tell the handlers that serving ends.
+    pub(super) told: CancellationToken,
+    /// Cancelled to drop the handlers where they are.
+    pub(super) cut: CancellationToken,
+    pub(super) running: usize,
+    report: mpsc::UnboundedSender<Ending>,
+    pub(super) endings: mpsc::UnboundedReceiver<Ending>,
+    pub(super) served: Served,
+}
+
+impl<H> Floor<H> {
+    pub(super) fn new(shutdown: &CancellationToken, handler: Arc<H>) -> Self {
+        let (report, endings) = mpsc::unbounded_channel();
+        Self {
+            handler,
+            tasks: TaskTracker::new(),
+            told: shutdown.child_token(),
+            cut: CancellationToken::new(),
+            running: 0,
+            report,
+            endings,
+            served: Served::default(),
+        }
+    }
+
+    /// Runs the handler on one connection, in a task.
+    pub(super) fn take_in<T, F, R>(&mut self, connection: Connection<T>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Fn(Connection<T>, CancellationToken) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, Error>> + Send + 'static,
+        R: Into<Option<Connection<T>>>,
+    {
+        self.running += 1;
+        self.served.accepted += 1;
+        let (handler, told) = (Arc::clone(&self.handler), self.told.clone());
+        let (cut, report) = (self.cut.clone(), self.report.clone());
+        let span = connection.span().clone();
+        let task = async move {
+            let work = async move {
+                let outcome = handler(connection, told).await.map(Into::into);
+                match outcome {
+                    Ok(Some(connection)) => end(connection).await,
+                    Ok(None) => Ending::Well,
+                    Err(error) => {
+                        debug!(error = %WithoutContent(&error), "a handler failed");
+                        Ending::Failed
+                    }
+                }
+            };
+            let ending = cut.run_until_cancelled(unless_it_panics(work)).await;
+            // Nobody listens any more when the future of `serve` was dropped.
+            let _ = report.send(ending.unwrap_or(Ending::Cut));
+        };
+        self.tasks.spawn(task.instrument(span));
+    }
+}
+
+async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
+    match connection.close().await {
+        Ok(Closed::Drained) => Ending::Well,
+        Ok(_) => Ending::Undrained,
+        Err(error) => {
+            debug!(error = %WithoutContent(&error), "a connection failed to close");
+            Ending::Failed
+        }
+    }
+}
+
+/// Tokio contains a panic in its task just as well, but tells only the task's owner.
+async fn unless_it_panics(work: impl Future<Output = Ending>) -> Ending {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
+            warn!("a handler panicked");
+            Poll::Ready(Ending::Panicked)
+        })
+    })
+    .await
+}

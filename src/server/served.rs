@@ -1,0 +1,44 @@
+//! What is counted while serving.
+
+use crate::error::Error;
+
+/// What there was, when [serving](super::serve) is over.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Served {
+    /// Connections accepted. Those that are in none of the following counts ended well: their
+    /// handlers returned, and their peers have read everything.
+    pub accepted: u64,
+    /// Connections whose handlers returned an error, or which failed when they were closed.
+    pub failed: u64,
+    /// Connections whose handlers panicked.
+    pub panicked: u64,
+    /// Connections that were closed and whose peers have not read everything.
+    pub undrained: u64,
+    /// Connections whose handlers were still at work at the deadline, and were dropped.
+    pub cut: u64,
+    /// The failure to accept that ended the serving; `None` if it was the caller.
+    pub accept_error: Option<Error>,
+}
+
+impl Served {
+    pub(super) fn count(&mut self, ending: Ending) {
+        match ending {
+            Ending::Well => {}
+            Ending::Undrained => self.undrained += 1,
+            Ending::Failed => self.failed += 1,
+            Ending::Panicked => self.panicked += 1,
+            Ending::Cut => self.cut += 1,
+        }
+    }
+}
+
+/// How a connection's task ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ending {
+    Well,
+    Undrained,
+    Failed,
+    Panicked,
+    Cut,
+}
