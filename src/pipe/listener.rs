@@ -1,32 +1,31 @@
 //! The server's side: a name that is owned from `bind` on, and instances that wait on it.
 
+mod instance;
 mod options;
+mod outage;
 
 use std::{
     collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
     io,
-    os::windows::io::AsHandle,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_core::Stream;
-use tokio::{net::windows::named_pipe::NamedPipeServer, time::Sleep};
+use tokio::net::windows::named_pipe::NamedPipeServer;
 use tracing::{debug, warn};
 
 pub use self::options::ListenerOptions;
+use self::{instance::Instance, outage::Outage};
 use super::{
     admission::{Admission, Candidacy, Candidate},
     security::SecurityDescriptor,
     stream::PipeStream,
-    sys::{self, Code, InstanceWords},
+    sys::{self, InstanceWords},
 };
 use crate::{
-    backoff::{Backoff, Delays},
     connection::{Connection, ConnectionOptions},
     error::{Error, Operation},
     name::PipeName,
@@ -309,84 +308,6 @@ impl fmt::Debug for Listener {
             .field("name", &self.name)
             .field("waiting", &self.waiting.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// An instance that waits for a client.
-struct Instance {
-    server: Arc<NamedPipeServer>,
-    connected: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
-}
-
-impl Instance {
-    fn new(server: NamedPipeServer) -> Self {
-        let server = Arc::new(server);
-        let waiting = Arc::clone(&server);
-        Self { server, connected: Box::pin(async move { waiting.connect().await }) }
-    }
-
-    fn into_server(self) -> Option<NamedPipeServer> {
-        drop(self.connected);
-        Arc::into_inner(self.server)
-    }
-}
-
-/// A time in which no further instance could be created.
-struct Outage {
-    /// Not reported yet.
-    error: Option<io::Error>,
-    retry: Pin<Box<Sleep>>,
-    delays: Delays,
-    /// That have failed.
-    attempts: u32,
-}
-
-impl Outage {
-    /// A client may leave at any time and make room, and nothing tells of it. Others may wait for
-    /// that, so tries stay frequent; thirty a second cost nothing that would show.
-    const RETRY: Backoff =
-        Backoff::new(Duration::from_millis(2), Duration::from_millis(32)).without_jitter();
-
-    fn new(error: io::Error) -> Self {
-        let mut delays = Self::RETRY.delays();
-        let retry = Box::pin(tokio::time::sleep(delays.next_delay()));
-        Self { error: Some(error), retry, delays, attempts: 1 }
-    }
-
-    fn prolong(&mut self) {
-        self.attempts = self.attempts.saturating_add(1);
-        self.retry = Box::pin(tokio::time::sleep(self.delays.next_delay()));
-    }
-}
-
-/// Creates the first instance of a name that nobody owns.
-///
-/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
-/// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
-/// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
-/// `FILE_FLAG_FIRST_PIPE_INSTANCE`; an outbound pipe's server must not ask for it
-/// (`GetNamedPipeHandleStateW` wants `GENERIC_READ`).
-fn claim(
-    name: &PipeName,
-    words: InstanceWords,
-    security: &SecurityDescriptor,
-) -> Result<NamedPipeServer, Error> {
-    let first = match sys::create_instance(name, words.first(), security.as_descriptor()) {
-        Ok(first) => first,
-        Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
-            return Err(Error::NameTaken { pipe: name.clone() });
-        }
-        Err(e) => return Err(Error::io(Operation::Listen, Some(name), e)),
-    };
-    match sys::instances(first.as_handle()) {
-        Ok(0 | 1) => Ok(first),
-        Ok(_) => {
-            // Not to be found by a client that looks for the owner of the name.
-            let _ = first.disconnect();
-            Err(Error::NameTaken { pipe: name.clone() })
-        }
-        Err(e) if Code::of(&e) == Code::AccessDenied => Ok(first),
-        Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
-use super::{Instance, Listener, claim};
+use super::{
+    Listener,
+    instance::{Instance, claim},
+};
 use crate::{
     connection::ConnectionOptions,
     error::{Error, NameError, Operation},
