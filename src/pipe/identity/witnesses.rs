@@ -1,0 +1,88 @@
+//! What the operating system tells of a pipe's server.
+
+use std::{io, os::windows::io::BorrowedHandle};
+
+use crate::{
+    pipe::{
+        peer::{IntegrityLevel, Peer},
+        sys::{
+            security,
+            token::{self, Token},
+        },
+    },
+    sid::Sid,
+};
+
+/// Who serves a pipe, as far as its client can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PipeServer {
+    /// The owner of the pipe, who created its first instance or allowed it: the operating system
+    /// vouches for that. Where an administrator runs elevated, it may be the group
+    /// [`Sid::ADMINISTRATORS`]. Only Wine has pipes without an owner.
+    pub owner: Option<Sid>,
+    /// The process that created this instance. It may have ended, and its id be another's.
+    pub process_id: Option<u32>,
+    /// Whom that process runs as. `None` where this process may not know, as an ordinary user's may
+    /// not of a system service, and on another machine.
+    pub process: Option<Peer>,
+}
+
+/// The two that say who serves a pipe. Each question is a system call that somebody's connect waits
+/// for, so no more is asked than the verdict needs.
+pub(super) struct Witnesses {
+    owner: Option<Sid>,
+    process_id: Option<u32>,
+    process: Option<Process>,
+}
+
+enum Process {
+    /// This one, of which all is known.
+    This,
+    Other(Token),
+}
+
+impl Witnesses {
+    pub(super) fn of(pipe: BorrowedHandle<'_>, local: bool) -> io::Result<Self> {
+        let owner = security::owner(pipe)?;
+        // Another machine's ids mean other processes here.
+        let process_id = local.then(|| token::server_process_id(pipe).ok()).flatten();
+        let process = process_id.and_then(|id| match id == std::process::id() {
+            true => Some(Process::This),
+            false => Token::of_process(id).ok().map(Process::Other),
+        });
+        Ok(Self { owner, process_id, process })
+    }
+
+    /// Returns whether both speak for this process's user, which most servers are. Where the rule
+    /// trusts that user, the rest of what a token tells cannot change the verdict.
+    pub(super) fn are_plainly(&self, this: &Peer) -> bool {
+        let is_the_users = |token: &Token| {
+            token.user().is_ok_and(|user| user == this.user)
+                && token
+                    .integrity()
+                    .is_ok_and(|level| !is_sandbox_to(this, IntegrityLevel::new(level)))
+        };
+        self.owner == Some(this.user)
+            && match &self.process {
+                Some(Process::This) => true,
+                Some(Process::Other(token)) => is_the_users(token),
+                None => false,
+            }
+    }
+
+    pub(super) fn server(self, this: &Peer) -> PipeServer {
+        let Self { owner, process_id, process } = self;
+        let process = match process {
+            Some(Process::This) => Some(*this),
+            Some(Process::Other(token)) => Peer::of(&token, process_id).ok(),
+            None => None,
+        };
+        PipeServer { owner, process_id, process }
+    }
+}
+
+/// Returns whether processes of this level must not speak for the user to `this` one.
+pub(super) fn is_sandbox_to(this: &Peer, level: IntegrityLevel) -> bool {
+    level < this.integrity.min(IntegrityLevel::MEDIUM)
+}
