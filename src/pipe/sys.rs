@@ -10,6 +10,7 @@ mod wait;
 #[cfg(test)]
 #[path = "../../tests/pipe/wine.rs"]
 mod wine;
+mod words;
 
 use std::{
     io,
@@ -23,23 +24,17 @@ use windows_sys::Win32::{
         ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY,
         ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
     },
-    Storage::FileSystem::{
-        CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ,
-        FILE_READ_ATTRIBUTES, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, OPEN_EXISTING,
-        PIPE_ACCESS_DUPLEX, PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL,
-        SECURITY_ANONYMOUS, SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
-        SECURITY_SQOS_PRESENT, SYNCHRONIZE,
-    },
+    Storage::FileSystem::{CreateFileW, FILE_READ_ATTRIBUTES, OPEN_EXISTING, SYNCHRONIZE},
     System::Pipes::{
-        CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_ACCEPT_REMOTE_CLIENTS, PIPE_READMODE_BYTE,
-        PIPE_READMODE_MESSAGE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE,
-        SetNamedPipeHandleState,
+        CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_READMODE_MESSAGE, SetNamedPipeHandleState,
     },
 };
 
+pub use self::words::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
     flush::{Look, cancel_synchronous_io, flush, is_released, look},
     wait::{FreeInstance, PipeDevice},
+    words::{InstanceWords, OpenWords},
 };
 use crate::name::PipeName;
 
@@ -70,74 +65,6 @@ impl Code {
             ERROR_CANNOT_IMPERSONATE => Self::NothingRead,
             _ => Self::Other,
         }
-    }
-}
-
-/// In which directions a pipe carries data, seen from the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Direction {
-    /// Both ways.
-    #[default]
-    Duplex,
-    /// From the client to the server.
-    Inbound,
-    /// From the server to the client.
-    Outbound,
-}
-
-/// What the operating system keeps of write boundaries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum PipeType {
-    /// Nothing: the pipe is a stream of bytes.
-    #[default]
-    Byte,
-    /// Each write is a message, for peers that read a message at a time. This crate reads both
-    /// types as bytes, since a frame has a length of its own.
-    Message,
-}
-
-/// The words that `CreateNamedPipeW` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InstanceWords {
-    pub(super) open_mode: u32,
-    pub(super) pipe_mode: u32,
-    pub(super) max_instances: u32,
-    pub(super) out_buffer: u32,
-    pub(super) in_buffer: u32,
-}
-
-impl InstanceWords {
-    pub(super) fn new(direction: Direction, pipe_type: PipeType) -> Self {
-        let access = match direction {
-            Direction::Duplex => PIPE_ACCESS_DUPLEX,
-            Direction::Inbound => PIPE_ACCESS_INBOUND,
-            Direction::Outbound => PIPE_ACCESS_OUTBOUND,
-        };
-        let kind = match pipe_type {
-            PipeType::Byte => PIPE_TYPE_BYTE,
-            PipeType::Message => PIPE_TYPE_MESSAGE,
-        };
-        Self {
-            open_mode: access | FILE_FLAG_OVERLAPPED,
-            pipe_mode: kind | PIPE_READMODE_BYTE | PIPE_REJECT_REMOTE_CLIENTS,
-            max_instances: 255,
-            out_buffer: 0,
-            in_buffer: 0,
-        }
-    }
-
-    /// Asks for a name that nobody owns yet.
-    pub(super) fn first(mut self) -> Self {
-        self.open_mode |= FILE_FLAG_FIRST_PIPE_INSTANCE;
-        self
-    }
-
-    pub(super) fn accept_remote_clients(mut self) -> Self {
-        self.pipe_mode &= !PIPE_REJECT_REMOTE_CLIENTS;
-        self.pipe_mode |= PIPE_ACCEPT_REMOTE_CLIENTS;
-        self
     }
 }
 
@@ -188,68 +115,6 @@ pub(super) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
         )
     };
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
-}
-
-/// How far a server may act as the client that has connected to it. A server that is not what it
-/// seems can do as much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum ImpersonationLevel {
-    /// The server does not learn who the client is. A server that asks refuses such a client.
-    Anonymous,
-    /// The server learns who the client is, and can do nothing in its name.
-    #[default]
-    Identification,
-    /// The server can do on this machine whatever the client can.
-    FullImpersonation,
-    /// The server can do on every machine whatever the client can.
-    FullDelegation,
-}
-
-/// The words that `CreateFileW` takes to open a pipe's client end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OpenWords {
-    pub(super) access: u32,
-    pub(super) flags: u32,
-    pub(super) message_read_mode: bool,
-}
-
-impl OpenWords {
-    /// The least rights that serve: a server that lets others connect must not grant
-    /// `GENERIC_WRITE`, which contains `FILE_CREATE_PIPE_INSTANCE`, so this does not ask for it.
-    pub(super) const fn new(direction: Direction) -> Self {
-        const WRITE: u32 = FILE_WRITE_DATA | FILE_READ_ATTRIBUTES | READ_CONTROL | SYNCHRONIZE;
-        let access = match direction {
-            Direction::Duplex => FILE_GENERIC_READ | WRITE,
-            Direction::Inbound => WRITE,
-            Direction::Outbound => FILE_GENERIC_READ,
-        };
-        Self {
-            access,
-            flags: FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
-            message_read_mode: false,
-        }
-    }
-
-    /// Without `SECURITY_SQOS_PRESENT` the level would be that of full impersonation.
-    pub(super) const fn impersonation(self, level: ImpersonationLevel) -> Self {
-        // All bits of the highest level, which the others are part of.
-        const LEVELS: u32 = SECURITY_DELEGATION;
-        let level = match level {
-            ImpersonationLevel::Anonymous => SECURITY_ANONYMOUS,
-            ImpersonationLevel::Identification => SECURITY_IDENTIFICATION,
-            ImpersonationLevel::FullImpersonation => SECURITY_IMPERSONATION,
-            ImpersonationLevel::FullDelegation => SECURITY_DELEGATION,
-        };
-        Self { flags: self.flags & !LEVELS | SECURITY_SQOS_PRESENT | level, ..self }
-    }
-
-    /// `SetNamedPipeHandleState` needs a right of its own for this.
-    pub(super) const fn message_read_mode(mut self) -> Self {
-        self.access |= FILE_WRITE_ATTRIBUTES;
-        self.message_read_mode = true;
-        self
-    }
 }
 
 /// Opens the client end of a pipe.
@@ -310,73 +175,4 @@ fn owned(handle: windows_sys::Win32::Foundation::HANDLE) -> io::Result<OwnedHand
 
 fn wide(name: &PipeName) -> Vec<u16> {
     name.as_str().encode_utf16().chain([0]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use windows_sys::Win32::Storage::FileSystem::FILE_CREATE_PIPE_INSTANCE;
-
-    use super::*;
-
-    const DIRECTIONS: [Direction; 3] = [Direction::Duplex, Direction::Inbound, Direction::Outbound];
-    const LEVELS: [(ImpersonationLevel, u32); 4] = [
-        (ImpersonationLevel::Anonymous, 0x4010_0000),
-        (ImpersonationLevel::Identification, 0x4011_0000),
-        (ImpersonationLevel::FullImpersonation, 0x4012_0000),
-        (ImpersonationLevel::FullDelegation, 0x4013_0000),
-    ];
-
-    #[test]
-    fn the_first_instance_is_exclusive_and_the_others_are_not() {
-        for (direction, access) in DIRECTIONS.into_iter().zip([3, 1, 2]) {
-            for kind in [PipeType::Byte, PipeType::Message] {
-                let words = InstanceWords::new(direction, kind);
-                assert_eq!(words.open_mode, 0x4000_0000 | access);
-                assert_eq!(words.first().open_mode, 0x4008_0000 | access);
-            }
-        }
-    }
-
-    #[test]
-    fn remote_clients_are_refused_whatever_the_pipe() {
-        for direction in DIRECTIONS {
-            for (kind, word) in [(PipeType::Byte, 8), (PipeType::Message, 12)] {
-                let words = InstanceWords::new(direction, kind);
-                assert_eq!((words.pipe_mode, words.first().pipe_mode), (word, word));
-                assert_eq!(words.accept_remote_clients().pipe_mode, word & !8);
-            }
-        }
-    }
-
-    #[test]
-    fn a_client_asks_for_the_least_and_never_for_creating_instances() {
-        let asked = DIRECTIONS.map(|direction| OpenWords::new(direction).access);
-        assert_eq!(asked, [0x12_008B, 0x12_0082, 0x12_0089]);
-        assert!(asked.iter().all(|access| access & FILE_CREATE_PIPE_INSTANCE == 0));
-    }
-
-    #[test]
-    fn reading_messages_takes_one_right_more() {
-        for direction in DIRECTIONS {
-            let words = OpenWords::new(direction);
-            assert_eq!(words.message_read_mode().access, words.access | 0x100);
-        }
-    }
-
-    #[test]
-    fn a_client_shows_who_it_is_and_lends_nothing_unless_told() {
-        for direction in DIRECTIONS {
-            assert_eq!(OpenWords::new(direction).flags, 0x4011_0000);
-        }
-    }
-
-    #[test]
-    fn the_last_impersonation_level_wins_and_is_always_stated() {
-        for (before, _) in LEVELS {
-            for (level, flags) in LEVELS {
-                let words = OpenWords::new(Direction::Duplex);
-                assert_eq!(words.impersonation(before).impersonation(level).flags, flags);
-            }
-        }
-    }
 }
