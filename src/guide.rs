@@ -132,6 +132,45 @@
 //! `typed_json` shows the one line that it takes. `typed_messagepack` and `tarpc` are examples too. For
 //! text there is [`send_text`](crate::Connection::send_text).
 //!
+//! # Many messages, fast
+//!
+//! `send` writes at once, since a message by itself should not be late. Where there are many, feed them,
+//! and hundreds share a write:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use npipes::{Connection, Error};
+//! use tokio::io::{AsyncRead, AsyncWrite};
+//!
+//! async fn report<T>(connection: &mut Connection<T>, readings: &[[u8; 64]]) -> Result<(), Error>
+//! where
+//!     T: AsyncRead + AsyncWrite + Unpin,
+//! {
+//!     for reading in readings {
+//!         connection.feed(Bytes::copy_from_slice(reading)).await?;
+//!     }
+//!     connection.flush().await
+//! }
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! #     let (mut near, mut far) = Connection::pair();
+//! #     report(&mut near, &[[1; 64], [2; 64]]).await.unwrap();
+//! #     assert_eq!(far.receive().await.unwrap().unwrap(), [1; 64][..]);
+//! #     assert_eq!(far.receive().await.unwrap().unwrap(), [2; 64][..]);
+//! # });
+//! ```
+//!
+//! - What was fed goes out with the next flush, when the
+//!   [send buffer](crate::ConnectionOptions::send_buffer) is full, and never by itself: flush before you
+//!   wait for anything.
+//! - Do not wait for each answer if the next question does not depend on it; and receive while you send,
+//!   on the two halves. Peers that both send and do not receive wait for each other for ever once the
+//!   operating system's buffers are full.
+//! - A received message is a part of the buffer that it was read into, and keeps all of it: 8 KiB at
+//!   least, and more in a fast stream. Of a small message that you keep for long, keep a copy.
+//! - A message of 8 KiB or more is written from where it is. Make it a `Bytes` once, and sending it to a
+//!   hundred peers copies it nowhere in this crate.
+//!
 //! # Shutting down
 //!
 //! A `send` that has returned is queued and no more, and a process that ends takes its queue with it. So
