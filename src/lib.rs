@@ -99,6 +99,8 @@ mod sid;
 #[cfg(feature = "simulated")]
 pub mod simulated;
 mod text;
+#[allow(dead_code, reason = "only pipes use it")]
+mod unread;
 
 pub use self::{
     backoff::{Backoff, Delays},

@@ -66,6 +66,18 @@ pub trait Connect: Send + Sync + 'static {
     /// Any other error, and an [`Error::Io`] of the kind `PermissionDenied`, ends the attempts.
     fn connect(&self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
 
+    /// Returns how many bytes, of those that the transport has taken, the peer has not read at most;
+    /// `None`, the default, if the transport sets no bound.
+    ///
+    /// The client asks after every flush, so this must not wait. It is what lets a stream of messages
+    /// go on without a pause for [`poll_drained`](Self::poll_drained) each time the
+    /// [buffer](crate::ClientOptions::buffer) is full, and fewer of them come back from a connection
+    /// that is lost.
+    fn unread_at_most(&self, io: Pin<&mut Self::Io>) -> Option<u64> {
+        let _ = io;
+        None
+    }
+
     /// Polls until the peer has read everything that was written before the first poll; the poll
     /// after that begins anew.
     ///

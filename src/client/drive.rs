@@ -129,7 +129,13 @@ impl<C: Connect> Client<C> {
         self.report()?;
         if self.ledger.held() >= self.options.buffer {
             match self.options.delivered_when {
-                DeliveredWhen::Read => ready!(self.poll_read(cx))?,
+                DeliveredWhen::Read => {
+                    ready!(self.poll_hand_over(cx))?;
+                    // What the transport has no room for, the peer has read; often that is enough.
+                    if self.ledger.held() >= self.options.buffer {
+                        ready!(self.poll_read(cx))?;
+                    }
+                }
                 DeliveredWhen::Acknowledged => ready!(self.poll_hand_over(cx))?,
             }
         }
@@ -176,7 +182,26 @@ impl<C: Connect> Client<C> {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        connection.poll_flush(cx)
+        ready!(connection.poll_flush(cx))?;
+        self.deliver_what_was_read();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes into the account what the peer must have read, as far as that is known without waiting.
+    fn deliver_what_was_read(&mut self) {
+        let Link::Up { connection, .. } = &mut self.link else {
+            return;
+        };
+        if self.options.delivered_when != DeliveredWhen::Read {
+            return;
+        }
+        let Some(unread) = self.dialer.connector().unread_at_most(connection.io_mut()) else {
+            return;
+        };
+        let written = self.ledger.written(connection.unwritten());
+        if self.ledger.deliver(written.saturating_sub(unread)) {
+            self.link.prove();
+        }
     }
 
     /// Hands over everything and waits until the peer has read it.
@@ -296,6 +321,7 @@ impl<C: Connect> Client<C> {
     /// Writes the loss of the connection into the account.
     fn lose(&mut self, cause: &Error) {
         self.draining_to = None;
+        self.deliver_what_was_read();
         let Link::Up { connection, since, proven } = mem::replace(&mut self.link, Link::Down)
         else {
             return;

@@ -163,13 +163,16 @@ impl Ledger {
         self.fed_bytes.saturating_sub(unwritten as u64)
     }
 
-    /// Takes note that the peer has everything up to the place that [`written`](Self::written)
-    /// returned.
-    pub(super) fn deliver(&mut self, written: u64) {
-        for entry in self.entries.iter_mut().take(self.fed).take_while(|e| e.end <= written) {
-            entry.acknowledged = true;
+    /// Takes note that the peer has read everything up to a place like those that
+    /// [`written`](Self::written) returns. Returns whether a message was among it that was not known
+    /// to be delivered.
+    pub(super) fn deliver(&mut self, read: u64) -> bool {
+        let mut found = false;
+        while self.fed > 0 && self.entries.front().is_some_and(|entry| entry.end <= read) {
+            found |= self.pop_delivered();
         }
         self.settle();
+        found
     }
 
     /// Takes note that the peer has the messages `ids`, as far as they were handed over: those up to
@@ -207,11 +210,17 @@ impl Ledger {
 
     fn settle(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.acknowledged) {
-            if let Some(entry) = self.entries.pop_front() {
-                self.held -= entry.message.len() + Self::ENTRY_COST;
-                self.fed -= 1;
-            }
+            self.pop_delivered();
         }
+    }
+
+    /// Drops the first entry, which was fed and is delivered. Returns whether that was not known.
+    fn pop_delivered(&mut self) -> bool {
+        self.entries.pop_front().is_some_and(|entry| {
+            self.held -= entry.message.len() + Self::ENTRY_COST;
+            self.fed -= 1;
+            !entry.acknowledged
+        })
     }
 
     /// Takes note that the connection is gone, `unwritten` bytes of which it still held.

@@ -10,6 +10,10 @@ use crate::backoff::Backoff;
 pub enum DeliveredWhen {
     /// When the peer's end of the transport has read it. What becomes of it then is not known: a
     /// process that is killed takes with it what it has read and not dealt with.
+    ///
+    /// Of a stream over a pipe that is known as it goes, without waiting, but for what the pipe and the
+    /// last write can hold: 132 KiB and 256 KiB if nothing else is set. Of those, only
+    /// [`drained`](crate::Client::drained) or `close` tells.
     #[default]
     Read,
     /// When [`Client::acknowledge`](crate::Client::acknowledge) says so, because the peer has
@@ -85,6 +89,10 @@ impl ClientOptions {
     /// Holds messages whose fate is not known yet, or that came back and were not fetched, until
     /// they come to this many bytes, each counted with 64 bytes more. The default is 1 MiB. It holds
     /// at most this and one message more.
+    ///
+    /// When it is full the next message waits until the peer has read enough of them, or all of them if
+    /// that is the only way to know. For long messages make it a few times as large as they are: then
+    /// one can be on its way while the peer reads the one before.
     pub const fn buffer(mut self, bytes: usize) -> Self {
         self.buffer = if bytes == 0 { 1 } else { bytes };
         self

@@ -79,6 +79,10 @@ impl Connect for Connector {
         self.options.connect_as(&self.name, next).await
     }
 
+    fn unread_at_most(&self, io: Pin<&mut PipeStream>) -> Option<u64> {
+        io.get_mut().unread_at_most()
+    }
+
     /// A pipe's shutdown is this wait, and closes nothing.
     fn poll_drained(&self, io: Pin<&mut PipeStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         io.poll_shutdown(cx)

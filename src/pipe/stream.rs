@@ -16,11 +16,12 @@ use tokio::{
 
 use super::{
     drain::{Drain, Place},
-    sys::{Code, PipeType, token},
+    sys::{self, Code, PipeType, token},
 };
 use crate::{
     connection::{Connection, ConnectionOptions, Origin, Role},
     name::PipeName,
+    unread::Written,
 };
 
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient`.
@@ -45,6 +46,9 @@ pub struct PipeStream {
     close_deadline: Duration,
     /// Something was written that the peer is not known to have read.
     undrained: bool,
+    written: Written,
+    /// The bytes that the pipe holds in a direction, once they were asked for.
+    quota: Option<u32>,
     drain: Option<Box<Drain>>,
 }
 
@@ -54,6 +58,9 @@ enum End {
 }
 
 impl PipeStream {
+    /// So few bytes, that fit into almost any pipe, are not worth asking for its quota.
+    const UNASKED: u64 = 64 * 1024;
+
     pub(super) fn server(handle: NamedPipeServer, name: PipeName) -> Self {
         Self { name: Some(name), ..Self::fresh(End::Server(handle)) }
     }
@@ -69,6 +76,8 @@ impl PipeStream {
             name: None,
             close_deadline: ConnectionOptions::DEFAULT_CLOSE_DEADLINE,
             undrained: false,
+            written: Written::default(),
+            quota: None,
             drain: None,
         }
     }
@@ -141,6 +150,32 @@ impl PipeStream {
         })
     }
 
+    fn place(&self) -> Place {
+        match &self.name {
+            Some(name) if !name.is_local() => Place::AnotherMachine,
+            _ => Place::Here,
+        }
+    }
+
+    /// Returns how many bytes the peer has not read at most; `None` if that is not known, as on a pipe
+    /// of another machine, where more hold data on the way.
+    pub(super) fn unread_at_most(&mut self) -> Option<u64> {
+        if self.written.total() <= Self::UNASKED {
+            return Some(self.written.total());
+        }
+        if self.quota.is_none() && self.place() == Place::Here {
+            self.quota = sys::largest_quota(self.end.as_handle());
+        }
+        Some(self.written.unread_at_most(self.quota?.into()))
+    }
+
+    fn note_write(&mut self, begun: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &begun {
+            self.written.note(*count);
+        }
+        begun.map_err(classify)
+    }
+
     /// Writes no bytes, which is a message on a message-type pipe.
     pub(super) fn poll_write_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.undrained = true;
@@ -148,11 +183,11 @@ impl PipeStream {
     }
 
     fn poll_write_through(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.end {
+        let begun = match &mut self.end {
             End::Server(handle) => Pin::new(handle).poll_write(cx, buf),
             End::Client(handle) => Pin::new(handle).poll_write(cx, buf),
-        }
-        .map_err(classify)
+        };
+        self.note_write(begun)
     }
 
     pub(super) fn stop_draining(&mut self) {
@@ -258,11 +293,11 @@ impl AsyncWrite for PipeStream {
             return Poll::Ready(Ok(0));
         }
         self.undrained = true;
-        match &mut self.end {
+        let begun = match &mut self.end {
             End::Server(handle) => Pin::new(handle).poll_write_vectored(cx, bufs),
             End::Client(handle) => Pin::new(handle).poll_write_vectored(cx, bufs),
-        }
-        .map_err(classify)
+        };
+        self.note_write(begun)
     }
 
     /// mio gathers the slices into the one copy that it makes of any write.
@@ -279,12 +314,9 @@ impl AsyncWrite for PipeStream {
         if !this.undrained {
             return Poll::Ready(Ok(()));
         }
+        let place = this.place();
         let pipe = this.end.as_handle();
         if this.drain.is_none() {
-            let place = match &this.name {
-                Some(name) if !name.is_local() => Place::AnotherMachine,
-                _ => Place::Here,
-            };
             this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
         }
         if let Some(drain) = &mut this.drain {

@@ -32,7 +32,7 @@ use windows_sys::Win32::{
 
 pub use self::words::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
-    flush::{Look, cancel_synchronous_io, flush, is_released, look},
+    flush::{Look, cancel_synchronous_io, flush, is_released, largest_quota, look},
     wait::{FreeInstance, PipeDevice},
     words::{InstanceWords, OpenWords},
 };

@@ -134,6 +134,10 @@ impl Connect for Connector {
         Self::connect(self).await
     }
 
+    fn unread_at_most(&self, io: Pin<&mut Stream>) -> Option<u64> {
+        Some(io.unread_at_most())
+    }
+
     /// A stream's shutdown is this wait, and closes nothing.
     fn poll_drained(&self, io: Pin<&mut Stream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         io.poll_shutdown(cx)

@@ -22,6 +22,7 @@ use crate::{
     connection::{Closed, Connection, SendHalf},
     error::{Error, Undrained},
     name::PipeName,
+    unread::Written,
 };
 
 /// One end of an open simulated pipe: what a `PipeStream` is on Windows.
@@ -38,6 +39,7 @@ pub struct Stream {
     close_deadline: Duration,
     /// Something was written that the other end is not known to have read.
     undrained: bool,
+    written: Written,
     deadline: Option<Pin<Box<Sleep>>>,
     /// The server's end holds the name.
     _instance: Option<Instance>,
@@ -57,6 +59,7 @@ impl Stream {
             name,
             close_deadline,
             undrained: false,
+            written: Written::default(),
             deadline: None,
             _instance: instance,
         }
@@ -66,6 +69,11 @@ impl Stream {
     #[must_use]
     pub fn name(&self) -> &PipeName {
         &self.name
+    }
+
+    /// Returns how many bytes the other end has not read at most, by the rule that holds for pipes.
+    pub(super) fn unread_at_most(&self) -> u64 {
+        self.written.unread_at_most(self.wire.capacity(self.end))
     }
 }
 
@@ -100,7 +108,9 @@ impl AsyncWrite for Stream {
         }
         self.undrained = true;
         let pieces: Vec<&[u8]> = bufs.iter().map(|buf| &buf[..]).collect();
-        self.wire.poll_write(self.end, cx, &pieces)
+        let count = ready!(self.wire.poll_write(self.end, cx, &pieces))?;
+        self.written.note(count);
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {

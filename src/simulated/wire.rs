@@ -143,6 +143,11 @@ impl Wire {
         (lane.unread.len() < lane.capacity).then_some(lane.unread.len() as u64)
     }
 
+    /// Returns how many bytes the buffer towards the other end holds.
+    pub(super) fn capacity(&self, end: End) -> u64 {
+        self.state().outbound(end).capacity as u64
+    }
+
     pub(super) fn leave(&self, end: End) {
         let mut state = self.state();
         match end {

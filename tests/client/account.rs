@@ -227,7 +227,13 @@ fn message(id: MessageId, len: usize) -> Bytes {
     message.freeze()
 }
 
-async fn play(lives: Vec<Life>, acts: Vec<Act>, when: DeliveredWhen, send_buffer: usize) {
+async fn play(
+    lives: Vec<Life>,
+    acts: Vec<Act>,
+    when: DeliveredWhen,
+    send_buffer: usize,
+    counts_unread: bool,
+) {
     let last = Life { capacity: 64, reads: usize::MAX };
     let (nears, fars): (Vec<_>, Vec<_>) = lives
         .into_iter()
@@ -237,7 +243,10 @@ async fn play(lives: Vec<Life>, acts: Vec<Act>, when: DeliveredWhen, send_buffer
             (Step::Give(near), (far, life.reads))
         })
         .unzip();
-    let script = Script::of(nears).options(ConnectionOptions::new().send_buffer(send_buffer));
+    let mut script = Script::of(nears).options(ConnectionOptions::new().send_buffer(send_buffer));
+    if counts_unread {
+        script = script.counts_unread();
+    }
     let options = ClientOptions::new()
         .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1)).without_jitter())
         .delivered_when(when)
@@ -294,6 +303,7 @@ proptest! {
         acts in prop::collection::vec(any_act(), 0..60),
         acknowledged: bool,
         send_buffer in prop::sample::select(vec![1, 40, 65536]),
+        counts_unread: bool,
     ) {
         let when = match acknowledged {
             true => DeliveredWhen::Acknowledged,
@@ -304,6 +314,6 @@ proptest! {
             .start_paused(true)
             .build()
             .unwrap()
-            .block_on(play(lives, acts, when, send_buffer));
+            .block_on(play(lives, acts, when, send_buffer, counts_unread));
     }
 }

@@ -14,3 +14,4 @@ mod wire;
 mod account;
 mod fates;
 mod reconnect;
+mod streaming;

@@ -1,8 +1,8 @@
 //! What a real pipe has in common with a simulated one.
 
 use npipes::{
-    Closed, ConnectOptions, Connection, ConnectionOptions, Error, Listener, ListenerOptions,
-    PipeStream,
+    Closed, Connect, ConnectOptions, Connection, ConnectionOptions, Connector, Error, Listener,
+    ListenerOptions, PipeStream,
 };
 
 use crate::{
@@ -32,6 +32,10 @@ impl Place for Name {
         let Policy { deadline, busy, not_found, connection } = policy;
         let options = ConnectOptions::new().deadline(deadline).busy(busy).not_found(not_found);
         options.connection(connection).connect(&self.0).await
+    }
+
+    fn connector(&self) -> impl Connect<Io = PipeStream> {
+        Connector::new(self.0.as_str()).unwrap()
     }
 
     async fn drained(connection: &mut Connection<PipeStream>) -> Result<Closed, Error> {

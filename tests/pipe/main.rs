@@ -28,4 +28,5 @@ mod sandbox;
 mod security;
 mod serve;
 mod shutdown;
+mod streaming;
 mod wine;

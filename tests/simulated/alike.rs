@@ -1,7 +1,7 @@
 //! What a simulated pipe has in common with a real one.
 
 use npipes::{
-    Closed, Connection, ConnectionOptions, Error,
+    Closed, Connect, Connection, ConnectionOptions, Error,
     simulated::{Listener, Pipe, Stream},
 };
 
@@ -31,6 +31,10 @@ impl Place for Pipe {
         let Policy { deadline, busy, not_found, connection } = policy;
         let connector = self.connector().deadline(deadline).busy(busy).not_found(not_found);
         connector.connection(connection).connect().await
+    }
+
+    fn connector(&self) -> impl Connect<Io = Stream> {
+        Self::connector(self)
     }
 
     async fn drained(connection: &mut Connection<Stream>) -> Result<Closed, Error> {

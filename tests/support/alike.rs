@@ -1,11 +1,11 @@
 //! What a pipe does, be it a real one or a simulated one: the same tests for both.
 
-use std::{future::Future, io, time::Duration};
+use std::{cell::Cell, future::Future, io, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Accept, Backoff, Closed, ConnectError, Connection, ConnectionOptions, Error, FrameError,
-    Operation, Retry,
+    Accept, Backoff, Client, Closed, Connect, ConnectError, Connection, ConnectionOptions, Error,
+    FrameError, Operation, Retry,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -26,6 +26,7 @@ pub(crate) trait Place: Sized {
         &self,
         policy: Policy,
     ) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
+    fn connector(&self) -> impl Connect<Io = Self::Io>;
     fn drained(
         connection: &mut Connection<Self::Io>,
     ) -> impl Future<Output = Result<Closed, Error>> + Send;
@@ -86,6 +87,7 @@ macro_rules! alike {
             a_close_times_out_when_the_peer_does_not_read
             a_close_tells_that_the_peer_is_gone
             a_drain_that_timed_out_leaves_the_connection_usable
+            a_stream_is_known_to_be_read_as_it_goes_and_not_before
         }
     };
     (#[$test:meta] $place:ty: $($law:ident)*) => {$(
@@ -362,4 +364,37 @@ pub(crate) async fn a_drain_that_timed_out_leaves_the_connection_usable<P: Place
     within(async { tokio::join!(reading, draining) }).await;
     within(client.send("back")).await.unwrap();
     assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"back"[..]);
+}
+
+pub(crate) async fn a_stream_is_known_to_be_read_as_it_goes_and_not_before<P: Place>() {
+    const LEN: usize = 16 * 1024;
+    const COUNT: u64 = 256;
+    /// What a peer's runtime and its connection may have read of messages not received yet.
+    const AHEAD: u64 = (256 * 1024 / LEN) as u64;
+    /// What the pipe and the last write may hold.
+    const UNREAD: u64 = ((132 + 256) * 1024 / LEN) as u64 + 1;
+    let place = P::new();
+    let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let mut client = Client::new(place.connector());
+    within(client.connect()).await.unwrap();
+    let mut server = within(listener.accept()).await.unwrap();
+    let received = Cell::new(0);
+    let sending = async {
+        for seed in 0..COUNT {
+            client.send(pattern(LEN, seed)).await.unwrap();
+            let settled = client.settled().get();
+            assert!(settled <= received.get() + AHEAD, "{settled}: nobody can have read that");
+        }
+        client
+    };
+    let receiving = async {
+        for seed in 0..COUNT {
+            assert!(server.receive().await.unwrap().unwrap() == pattern(LEN, seed)[..], "{seed}");
+            received.set(seed + 1);
+        }
+        server
+    };
+    let (client, _server) = within(async { tokio::join!(sending, receiving) }).await;
+    let settled = client.settled().get();
+    assert!(settled >= COUNT - UNREAD, "{settled}: the others have no place but the peer");
 }

@@ -48,6 +48,12 @@ pub(crate) fn wire(capacity: usize) -> (Near, Far) {
 }
 
 impl Near {
+    /// Returns how many bytes the other end has not read.
+    fn unread(&self) -> u64 {
+        let tally = self.tally.lock().unwrap();
+        tally.written - tally.read
+    }
+
     /// Waits until the other end has read what was written before the wait began, and no more.
     pub(crate) fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut tally = self.tally.lock().unwrap();
@@ -158,6 +164,7 @@ pub(crate) struct Script {
     steps: Mutex<VecDeque<Step>>,
     options: ConnectionOptions,
     tells: bool,
+    counts: bool,
     attempts: mpsc::UnboundedSender<Instant>,
 }
 
@@ -168,7 +175,10 @@ impl Script {
     ) -> (Self, mpsc::UnboundedReceiver<Instant>) {
         let (attempts, times) = mpsc::unbounded_channel();
         let steps = Mutex::new(steps.into_iter().collect());
-        (Self { steps, options: ConnectionOptions::new(), tells: true, attempts }, times)
+        (
+            Self { steps, options: ConnectionOptions::new(), tells: true, counts: false, attempts },
+            times,
+        )
     }
 
     pub(crate) fn of(steps: impl IntoIterator<Item = Step>) -> Self {
@@ -180,7 +190,13 @@ impl Script {
         self
     }
 
-    /// Is not able to say what the other end has read.
+    /// Knows at any time how much the other end has not read.
+    pub(crate) fn counts_unread(mut self) -> Self {
+        self.counts = true;
+        self
+    }
+
+    /// Is not able to wait until the other end has read everything.
     pub(crate) fn tells_nothing(mut self) -> Self {
         self.tells = false;
         self
@@ -198,6 +214,10 @@ impl Connect for Script {
             Some(Step::Fail(error)) => Err(error),
             None => pending().await,
         }
+    }
+
+    fn unread_at_most(&self, io: Pin<&mut Near>) -> Option<u64> {
+        self.counts.then(|| io.unread())
     }
 
     fn poll_drained(&self, io: Pin<&mut Near>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -12,7 +12,7 @@ use windows_sys::{
         FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile,
     },
     Win32::{
-        Foundation::{ERROR_OPERATION_ABORTED, STATUS_PIPE_DISCONNECTED, STATUS_SUCCESS},
+        Foundation::{ERROR_OPERATION_ABORTED, NTSTATUS, STATUS_PIPE_DISCONNECTED, STATUS_SUCCESS},
         Storage::FileSystem::FlushFileBuffers,
         System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK},
     },
@@ -32,8 +32,25 @@ pub(in crate::pipe) enum Look {
     NotTold,
 }
 
-/// Looks at a pipe's `FilePipeLocalInformation`.
+/// Looks at a pipe's state and at what is unread.
 pub(in crate::pipe) fn look(pipe: BorrowedHandle<'_>) -> Look {
+    match local_information(pipe) {
+        Ok(info) => Look::of(&info),
+        Err(STATUS_PIPE_DISCONNECTED) => Look::Gone,
+        Err(_) => Look::NotTold,
+    }
+}
+
+/// Returns how many unread bytes a pipe holds in either direction at most, if the handle may ask and
+/// the other end is not disconnected.
+///
+/// Windows calls outbound what this end writes, and Wine what the server writes: so the larger counts.
+pub(in crate::pipe) fn largest_quota(pipe: BorrowedHandle<'_>) -> Option<u32> {
+    local_information(pipe).ok().map(|info| info.OutboundQuota.max(info.InboundQuota))
+}
+
+/// Returns a pipe's `FilePipeLocalInformation`, or the status.
+fn local_information(pipe: BorrowedHandle<'_>) -> Result<FILE_PIPE_LOCAL_INFORMATION, NTSTATUS> {
     #[expect(clippy::cast_possible_truncation, reason = "it is 40")]
     const SIZE: u32 = size_of::<FILE_PIPE_LOCAL_INFORMATION>() as u32;
     let mut info = FILE_PIPE_LOCAL_INFORMATION::default();
@@ -50,9 +67,8 @@ pub(in crate::pipe) fn look(pipe: BorrowedHandle<'_>) -> Look {
         )
     };
     match status {
-        STATUS_SUCCESS => Look::of(&info),
-        STATUS_PIPE_DISCONNECTED => Look::Gone,
-        _ => Look::NotTold,
+        STATUS_SUCCESS => Ok(info),
+        status => Err(status),
     }
 }
 
