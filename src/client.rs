@@ -5,6 +5,7 @@ mod counters;
 mod dialer;
 mod drive;
 mod ledger;
+mod link;
 mod options;
 
 use std::{
@@ -28,7 +29,7 @@ pub use self::{
     ledger::{Fate, MessageId, Returned},
     options::{ClientOptions, DeliveredWhen},
 };
-use self::{dialer::Dialer, drive::Link, ledger::Ledger};
+use self::{dialer::Dialer, ledger::Ledger, link::Link};
 use crate::{
     connection::{Closed, Connection, Counters},
     error::Error,

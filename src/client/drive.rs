@@ -1,14 +1,5 @@
 //! What moves a client: whichever method is polled, the connection is brought about, what is kept
 //! goes out, and a loss is written into the account.
-//!
-//! ```text
-//!              connected                 a write fails
-//!   ┌──────┐ ────────────▶ ┌────┐ ─────────────────────▶ ┌───────────┐ what the peer had sent is
-//!   │ Down │               │ Up │                        │ Salvaging │ still read
-//!   └──────┘ ◀──────────── └────┘                        └───────────┘
-//!      ▲       the peer's end, a read fails                    │
-//!      └───────────────────────────────────────────────────────┘ end, failure, or the grace is over
-//! ```
 
 use std::{
     future::Future,
@@ -16,72 +7,19 @@ use std::{
     ops::RangeInclusive,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::BytesMut;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use super::{Client, Connect, DeliveredWhen, MessageId};
+use super::{Client, Connect, DeliveredWhen, MessageId, link::Link};
 use crate::{
-    connection::{Closed, Connection, Counters},
+    connection::Closed,
     error::{Error, FrameError, Operation, WithoutContent},
 };
-
-pub(super) enum Link<T> {
-    Down,
-    Up {
-        connection: Connection<T>,
-        since: Instant,
-        /// The peer has shown that it does more than hang up.
-        proven: bool,
-    },
-    Salvaging {
-        connection: Connection<T>,
-        grace: Pin<Box<Sleep>>,
-    },
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
-    /// The longest time for which a connection is read on that cannot be written to any more. Over a
-    /// pipe such a connection ends by itself; another transport's may stay open.
-    const GRACE: Duration = Duration::from_secs(1);
-
-    fn up(&mut self) -> Option<&mut Connection<T>> {
-        match self {
-            Self::Up { connection, .. } => Some(connection),
-            Self::Down | Self::Salvaging { .. } => None,
-        }
-    }
-
-    fn prove(&mut self) {
-        if let Self::Up { proven, .. } = self {
-            *proven = true;
-        }
-    }
-
-    pub(super) fn counters(&self) -> Counters {
-        match self {
-            Self::Up { connection, .. } | Self::Salvaging { connection, .. } => {
-                connection.counters()
-            }
-            Self::Down => Counters::default(),
-        }
-    }
-
-    pub(super) fn unwritten(&self) -> usize {
-        match self {
-            Self::Up { connection, .. } => connection.unwritten(),
-            Self::Down | Self::Salvaging { .. } => 0,
-        }
-    }
-}
 
 impl<C: Connect> Client<C> {
     /// Waits for a connection.
