@@ -27,6 +27,8 @@ use crate::{
 pub(crate) enum Side {
     /// A `Connection` with its defaults, so with a CRC.
     Npipes,
+    /// The client that reconnects, with its defaults.
+    Reconnecting,
     /// Tokio's handles, the same bytes in pieces of 64 KiB without framing.
     Bare,
     /// Tokio's handles under `Framed` with `LengthDelimitedCodec`, its defaults.
@@ -43,12 +45,19 @@ pub(crate) enum Side {
 pub(crate) const PIECE: usize = 64 * 1024;
 
 impl Side {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Npipes, Self::Bare, Self::LengthDelimited, Self::Interprocess, Self::PerMessage];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Npipes,
+        Self::Reconnecting,
+        Self::Bare,
+        Self::LengthDelimited,
+        Self::Interprocess,
+        Self::PerMessage,
+    ];
 
     /// The sides of a row that streams small messages.
-    pub(crate) const STREAM: [Self; 6] = [
+    pub(crate) const STREAM: [Self; 7] = [
         Self::Npipes,
+        Self::Reconnecting,
         Self::Bare,
         Self::Floor,
         Self::LengthDelimited,
@@ -63,6 +72,7 @@ impl Side {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Npipes => "npipes",
+            Self::Reconnecting => "npipes Client",
             Self::Bare => "bare Tokio",
             Self::LengthDelimited => "length-delimited",
             Self::Interprocess => "interprocess",
@@ -90,7 +100,7 @@ pub(crate) enum Server {
 impl Server {
     pub(crate) fn bind(side: Side, name: &str) -> Self {
         match side {
-            Side::Npipes => Self::Npipes(Listener::bind(name).unwrap()),
+            Side::Npipes | Side::Reconnecting => Self::Npipes(Listener::bind(name).unwrap()),
             Side::PerMessage => Self::PerMessage(Listener::bind(name).unwrap()),
             Side::Bare | Side::Floor | Side::LengthDelimited => {
                 let path = path(name);
@@ -157,6 +167,7 @@ impl Server {
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Client {
     Npipes(Connection<PipeStream>),
+    Reconnecting(npipes::Client<npipes::Connector>),
     LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
     Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
     Bare(NamedPipeClient),
@@ -168,6 +179,11 @@ impl Client {
     pub(crate) async fn connect(side: Side, name: &str) -> Self {
         match side {
             Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
+            Side::Reconnecting => {
+                let mut client = npipes::Client::new(npipes::Connector::new(name).unwrap());
+                client.connect().await.unwrap();
+                Self::Reconnecting(client)
+            }
             Side::PerMessage => Self::PerMessage(name.to_owned()),
             Side::Bare => Self::Bare(open(name).await),
             Side::Floor => Self::Floor(open(name).await),
@@ -187,6 +203,7 @@ impl Client {
     pub(crate) async fn drive(self, work: Work, messages: Messages) {
         match self {
             Self::Npipes(stream) => drive(stream, work, messages).await,
+            Self::Reconnecting(stream) => drive(stream, work, messages).await,
             Self::LengthDelimited(stream) => drive(stream, work, messages).await,
             Self::Interprocess(stream) => drive(stream, work, messages).await,
             Self::Bare(stream) => drive_bare(stream, work, messages).await,

@@ -70,6 +70,12 @@ impl Row {
         median(pairs.map(|(these, those)| factor * those / these).collect())
     }
 
+    /// Tells what the account that a reconnecting client keeps costs.
+    fn print_client(&self) {
+        let speed = 1.0 / self.ratio(Side::Reconnecting, Side::Npipes);
+        println!("  the speed of a Client, as a multiple of a Connection's: {speed:.2}");
+    }
+
     /// Our speed as a multiple of another side's.
     fn speed(&self, to: Side) -> f64 {
         1.0 / self.ratio(Side::Npipes, to)
@@ -104,6 +110,7 @@ pub(crate) fn run(rounds: usize) {
         let row = Row::new("64-byte echo", echo, 4 * rounds, &Side::ALL);
         let figure = row.ratio(Side::Npipes, Side::Bare);
         verdict("at most 1.03 x the time of bare Tokio", figure, figure <= 1.03);
+        row.print_client();
 
         for (len, count) in [(64, 500_000), (KIB, 100_000)] {
             for (flushed, sides) in [(MIB, &Side::STREAM[..]), (64 * KIB, &Side::SHORT_STREAM)] {
@@ -116,6 +123,9 @@ pub(crate) fn run(rounds: usize) {
                     1.0 / row.ratio(Side::Floor, Side::Bare),
                     row.speed(Side::Floor),
                 );
+                if sides.contains(&Side::Reconnecting) {
+                    row.print_client();
+                }
                 for side in [Side::LengthDelimited, Side::Interprocess, Side::PerMessage] {
                     if sides.contains(&side) {
                         at_least(side.name(), 2.0, row.speed(side));
@@ -132,6 +142,7 @@ pub(crate) fn run(rounds: usize) {
             let row = Row::new(&label, work, rounds, &Side::ALL);
             at_least("bare Tokio in 64-KiB pieces", 0.95, row.speed(Side::Bare));
             at_least(Side::LengthDelimited.name(), 1.5, row.speed(Side::LengthDelimited));
+            row.print_client();
         }
     }
 
