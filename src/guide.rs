@@ -166,8 +166,8 @@
 //! - Do not wait for each answer if the next question does not depend on it; and receive while you send,
 //!   on the two halves. Peers that both send and do not receive wait for each other for ever once the
 //!   operating system's buffers are full.
-//! - A received message is a part of the buffer that it was read into, and keeps all of it: 8 KiB at
-//!   least, and more in a fast stream. Of a small message that you keep for long, keep a copy.
+//! - A received message is a part of the buffer that it was read into, and keeps all of it: up to
+//!   72 KiB in a fast stream, and more beside long messages. Of a small message that you keep for long, keep a copy.
 //! - A message of 8 KiB or more is written from where it is. Make it a `Bytes` once, and sending it to a
 //!   hundred peers copies it nowhere in this crate.
 //!

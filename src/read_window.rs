@@ -25,8 +25,9 @@ struct Offer {
 }
 
 impl ReadWindow {
-    /// The smallest room in bytes; what `Framed` starts with.
-    const MIN: usize = 8 * 1024;
+    /// The smallest room in bytes, which an idle reader may keep: so a small message that comes alone
+    /// needs no new buffer. mio reads 4 KiB at once all the same.
+    pub(crate) const MIN: usize = 512;
 
     /// The largest room in bytes; mio reads no more at once.
     const MAX: usize = 64 * 1024;
@@ -113,16 +114,22 @@ mod tests {
     #[test]
     fn full_reads_grow_the_room_up_to_64_kib() {
         let mut window = ReadWindow::new();
-        let rooms: Vec<usize> = (0..5).map(|_| read(&mut window, 8) / 1024).collect();
-        assert_eq!(rooms, [8, 16, 32, 64, 64]);
+        let rooms: Vec<usize> = (0..9).map(|_| read(&mut window, 8)).collect();
+        assert_eq!(rooms, [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 65_536]);
+    }
+
+    /// Returns a window that is as large as they become.
+    fn grown() -> ReadWindow {
+        let mut window = ReadWindow::new();
+        while window.size < ReadWindow::MAX {
+            read(&mut window, 8);
+        }
+        window
     }
 
     /// Returns the rooms of these reads, in KiB, of a stream that has filled the largest.
     fn rooms_after_full_reads(shares: &[usize]) -> Vec<usize> {
-        let mut window = ReadWindow::new();
-        for _ in 0..3 {
-            read(&mut window, 8);
-        }
+        let mut window = grown();
         shares.iter().map(|share| read(&mut window, *share) / 1024).collect()
     }
 
@@ -160,10 +167,7 @@ mod tests {
 
     #[test]
     fn a_stream_of_small_frames_needs_one_buffer_of_one_window() {
-        let mut window = ReadWindow::new();
-        for _ in 0..3 {
-            read(&mut window, 8);
-        }
+        let mut window = grown();
         let mut buffer = BytesMut::new();
         window.open(&mut buffer, 8);
         let (start, capacity) = (buffer.as_ptr(), buffer.capacity());
@@ -182,7 +186,7 @@ mod tests {
     fn a_long_frame_gets_as_much_again_as_has_arrived() {
         let mut window = ReadWindow::new();
         let mut buffer = BytesMut::new();
-        for _ in 0..8 {
+        for _ in 0..12 {
             let len = buffer.len();
             window.open(&mut buffer, 100 << 20);
             assert!(buffer.capacity() <= 4 * len + 2 * ReadWindow::ARENA, "{len}");

@@ -19,6 +19,7 @@ use crate::{
     error::{Error, FrameError, Operation},
     frame::{Dialect, FrameFormat},
     name::PipeName,
+    read_window::ReadWindow,
 };
 
 /// The dialect that the reader has detected, for the writer to answer in. Set once.
@@ -38,9 +39,6 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// An idle reader keeps no more than this, in bytes.
-    const IDLE_CAPACITY: usize = 512;
-
     pub(super) fn new(
         format: FrameFormat,
         detected: DetectedDialect,
@@ -108,7 +106,7 @@ impl Reader {
                             return Poll::Ready(Some(Err(self.end(late))));
                         }
                     }
-                    if self.buffer.is_empty() && self.buffer.capacity() > Self::IDLE_CAPACITY {
+                    if self.buffer.is_empty() && self.buffer.capacity() > ReadWindow::MIN {
                         self.buffer = BytesMut::new();
                     }
                     return Poll::Pending;

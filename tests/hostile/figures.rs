@@ -66,7 +66,7 @@ fn an_announcement_costs_a_read_window_whatever_it_announces() {
         let bytes =
             cost(CONNECTIONS, async |client| client.write_all(&announcement()).unwrap()).await;
         say("announces 16 MiB and sends one byte", bytes);
-        assert!(bytes < 32 * 1024, "{bytes}");
+        assert!(bytes < 16 * 1024, "{bytes}");
     });
 }
 
