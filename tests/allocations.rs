@@ -22,6 +22,15 @@ use crate::counting::{held, spent};
 struct Source {
     stream: Bytes,
     reads: usize,
+    /// So many bytes arrive at a time, and before each time nothing.
+    lone: Option<usize>,
+    waited: bool,
+}
+
+impl Source {
+    fn of(stream: Bytes) -> Self {
+        Self { stream, reads: 0, lone: None, waited: false }
+    }
 }
 
 impl AsyncRead for Source {
@@ -30,8 +39,10 @@ impl AsyncRead for Source {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let len = self.stream.len().min(buf.remaining()).min(64 * 1024);
-        if len == 0 {
+        let most = self.lone.unwrap_or(64 * 1024);
+        let len = self.stream.len().min(buf.remaining()).min(most);
+        self.waited = self.lone.is_some() && !self.waited;
+        if len == 0 || self.waited {
             return Poll::Pending;
         }
         buf.put_slice(&self.stream.split_to(len));
@@ -108,7 +119,7 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
         let before = held();
         let wire = stream(len, count);
         let total = wire.len();
-        let mut connection = Connection::new(Source { stream: wire, reads: 0 });
+        let mut connection = Connection::new(Source::of(wire));
         let mut reads = 0;
         let (_, bytes) = spent(|| reads = receive_all(&mut connection, count));
         assert!(bytes < total / 4, "{bytes} bytes allocated for {total} in frames of {len}");
@@ -120,4 +131,37 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
         assert!(idle <= 1024, "{idle} bytes held after frames of {len}, with nothing to do");
         drop(connection);
     }
+    for len in [1, 64, 200, 400, 8192] {
+        converse(len);
+    }
+}
+
+/// Messages that each come alone and are answered.
+fn converse(len: usize) {
+    const COUNT: usize = 1000;
+    let before = held();
+    let message = Bytes::from(vec![7; len]);
+    let wire = stream(len, COUNT);
+    let lone = Some(wire.len() / COUNT);
+    let mut connection = Connection::new(Source { lone, ..Source::of(wire) });
+    let mut answer = || {
+        assert!(poll_once(connection.receive()).is_pending());
+        let question = loop {
+            // A long one arrives in pieces.
+            if let Poll::Ready(received) = poll_once(connection.receive()) {
+                break received.unwrap().unwrap();
+            }
+        };
+        assert_eq!(question, message);
+        drop(question);
+        assert!(poll_once(connection.send(message.clone())).is_ready());
+    };
+    answer();
+    let spent = spent(|| (1..COUNT).for_each(|_| answer()));
+    if len <= 200 {
+        assert_eq!(spent, (0, 0), "questions and answers of {len}");
+    }
+    assert!(poll_once(connection.receive()).is_pending());
+    let idle = held() - before - len;
+    assert!(idle <= 1024, "{idle} bytes held after questions and answers of {len}");
 }

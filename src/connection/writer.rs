@@ -33,8 +33,9 @@ const LEAST_WRITE_LIMIT: usize = 4 * 1024;
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
 
-/// A writer with nothing to send keeps no more than this, in bytes.
-const IDLE_CAPACITY: usize = 512;
+/// A writer with nothing to send keeps no more than this, in bytes: with what an idle reader may keep
+/// and the bookkeeping, a connection stays below 1 KiB.
+const IDLE_CAPACITY: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Writer {
