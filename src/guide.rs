@@ -167,7 +167,8 @@
 //!   on the two halves. Peers that both send and do not receive wait for each other for ever once the
 //!   operating system's buffers are full.
 //! - A received message is a part of the buffer that it was read into, and keeps all of it: up to
-//!   72 KiB in a fast stream, and more beside long messages. Of a small message that you keep for long, keep a copy.
+//!   72 KiB in a fast stream, and more beside long messages. Of a small message that you keep for long,
+//!   keep a copy.
 //! - A message of 8 KiB or more is written from where it is. Make it a `Bytes` once, and sending it to a
 //!   hundred peers copies it nowhere in this crate.
 //!
