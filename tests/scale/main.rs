@@ -94,7 +94,8 @@ fn a_thousand_waiting_clients_cost_no_threads() {
         let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
         let first = within(npipes::connect(&name)).await.unwrap();
         let before = threads();
-        let options = ConnectOptions::new().deadline(Duration::from_secs(60));
+        // How long it takes is the machine's affair; a client that is forgotten hangs.
+        let options = ConnectOptions::new().deadline(Duration::MAX);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 let options = options.clone();
