@@ -66,15 +66,11 @@ impl<C: Connect> Client<C> {
         }
         self.report()?;
         if self.ledger.held() >= self.options.buffer {
-            match self.options.delivered_when {
-                DeliveredWhen::Read => {
-                    ready!(self.poll_hand_over(cx))?;
-                    // What the transport has no room for, the peer has read; often that is enough.
-                    if self.ledger.held() >= self.options.buffer {
-                        ready!(self.poll_read(cx))?;
-                    }
-                }
-                DeliveredWhen::Acknowledged => ready!(self.poll_hand_over(cx))?,
+            ready!(self.poll_hand_over(cx))?;
+            // What the transport has no room for, the peer has read; often that is enough.
+            let is_full = self.ledger.held() >= self.options.buffer;
+            if is_full && self.options.delivered_when == DeliveredWhen::Read {
+                ready!(self.poll_read(cx))?;
             }
         }
         if self.ledger.held() < self.options.buffer {
