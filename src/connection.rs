@@ -10,6 +10,7 @@ mod options;
 mod pair;
 mod reader;
 mod split;
+mod write_limit;
 mod writer;
 
 use std::{

@@ -52,8 +52,8 @@ async fn pump(from: &mut (impl AsyncWrite + Unpin), to: &mut (impl AsyncRead + U
     tokio::join!(send, receive);
 }
 
-/// Returns the bytes that both ends of a connection keep of 1 MiB each way, in messages of `len`.
-async fn kept_by_a_connection(options: ConnectionOptions, len: usize) -> usize {
+/// Returns the bytes that both ends of a connection keep of `total` bytes each way, in messages of `len`.
+async fn kept_by_a_connection(options: ConnectionOptions, len: usize, total: usize) -> usize {
     let name = unique_name();
     let mut listener = ListenerOptions::new().connection(options).bind(&name).unwrap();
     let connect_options = ConnectOptions::new().connection(options);
@@ -62,8 +62,8 @@ async fn kept_by_a_connection(options: ConnectionOptions, len: usize) -> usize {
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
     stream(&mut client, &mut server, 1, 1).await;
     let before = held();
-    stream(&mut client, &mut server, len, MIB / len).await;
-    stream(&mut server, &mut client, len, MIB / len).await;
+    stream(&mut client, &mut server, len, total / len).await;
+    stream(&mut server, &mut client, len, total / len).await;
     held() - before
 }
 
@@ -96,16 +96,25 @@ fn idle_ends_keep_no_more_than_their_options_say() {
         let bare = kept_by_tokio().await;
         let small = ConnectionOptions::new().send_buffer(PIECE / 2);
         let default = ConnectionOptions::new();
-        for (options, len, more) in [
-            (small, 64, 0),
-            (small, PIECE, 0),
-            (small, MIB, 0),
-            (default, 64, PIECE),
-            (default, PIECE, PIECE),
-            (default, MIB, 3 * PIECE),
+        for (options, total, len, more) in [
+            (small, MIB, 64, 0),
+            (small, 16 * MIB, 64, 0),
+            (small, 16 * MIB, PIECE, 0),
+            (small, 16 * MIB, MIB, 0),
+            (default, MIB, 64, 0),
+            (default, MIB, PIECE, 0),
+            (default, MIB, MIB, 0),
+            (default, 3 * MIB, 64, 0),
+            (default, 3 * MIB, PIECE, 0),
+            (default, 3 * MIB, MIB, 0),
+            (default, 16 * MIB, 64, PIECE),
+            (default, 16 * MIB, PIECE, PIECE),
+            (default, 16 * MIB, MIB, 3 * PIECE),
         ] {
-            let kept = kept_by_a_connection(options, len).await;
-            println!("{kept} bytes after messages of {len} bytes, where a bare pipe keeps {bare}");
+            let kept = kept_by_a_connection(options, len, total).await;
+            println!(
+                "{kept} bytes after {total} in messages of {len}, where a bare pipe keeps {bare}"
+            );
             assert!(kept <= bare + 2 * (more + 1024), "{kept}, bare {bare}, messages of {len}");
         }
     });

@@ -28,8 +28,8 @@ pub struct ConnectionOptions {
 }
 
 impl ConnectionOptions {
-    /// The default for [`send_buffer`](Self::send_buffer), in bytes: 128 KiB.
-    pub const DEFAULT_SEND_BUFFER: usize = 128 * 1024;
+    /// The default for [`send_buffer`](Self::send_buffer), in bytes: 120 KiB.
+    pub const DEFAULT_SEND_BUFFER: usize = 120 * 1024;
 
     /// The default for [`close_deadline`](Self::close_deadline): 5 s.
     pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -67,12 +67,13 @@ impl ConnectionOptions {
     }
 
     /// Sets how many queued bytes make [`feed`](crate::Connection::feed) write before it takes
-    /// another message. The default is 128 KiB; the queue holds at most this and one frame more.
+    /// another message. The default is 120 KiB; the queue holds at most this and one frame more.
     ///
-    /// A write takes at most twice as much, and never more than a frame with 256 KiB of payload. mio
-    /// keeps a buffer for the longest write to a pipe as long as the pipe is open, so this is what a
-    /// connection costs that was busy and is idle: with 32 KiB as much as a pipe that is written to in
-    /// 64-KiB pieces, by default 64 to 192 KiB more.
+    /// A write takes at most a frame with 64 KiB of payload, and at most twice the send buffer. Once
+    /// 64 writes were as long as that, 4 MiB, and with a send buffer of at least 64 KiB, it takes a
+    /// frame with 256 KiB. mio keeps a buffer for the longest write to a pipe as long as the pipe is
+    /// open, so this is what a connection costs that was busy and is idle: as much as a pipe that is
+    /// written to in 64-KiB pieces, and by default 64 to 192 KiB more once it was that busy.
     pub const fn send_buffer(mut self, bytes: usize) -> Self {
         self.high_water = if bytes == 0 { 1 } else { bytes };
         self
@@ -110,7 +111,8 @@ impl ConnectionOptions {
     }
 
     /// Sets how [`send_text`](crate::Connection::send_text) and
-    /// [`receive_text`](crate::Connection::receive_text) turn text into payloads and back. The default is [`TextEncoding::Ascii`].
+    /// [`receive_text`](crate::Connection::receive_text) turn text into payloads and
+    /// back. The default is [`TextEncoding::Ascii`].
     pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
         self.text = encoding;
         self

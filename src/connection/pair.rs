@@ -8,7 +8,7 @@ impl Connection<DuplexStream> {
     /// Returns two connections to each other, in memory: for a test of what speaks over one, on any
     /// platform.
     ///
-    /// Each direction holds 128 KiB before a sender has to wait. Closing does not wait until the peer
+    /// Each direction holds 120 KiB before a sender has to wait. Closing does not wait until the peer
     /// has read, as it does on a pipe; the module `simulated`, behind the feature of that name, has
     /// streams that do.
     ///

@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use super::{journal::Journal, limits::Deadline, reader::DetectedDialect};
+use super::{journal::Journal, limits::Deadline, reader::DetectedDialect, write_limit::WriteLimit};
 use crate::{
     codec::put_frame,
     error::{Error, Operation, Undrained},
@@ -23,12 +23,8 @@ use crate::{
 /// that many frames share a write.
 const COPY_BELOW: usize = 8 * 1024;
 
-/// The most bytes handed to one write, which long frames need: one with 256 KiB of payload is whole.
-/// mio copies all it is given and keeps that buffer, so more would cost an idle connection its memory.
-const WRITE_LIMIT: usize = 256 * 1024 + OVERHEAD;
-
-/// The least limit of a write, in bytes, however small the send buffer is.
-const LEAST_WRITE_LIMIT: usize = 4 * 1024;
+/// The most a tail gets at once, in bytes, however large the send buffer is.
+const USUAL_TAIL: usize = 256 * 1024;
 
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
@@ -46,8 +42,7 @@ pub(super) struct Writer {
     frame_per_write: bool,
     /// Queued bytes at which `poll_ready` writes before it takes more.
     high_water: usize,
-    /// The most bytes handed to one write.
-    write_limit: usize,
+    limit: WriteLimit,
     /// What goes out first, oldest first; `tail` comes after it.
     queue: VecDeque<Bytes>,
     tail: BytesMut,
@@ -88,10 +83,7 @@ impl Writer {
             pipe,
             frame_per_write,
             high_water,
-            write_limit: match high_water.saturating_mul(2) {
-                whole if whole >= WRITE_LIMIT - OVERHEAD => WRITE_LIMIT,
-                less => less.max(LEAST_WRITE_LIMIT),
-            },
+            limit: WriteLimit::new(high_water),
             queue: VecDeque::new(),
             tail: BytesMut::new(),
             usual_tail: 0,
@@ -233,19 +225,20 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if self.queued > 0 {
-            let tail = self.tail.len().min(self.write_limit);
+            let tail = self.tail.len().min(USUAL_TAIL);
             self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
         }
         while self.queued > rest {
+            let limit = self.limit.get();
             let written = match self.frame_per_write || !io.is_write_vectored() {
                 true => {
                     let piece = self.queue.front().map_or(&self.tail[..], |chunk| &chunk[..]);
-                    let limit = if self.frame_per_write { piece.len() } else { self.write_limit };
+                    let limit = if self.frame_per_write { piece.len() } else { limit };
                     ready!(io.as_mut().poll_write(cx, &piece[..piece.len().min(limit)]))
                 }
                 false => {
                     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                    let used = self.gather(&mut slices);
+                    let used = self.gather(limit, &mut slices);
                     ready!(io.as_mut().poll_write_vectored(cx, &slices[..used]))
                 }
             };
@@ -255,7 +248,10 @@ impl Writer {
                         self.fail(Operation::Write, io::ErrorKind::WriteZero.into())
                     ));
                 }
-                Ok(count) => self.consume(count),
+                Ok(count) => {
+                    self.limit.wrote(count);
+                    self.consume(count);
+                }
                 Err(e) => return Poll::Ready(Err(self.fail(Operation::Write, e))),
             }
         }
@@ -265,9 +261,8 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// Lays out what goes into the next write and returns the number of slices.
-    fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut room = self.write_limit;
+    /// Lays out what goes into the next write, up to `room` bytes, and returns the number of slices.
+    fn gather<'a>(&'a self, mut room: usize, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
         let pieces = self.queue.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
         for piece in pieces.filter(|piece| !piece.is_empty()) {

@@ -222,22 +222,55 @@ async fn frames_share_a_write_unless_told_not_to() {
     assert_eq!(lens, [15, 15, 17, 20_012]);
 }
 
-#[tokio::test]
-async fn one_write_takes_a_frame_of_256_kib_and_no_more() {
-    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
-    within(connection.send(vec![7; 262_144])).await.unwrap();
-    within(connection.send(vec![7; 262_145])).await.unwrap();
-    assert_eq!(write_lens(&connection), [262_156, 262_156, 1]);
+/// The frame of a payload of 64 KiB, which the first writes take at most.
+const FIRST_WRITE: usize = 65_536 + 12;
+
+/// Returns a connection that has sent 4 MiB, which a long stream begins with, and in how many writes.
+async fn long_stream(options: &ConnectionOptions) -> (Connection<Drip>, usize) {
+    let drip = Drip::new(b"", usize::MAX).vectored();
+    let mut connection = Connection::with_options(drip, options);
+    for _ in 0..64 {
+        within(connection.send(vec![7; 65_536])).await.unwrap();
+    }
+    let writes = write_lens(&connection).len();
+    (connection, writes)
 }
 
 #[tokio::test]
-async fn no_write_is_longer_than_twice_the_send_buffer() {
-    for (send_buffer, longest) in [(32 * 1024, 65_536), (1, 4096), (usize::MAX, 262_156)] {
-        let drip = Drip::new(b"", usize::MAX).vectored();
+async fn the_first_4_mib_go_out_in_writes_of_a_frame_of_64_kib() {
+    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
+    for _ in 0..5 {
+        within(connection.send(vec![7; 1 << 20])).await.unwrap();
+    }
+    let lens = write_lens(&connection);
+    let longer = lens.iter().position(|len| *len > FIRST_WRITE).unwrap();
+    let (first, later) = lens.split_at(longer);
+    assert_eq!(first.iter().filter(|len| **len == FIRST_WRITE).count(), 64, "{lens:?}");
+    assert_eq!(later[0], 262_156, "{lens:?}");
+}
+
+#[tokio::test]
+async fn one_write_of_a_long_stream_takes_a_frame_of_256_kib_and_no_more() {
+    let (mut connection, first) = long_stream(&ConnectionOptions::new()).await;
+    within(connection.send(vec![7; 262_144])).await.unwrap();
+    within(connection.send(vec![7; 262_145])).await.unwrap();
+    assert_eq!(write_lens(&connection)[first..], [262_156, 262_156, 1]);
+}
+
+#[tokio::test]
+async fn a_send_buffer_below_64_kib_keeps_the_writes_of_a_long_stream_short() {
+    for (send_buffer, longest) in [
+        (1, 4096),
+        (16_384, 32_780),
+        (32_768, FIRST_WRITE),
+        (65_535, FIRST_WRITE),
+        (65_536, 262_156),
+        (usize::MAX, 262_156),
+    ] {
         let options = ConnectionOptions::new().send_buffer(send_buffer);
-        let mut connection = Connection::with_options(drip, &options);
+        let (mut connection, first) = long_stream(&options).await;
         within(connection.send(vec![7; 300_000])).await.unwrap();
-        let lens = write_lens(&connection);
+        let lens = &write_lens(&connection)[first..];
         assert_eq!(lens[0], longest);
         assert_eq!(lens.iter().max(), Some(&longest));
     }
@@ -245,24 +278,35 @@ async fn no_write_is_longer_than_twice_the_send_buffer() {
 
 #[tokio::test]
 async fn what_a_full_write_leaves_over_goes_out_with_the_next_frame() {
-    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
+    let (mut connection, first) = long_stream(&ConnectionOptions::new()).await;
     within(connection.feed(vec![7; 300_000])).await.unwrap();
     within(connection.feed("Hello")).await.unwrap();
-    assert_eq!(write_lens(&connection), [262_156]);
+    assert_eq!(write_lens(&connection)[first..], [262_156]);
     within(connection.flush()).await.unwrap();
-    assert_eq!(write_lens(&connection), [262_156, 300_012 - 262_156 + 17]);
+    assert_eq!(write_lens(&connection)[first..], [262_156, 300_012 - 262_156 + 17]);
 }
 
 #[tokio::test]
-async fn a_batch_up_to_the_send_buffer_goes_out_in_one_write() {
-    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
+async fn a_batch_up_to_the_send_buffer_goes_out_in_one_write_of_a_long_stream() {
+    let (mut connection, first) = long_stream(&ConnectionOptions::new()).await;
     for _ in 0..3 {
         for _ in 0..ConnectionOptions::DEFAULT_SEND_BUFFER / 76 {
             within(connection.feed(vec![7; 64])).await.unwrap();
         }
         within(connection.flush()).await.unwrap();
     }
-    assert_eq!(write_lens(&connection), [131_024; 3]);
+    assert_eq!(write_lens(&connection)[first..], [122_816; 3]);
+}
+
+#[tokio::test]
+async fn small_frames_never_make_a_write_longer_than_two_of_the_first() {
+    let (mut connection, first) = long_stream(&ConnectionOptions::new()).await;
+    for len in (0..8192).step_by(5) {
+        within(connection.feed(vec![7; len])).await.unwrap();
+    }
+    let lens = &write_lens(&connection)[first..];
+    assert!(lens.len() > 50, "{lens:?}");
+    assert!(lens.iter().all(|len| (122_880..=2 * FIRST_WRITE).contains(len)), "{lens:?}");
 }
 
 #[tokio::test]
