@@ -229,16 +229,15 @@ impl Writer {
             self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
         }
         while self.queued > rest {
-            let limit = self.limit.get();
             let written = match self.frame_per_write || !io.is_write_vectored() {
                 true => {
                     let piece = self.queue.front().map_or(&self.tail[..], |chunk| &chunk[..]);
-                    let limit = if self.frame_per_write { piece.len() } else { limit };
+                    let limit = if self.frame_per_write { piece.len() } else { self.limit.get() };
                     ready!(io.as_mut().poll_write(cx, &piece[..piece.len().min(limit)]))
                 }
                 false => {
                     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                    let used = self.gather(limit, &mut slices);
+                    let used = self.gather(&mut slices);
                     ready!(io.as_mut().poll_write_vectored(cx, &slices[..used]))
                 }
             };
@@ -261,8 +260,9 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// Lays out what goes into the next write, up to `room` bytes, and returns the number of slices.
-    fn gather<'a>(&'a self, mut room: usize, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Lays out what goes into the next write and returns the number of slices.
+    fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut room = self.limit.get();
         let mut used = 0;
         let pieces = self.queue.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
         for piece in pieces.filter(|piece| !piece.is_empty()) {
