@@ -7,6 +7,7 @@ mod drive;
 mod ledger;
 mod link;
 mod options;
+mod stream;
 
 use std::{
     collections::VecDeque,
@@ -14,12 +15,9 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
-use futures_sink::Sink;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -368,44 +366,6 @@ pub struct Settlement {
     pub closed: Result<Closed, Error>,
     /// The messages that came back and were not fetched. Every other one was delivered.
     pub returned: Vec<Returned>,
-}
-
-/// Reports and connects as [`Client::receive`] does; it ends after
-/// [shutdown](Client::shutdown_on), and no error ends it.
-impl<C: Connect> Stream for Client<C> {
-    type Item = Result<BytesMut, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_receive(cx)
-    }
-}
-
-/// Accepts as [`Client::feed`] does, flushes as [`Client::flush`], and closes when the peer has read
-/// everything; [`Client::take_returned`] then has the messages that came back.
-impl<C: Connect> Sink<Bytes> for Client<C> {
-    type Error = Error;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_room(cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), Error> {
-        if self.is_shut {
-            return Err(Error::Closed);
-        }
-        self.ledger.accept(message);
-        Ok(())
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_hand_over(cx))?;
-        Poll::Ready(self.report())
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_finish(cx))?;
-        Poll::Ready(self.report())
-    }
 }
 
 impl<C: Connect> fmt::Debug for Client<C> {

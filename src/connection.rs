@@ -10,20 +10,13 @@ mod options;
 mod pair;
 mod reader;
 mod split;
+mod stream;
 mod write_limit;
 mod writer;
 
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, future::poll_fn, pin::Pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
@@ -339,44 +332,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 /// Returns the text of a message, or the message.
 pub(crate) fn read_text(encoding: TextEncoding, payload: Bytes) -> Result<String, Error> {
     encoding.decode(&payload).map_err(|source| Error::TextDecode { payload, source })
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Connection<T> {
-    type Item = Result<BytesMut, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        this.reader.poll_next(Pin::new(&mut this.io), cx)
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> FusedStream for Connection<T> {
-    fn is_terminated(&self) -> bool {
-        self.reader.has_ended()
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Bytes> for Connection<T> {
-    type Error = Error;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let this = &mut *self;
-        this.writer.poll_ready(Pin::new(&mut this.io), cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), Error> {
-        self.writer.start_send(message)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let this = &mut *self;
-        this.writer.poll_flush(Pin::new(&mut this.io), cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let this = &mut *self;
-        this.writer.poll_close(Pin::new(&mut this.io), cx)
-    }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Connection<T> {

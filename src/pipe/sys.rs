@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod failures;
 mod flush;
+mod impersonation;
 pub(super) mod security;
 pub(super) mod token;
 mod wait;

@@ -4,29 +4,29 @@ use std::{
     ffi::c_void,
     io,
     os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle},
-    process, ptr,
+    ptr,
 };
 
 use windows_sys::Win32::{
     Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_TOKEN},
     Security::{
         GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_GROUPS,
-        TOKEN_IMPERSONATE, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenElevation, TokenGroups,
-        TokenIntegrityLevel, TokenSessionId, TokenUser,
+        TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenElevation, TokenGroups, TokenIntegrityLevel,
+        TokenSessionId, TokenUser,
     },
     System::{
-        Pipes::{
-            GetNamedPipeClientProcessId, GetNamedPipeServerProcessId, ImpersonateNamedPipeClient,
-        },
+        Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId},
         SystemServices::SE_GROUP_ENABLED,
         Threading::{
-            GetCurrentProcess, GetCurrentThread, OpenProcess, OpenProcessToken, OpenThreadToken,
-            PROCESS_QUERY_LIMITED_INFORMATION, SetThreadToken,
+            GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
         },
     },
 };
 
-use super::security::read_sid;
+use super::{
+    impersonation::{ActingAsClient, thread_token},
+    security::read_sid,
+};
 use crate::sid::Sid;
 
 /// A token that can be asked, and used for nothing else.
@@ -182,58 +182,6 @@ impl Token {
     }
 }
 
-/// Returns the token that this thread acts with, if it acts with another than its process's.
-fn thread_token(access: u32) -> io::Result<Option<OwnedHandle>> {
-    // SAFETY: it takes nothing and returns a pseudo handle that need not be closed.
-    let thread = unsafe { GetCurrentThread() };
-    let mut token = ptr::null_mut();
-    // SAFETY: the pseudo handle is always valid. The process's own rights are used for opening: the
-    // client's need not suffice.
-    let ok = unsafe { OpenThreadToken(thread, access, 1, &mut token) };
-    if ok == 0 {
-        let error = io::Error::last_os_error();
-        return match error.raw_os_error() {
-            Some(code) if code == ERROR_NO_TOKEN as i32 => Ok(None),
-            _ => Err(error),
-        };
-    }
-    // SAFETY: `OpenThreadToken` succeeded and gave the handle to nobody else.
-    Ok(Some(unsafe { OwnedHandle::from_raw_handle(token) }))
-}
-
-/// The time in which this thread acts as the client of a pipe. Dropping it ends that, also when a
-/// panic does, and the thread acts again as it did before. It must not be held across an `await`:
-/// another task would run as the client.
-struct ActingAsClient {
-    before: Option<OwnedHandle>,
-    /// The state belongs to the thread.
-    _not_send: std::marker::PhantomData<*const ()>,
-}
-
-impl ActingAsClient {
-    fn begin(server: BorrowedHandle<'_>) -> io::Result<Self> {
-        let before = thread_token(TOKEN_QUERY | TOKEN_IMPERSONATE)?;
-        // SAFETY: the handle is open while it is borrowed.
-        let ok = unsafe { ImpersonateNamedPipeClient(server.as_raw_handle()) };
-        if ok == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self { before, _not_send: std::marker::PhantomData })
-    }
-}
-
-impl Drop for ActingAsClient {
-    fn drop(&mut self) {
-        let before = self.before.as_ref().map_or(ptr::null_mut(), AsRawHandle::as_raw_handle);
-        // SAFETY: no thread means this one; a null token ends the impersonation, any other is open.
-        let ok = unsafe { SetThreadToken(ptr::null(), before) };
-        if ok == 0 {
-            // `RevertToSelf` documents why: whatever ran next would run as the client.
-            process::abort();
-        }
-    }
-}
-
 /// Returns the process that created this instance of a pipe.
 pub(in crate::pipe) fn server_process_id(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut id = 0;
@@ -289,78 +237,17 @@ pub(in crate::pipe) fn account_name(sid: Sid) -> io::Result<String> {
 mod tests {
     use std::{
         fs::File,
-        process::Command,
         thread::{self, JoinHandle},
     };
 
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::windows::named_pipe::{
-            ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions,
-        },
-    };
-    use windows_sys::Win32::{
-        Foundation::{ERROR_CANT_OPEN_ANONYMOUS, ERROR_INVALID_HANDLE},
-        Security::{ImpersonateSelf, RevertToSelf, SecurityAnonymous, SecurityIdentification},
-    };
+    use windows_sys::Win32::Foundation::ERROR_INVALID_HANDLE;
 
     use super::*;
-
-    fn is_acting() -> bool {
-        thread_token(TOKEN_QUERY).unwrap().is_some()
-    }
-
-    /// Returns both ends of a pipe through which a byte has gone: some clients show who they are
-    /// with what they write.
-    async fn pair(name: &str) -> (NamedPipeServer, NamedPipeClient) {
-        let path = format!(r"\\.\pipe\npipes-unit-{}-{name}", process::id());
-        let mut server = ServerOptions::new().create(&path).unwrap();
-        let mut client = ClientOptions::new().open(&path).unwrap();
-        server.connect().await.unwrap();
-        client.write_all(b"!").await.unwrap();
-        server.read_u8().await.unwrap();
-        (server, client)
-    }
-
-    #[tokio::test]
-    async fn the_thread_is_itself_again_when_the_client_is_known() {
-        let (server, _client) = pair("client").await;
-        let token = Token::of_client(server.as_handle()).unwrap();
-        assert!(!is_acting());
-        assert_eq!(token.user().unwrap(), Token::of_this_process().unwrap().user().unwrap());
-    }
-
-    #[tokio::test]
-    async fn the_thread_is_itself_again_when_a_panic_ends_the_acting() {
-        let (server, _client) = pair("panic").await;
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _acting = ActingAsClient::begin(server.as_handle()).unwrap();
-            assert!(is_acting());
-            panic!("as planned");
-        }));
-        assert!(caught.is_err());
-        assert!(!is_acting());
-    }
-
-    #[tokio::test]
-    async fn a_thread_that_acted_as_somebody_goes_on_doing_so() {
-        let (server, _client) = pair("before").await;
-        // SAFETY: it takes no pointers.
-        assert_ne!(unsafe { ImpersonateSelf(SecurityIdentification) }, 0);
-        let token = Token::of_client(server.as_handle());
-        let acting = is_acting();
-        // SAFETY: it takes nothing.
-        assert_ne!(unsafe { RevertToSelf() }, 0);
-        token.unwrap();
-        assert!(acting);
-        assert!(!is_acting());
-    }
 
     #[test]
     fn what_is_not_a_pipe_has_no_client() {
         let file = file();
         Token::of_client(file.as_handle()).unwrap_err();
-        assert!(!is_acting());
         server_process_id(file.as_handle()).unwrap_err();
         client_process_id(file.as_handle()).unwrap_err();
     }
@@ -384,33 +271,6 @@ mod tests {
         token.session().unwrap_err();
         token.is_elevated().unwrap_err();
         token.is_member(Sid::EVERYONE).unwrap_err();
-    }
-
-    #[test]
-    fn a_thread_that_acts_as_nobody_shows_no_token() {
-        // SAFETY: it takes no pointers.
-        assert_ne!(unsafe { ImpersonateSelf(SecurityAnonymous) }, 0);
-        let token = thread_token(TOKEN_QUERY);
-        // SAFETY: it takes nothing.
-        assert_ne!(unsafe { RevertToSelf() }, 0);
-        assert_eq!(token.unwrap_err().raw_os_error(), Some(ERROR_CANT_OPEN_ANONYMOUS as i32));
-    }
-
-    #[test]
-    fn a_process_that_could_not_stop_acting_as_the_client_ends() {
-        const ACTING: &str = "NPIPES_ACTING_FOR_EVER";
-        if std::env::var_os(ACTING).is_some() {
-            let before = Some(file().into());
-            drop(ActingAsClient { before, _not_send: std::marker::PhantomData });
-            // Never reached: the other process would find the test passed.
-            return;
-        }
-        let test = thread::current().name().unwrap().to_owned();
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        let ended = child.args(["--exact", &test]).env(ACTING, "1").output().unwrap();
-        let text = String::from_utf8_lossy(&ended.stdout);
-        assert!(!ended.status.success() && text.contains("running 1 test"), "{ended:?}");
-        assert!(!text.contains("test result"), "{text}");
     }
 
     #[test]
