@@ -36,9 +36,9 @@ use crate::{
 
 /// Messages over a stream of bytes: each one framed, checksummed, and whole.
 ///
-/// It is a [`Stream`] of payloads and a [`Sink`] for them, and has methods of its own for both. Over
-/// a pipe it comes from a `Listener` or from `connect`; [`new`](Self::new) makes one over anything
-/// else that reads and writes.
+/// It is a [`Stream`](futures_core::Stream) of payloads and a [`Sink`](futures_sink::Sink) for them,
+/// and has methods of its own for both. Over a pipe it comes from a `Listener` or from `connect`;
+/// [`new`](Self::new) makes one over anything else that reads and writes.
 ///
 /// The stream yields an `Err` for a corrupt frame and goes on with the next one
 /// ([`FrameError::is_skippable`](crate::FrameError::is_skippable)). Any other `Err` is the last item.
