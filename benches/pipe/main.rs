@@ -20,6 +20,9 @@ mod floor;
 #[cfg(windows)]
 mod sides;
 #[cfg(windows)]
+#[path = "../../tests/support/start.rs"]
+mod start;
+#[cfg(windows)]
 mod table;
 #[cfg(windows)]
 mod work;

@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use tokio::{runtime, task::JoinSet};
 
-use crate::sides::{Client, Server, Side};
+use crate::{
+    sides::{Client, Server, Side},
+    start::started,
+};
 
 /// One kind of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,13 +113,13 @@ pub(crate) fn measure(side: Side, work: Work) -> Duration {
         format!("npipes-bench-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     block_on(work.threads, async move {
         let server = Server::bind(side, &name);
-        let mut client = Command::new(env::current_exe().unwrap())
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
             .args(["client", side.name(), &name])
             .args(work.to_args())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        let mut client = started(|| command.spawn());
         let output = client.stdout.take().unwrap();
         let elapsed = tokio::task::spawn_blocking(move || {
             let mut line = String::new();

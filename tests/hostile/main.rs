@@ -2,6 +2,8 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+#[path = "../support/start.rs"]
+mod start;
 #[path = "../support/mod.rs"]
 mod support;
 

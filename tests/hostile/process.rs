@@ -19,6 +19,8 @@ use windows_sys::{
     },
 };
 
+use crate::start::started;
+
 /// Runs `measure` in a process where nothing ran before it, one such process at a time: the calling
 /// test is started again there, and this is its first line.
 pub(crate) fn measured<F: Future<Output = ()>>(measure: impl FnOnce() -> F) {
@@ -35,7 +37,8 @@ pub(crate) fn measured<F: Future<Output = ()>>(measure: impl FnOnce() -> F) {
     let test = thread.name().unwrap();
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut child = Command::new(env::current_exe().unwrap());
-    let output = child.args(["--exact", test, "--nocapture"]).env(MEASURING, "1").output().unwrap();
+    child.args(["--exact", test, "--nocapture"]).env(MEASURING, "1");
+    let output = started(|| child.output());
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter(|line| line.contains(": ")).for_each(|line| println!("{line}"));
     assert!(text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));

@@ -18,7 +18,7 @@ use npipes::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::unique_name;
+use crate::{start::started, support::unique_name};
 
 /// A process that lives so long hangs.
 const LIFE_LIMIT: Duration = Duration::from_secs(1200);
@@ -150,14 +150,14 @@ struct Helper {
 
 impl Helper {
     fn spawn(role: &str, name: &str) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
             .args(["chaos::helper_process", "--exact", "--nocapture"])
             .env("NPIPES_CHAOS_ROLE", role)
             .env("NPIPES_CHAOS_PIPE", name)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        let mut child = started(|| command.spawn());
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }

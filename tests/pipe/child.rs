@@ -7,7 +7,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::support::within;
+use crate::{start::started, support::within};
 
 /// Marks the lines that are not the test harness's own.
 const MARK: &str = "child: ";
@@ -28,14 +28,14 @@ impl Process {
     /// Runs `test` with the environment variable `key` set to `value`, by which it knows that it is
     /// meant.
     pub(crate) fn start(test: &str, key: &str, value: &str) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
             .args(["--exact", test, "--nocapture"])
             .env(key, value)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .kill_on_drop(true);
+        let mut child = started(|| command.spawn());
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, stdin, stdout }

@@ -9,6 +9,8 @@
 
 #[path = "../support/alike.rs"]
 mod laws;
+#[path = "../support/start.rs"]
+mod start;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -11,6 +11,9 @@ mod scenario;
 #[cfg(windows)]
 mod sender;
 #[cfg(windows)]
+#[path = "../support/start.rs"]
+mod start;
+#[cfg(windows)]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -20,6 +20,7 @@ use tokio::{net::windows::named_pipe::ServerOptions, runtime::Runtime};
 
 use crate::{
     scenario::{Ending, Reader, Role, SENDER, Scenario},
+    start::started,
     support::{pattern, unique_name},
 };
 
@@ -82,12 +83,9 @@ fn run(scenario: &Scenario, runtime: &Runtime) {
         let _context = runtime.enter();
         ServerOptions::new().create(&path).unwrap()
     });
-    let mut sender = Command::new(env::current_exe().unwrap())
-        .env(SENDER, scenario.words(&name))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.env(SENDER, scenario.words(&name)).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut sender = started(|| command.spawn());
     let mut says = BufReader::new(sender.stdout.take().unwrap());
     assert_eq!(line(&mut says), "ready");
     let mut pipe = match &server {
