@@ -11,10 +11,17 @@ mod pair;
 mod reader;
 mod split;
 mod stream;
+mod transport;
 mod write_limit;
 mod writer;
 
-use std::{fmt, future::poll_fn, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,13 +29,16 @@ use tracing::Span;
 
 #[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
 pub(crate) use self::journal::{Origin, Role};
+#[allow(unused_imports, reason = "only the crate's own transports use it")]
+pub(crate) use self::transport::unless_peer_left;
 pub use self::{
     closed::Closed,
     counters::Counters,
     options::ConnectionOptions,
     split::{ReceiveHalf, SendHalf},
+    transport::{AbortHandle, Transport},
 };
-use self::{drain::Drain, journal::Journal, reader::Reader, writer::Writer};
+use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, writer::Writer};
 use crate::{
     error::{Error, Operation},
     text::TextEncoding,
@@ -72,7 +82,7 @@ use crate::{
 /// # }
 /// ```
 pub struct Connection<T> {
-    io: T,
+    io: Whole<T>,
     reader: Reader,
     writer: Writer,
     text: TextEncoding,
@@ -80,17 +90,37 @@ pub struct Connection<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Returns a connection over `io` with the default options.
+    ///
+    /// It takes any stream of bytes, so it cannot know what the peer has read: see
+    /// [`with_transport`](Self::with_transport).
     pub fn new(io: T) -> Self {
         Self::with_options(io, &ConnectionOptions::new())
     }
 
-    /// Returns a connection over `io`.
+    /// Returns a connection over `io`, as [`new`](Self::new) does.
     pub fn with_options(io: T, options: &ConnectionOptions) -> Self {
-        Self::with_origin(io, options, Origin::default())
+        Self::with_origin(Whole::stream(io), options, Origin::default())
+    }
+
+    /// Returns a connection over a transport that can tell whether the peer has read everything.
+    ///
+    /// Connections from a `Listener` and from `connect` are of this kind.
+    pub fn with_transport(io: T, options: &ConnectionOptions) -> Self
+    where
+        T: Transport,
+    {
+        Self::over_transport(io, options, Origin::default())
     }
 
     /// Returns a connection whose errors and events say where it comes from.
-    pub(crate) fn with_origin(io: T, options: &ConnectionOptions, origin: Origin) -> Self {
+    pub(crate) fn over_transport(io: T, options: &ConnectionOptions, origin: Origin) -> Self
+    where
+        T: Transport,
+    {
+        Self::with_origin(Whole::transport(io), options, origin)
+    }
+
+    fn with_origin(io: Whole<T>, options: &ConnectionOptions, origin: Origin) -> Self {
         let (receiving, sending) = Journal::pair(&origin);
         let pipe = origin.pipe;
         let &ConnectionOptions {
@@ -100,6 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             close_deadline,
             limits,
             text,
+            linger: _,
         } = options;
         let detected = Arc::default();
         let reader = Reader::new(format, Arc::clone(&detected), pipe.clone(), limits, receiving);
@@ -215,12 +246,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         message.map(|payload| read_text(self.text, payload.freeze())).transpose()
     }
 
-    /// Sends what is queued, waits until the peer has it, and closes.
+    /// Sends what is queued, waits until the peer has read it, and closes.
     ///
     /// On a pipe this is the only way to know that the peer has read everything: a write is reported
     /// when it is queued. It takes no longer than the
     /// [close deadline](ConnectionOptions::close_deadline). What the peer has sent and was not
-    /// received is lost.
+    /// received is read and discarded meanwhile, so that two ends that close at the same time do not
+    /// wait for each other.
+    ///
+    /// After [`Closed::TimedOut`] the transport was [aborted](Self::abort): nothing of it is left,
+    /// whatever the peer does.
     ///
     /// # Errors
     ///
@@ -235,47 +270,94 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// If it has to wait outside a Tokio runtime with time enabled.
     pub async fn close(mut self) -> Result<Closed, Error> {
-        let done = poll_fn(|cx| self.writer.poll_close(Pin::new(&mut self.io), cx)).await;
-        Closed::from_outcome(done)
+        let mut may_send_more = true;
+        let closed = poll_fn(|cx| {
+            let io = &mut self.io;
+            let ended = self.writer.poll_drain(Operation::Close, Pin::new(io), cx);
+            if ended.is_pending() && may_send_more {
+                may_send_more = self.reader.poll_discard(Pin::new(io), cx).is_pending();
+            }
+            ended
+        })
+        .await?;
+        if let (Closed::TimedOut { .. }, Some(handle)) = (closed, self.io.abort_handle()) {
+            handle.abort();
+        }
+        Ok(closed)
     }
 
-    /// Sends what is queued and waits until the transport has handed it over, without closing: for
-    /// a transport that can be written to after its shutdown.
-    #[allow(dead_code, reason = "only pipe/ uses it")]
-    pub(crate) async fn drain(&mut self) -> Result<Closed, Error> {
-        Closed::from_outcome(Drain::new(&mut self.writer, Pin::new(&mut self.io)).await)
+    /// Sends what is queued and waits until the peer has read everything, without closing.
+    ///
+    /// [`Closed`] says what came of it, and how sure that is: over a stream that is no [`Transport`]
+    /// it is [`Flushed`](Closed::Flushed) at best. Unless it is [`PeerGone`](Closed::PeerGone) the
+    /// connection stays as usable as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] if a write has failed before; [`Error::Io`] for any failure but the
+    /// deadline's and the peer's end.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped ends the wait. What was not written stays queued.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a Tokio runtime with time enabled.
+    pub async fn drained(&mut self) -> Result<Closed, Error> {
+        Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
 
-    #[allow(dead_code, reason = "only pipe/ uses it")]
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        &mut self.io
+    /// Ends the connection at once, whatever the peer does: nothing of it is left, and the peer may
+    /// not get what was sent and not read. See [`AbortHandle::abort`].
+    pub fn abort(self)
+    where
+        T: Transport,
+    {
+        if let Some(handle) = self.abort_handle() {
+            handle.abort();
+        }
     }
 
-    /// Lets nothing more be sent.
+    /// Returns what [aborts](Self::abort) the connection from anywhere; `None` if the transport has
+    /// nothing of the kind, and dropping the connection is all that is needed.
+    pub fn abort_handle(&self) -> Option<AbortHandle> {
+        self.io.abort_handle()
+    }
+
+    /// Ends the sending direction and keeps the receiving one. To be called when everything was
+    /// [drained](Self::drained).
     #[allow(dead_code, reason = "only pipe/ uses it")]
-    pub(crate) fn end_sending(&mut self) {
-        self.writer.set_closed();
+    pub(crate) async fn end_sending(&mut self) -> Result<Closed, Error> {
+        poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
     }
 
     /// Splits it into two halves that can be used at the same time, from two tasks.
+    ///
+    /// The halves of a pipe have a handle each. Those of a stream that is no [`Transport`] share it
+    /// under a lock, which is held for one poll at a time.
     pub fn split(self) -> (SendHalf<T>, ReceiveHalf<T>) {
-        split::split(self.io, self.reader, self.writer, self.text)
+        split::split(self)
     }
 
     /// Returns the transport. Bytes that were received or queued and not handed on are lost:
     /// [`into_parts`](Self::into_parts) returns them too.
     pub fn into_inner(self) -> T {
-        self.io
+        self.io.io
     }
 
     /// Returns the transport and what the connection still holds.
     pub fn into_parts(self) -> Parts<T> {
-        Parts { io: self.io, unread: self.reader.into_unread(), unsent: self.writer.into_unsent() }
+        Parts {
+            io: self.io.io,
+            unread: self.reader.into_unread(),
+            unsent: self.writer.into_unsent(),
+        }
     }
 
     /// Returns the transport. Reading from it or writing to it breaks the framing.
     pub fn get_ref(&self) -> &T {
-        &self.io
+        &self.io.io
     }
 
     /// Returns what has gone over the connection so far.
@@ -312,14 +394,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.writer.journal().span()
     }
 
-    /// Returns the transport, to ask it whether the peer has read everything.
-    pub(crate) fn io_mut(&mut self) -> Pin<&mut T> {
-        Pin::new(&mut self.io)
+    /// Returns how many of the written bytes the peer has not read at most, if that is known.
+    pub(crate) fn unread_at_most(&mut self) -> Option<u64> {
+        self.io.unread_at_most()
     }
 
-    /// Tells how a wait for the peer ended that was made through [`io_mut`](Self::io_mut).
-    pub(crate) fn tell_drained(&self, outcome: &Result<(), Error>) {
-        self.writer.journal().drained(Operation::Drain, outcome);
+    /// Sends what is queued and polls until the peer has read everything, until the deadline, as
+    /// [`drained`](Self::drained) does.
+    pub(crate) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+        self.writer.poll_drain(Operation::Drain, Pin::new(&mut self.io), cx)
+    }
+
+    /// As [`close`](Self::close), without discarding what the peer sends.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+        self.writer.poll_drain(Operation::Close, Pin::new(&mut self.io), cx)
     }
 
     /// Returns how many bytes of fed frames the transport has not taken. A frame is whole at the
@@ -336,7 +424,7 @@ pub(crate) fn read_text(encoding: TextEncoding, payload: Bytes) -> Result<String
 
 impl<T: fmt::Debug> fmt::Debug for Connection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("io", &self.io).finish_non_exhaustive()
+        f.debug_struct("Connection").field("io", &self.io.io).finish_non_exhaustive()
     }
 }
 

@@ -109,7 +109,10 @@ pub use self::{
         MessageId, Returned, Settlement,
     },
     codec::FrameCodec,
-    connection::{Closed, Connection, ConnectionOptions, Counters, Parts, ReceiveHalf, SendHalf},
+    connection::{
+        AbortHandle, Closed, Connection, ConnectionOptions, Counters, Parts, ReceiveHalf, SendHalf,
+        Transport,
+    },
     error::{
         Attempts, ConnectError, Error, FrameError, NameError, Operation, TextDecodeError,
         TextEncodeError, UntrustedServer,

@@ -176,7 +176,7 @@ impl ServeOptions {
     /// # Cancel safety
     ///
     /// A future that is dropped stops accepting, and the handlers' futures are dropped where they
-    /// are.
+    /// are; their connections are aborted.
     ///
     /// # Panics
     ///

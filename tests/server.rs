@@ -223,7 +223,7 @@ async fn a_handler_that_panics_before_its_future_exists_is_contained_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_and_undrained_connections_are_counted() {
+async fn failed_connections_are_counted_and_those_known_to_be_unread() {
     let host = Host::new(ServeOptions::new(), |mut connection: Connection<Near>, _| async move {
         match &connection.receive().await?.unwrap()[..] {
             b"fail" => Err(Error::Closed),
@@ -236,14 +236,17 @@ async fn failed_and_undrained_connections_are_counted() {
     let mut failing = host.visit();
     within(failing.send("fail")).await.unwrap();
     assert_eq!(within(failing.receive()).await.unwrap(), None);
-    let mut rude = host.visit();
-    within(rude.send("hang up")).await.unwrap();
+    // Nobody can tell what the first had read.
+    let (mut leaving, mut deaf) = (host.visit(), host.visit());
+    within(leaving.send("hang up")).await.unwrap();
+    within(deaf.send("do not read")).await.unwrap();
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    drop(rude);
+    drop(leaving);
     let served = host.stop().await;
-    assert_eq!((served.accepted, served.failed, served.undrained), (2, 1, 1));
+    assert_eq!((served.accepted, served.failed, served.undrained), (3, 1, 1));
+    drop(deaf);
 }
 
 #[tokio::test(start_paused = true)]

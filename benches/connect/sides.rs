@@ -110,7 +110,7 @@ impl Side {
 }
 
 enum BoundServer {
-    Ours(Listener),
+    Ours(Box<Listener>),
     Single(String, tokio::net::windows::named_pipe::NamedPipeServer),
     Interprocess(PipeListener<pipe_mode::Bytes, pipe_mode::Bytes>),
 }
@@ -119,9 +119,9 @@ impl BoundServer {
     fn bind(side: Side, path: &str) -> Result<Self, Box<dyn std::error::Error>> {
         Ok(match side {
             Side::Ours { backlog } => {
-                Self::Ours(ListenerOptions::new().backlog(backlog).bind(path)?)
+                Self::Ours(Box::new(ListenerOptions::new().backlog(backlog).bind(path)?))
             }
-            Side::Unchecked => Self::Ours(Listener::bind(path)?),
+            Side::Unchecked => Self::Ours(Box::new(Listener::bind(path)?)),
             Side::Sleeping { .. } => Self::Single(
                 path.to_owned(),
                 ServerOptions::new().first_pipe_instance(true).create(path)?,

@@ -33,7 +33,7 @@ use super::options::ClientOptions;
 use crate::{
     backoff::Delays,
     connection::Connection,
-    error::{Error, FrameError, NotTold, WithoutContent},
+    error::{Error, FrameError, WithoutContent},
 };
 
 /// What a [`Client`](crate::Client) connects with. Over a pipe that is a `Connector`; for another
@@ -65,31 +65,6 @@ pub trait Connect: Send + Sync + 'static {
     /// [a timeout](Error::is_timeout) or [retryable](Error::is_retryable), the client tries again.
     /// Any other error, and an [`Error::Io`] of the kind `PermissionDenied`, ends the attempts.
     fn connect(&self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
-
-    /// Returns how many bytes, of those that the transport has taken, the peer has not read at most;
-    /// `None`, the default, if the transport sets no bound.
-    ///
-    /// The client asks after every flush, so this must not wait. It is what lets a stream of messages
-    /// go on without a pause for [`poll_drained`](Self::poll_drained) each time the
-    /// [buffer](crate::ClientOptions::buffer) is full, and fewer of them come back from a connection
-    /// that is lost.
-    fn unread_at_most(&self, io: Pin<&mut Self::Io>) -> Option<u64> {
-        let _ = io;
-        None
-    }
-
-    /// Polls until the peer has read everything that was written before the first poll; the poll
-    /// after that begins anew.
-    ///
-    /// # Errors
-    ///
-    /// The kind `TimedOut` leaves the connection as it was; so does `Unsupported`, which says that
-    /// the transport does not tell, and which is the default. Any other means that the connection is
-    /// lost.
-    fn poll_drained(&self, io: Pin<&mut Self::Io>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let _ = (io, cx);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, NotTold)))
-    }
 }
 
 /// Where a [`Client`](crate::Client) is.
@@ -159,10 +134,6 @@ impl<C: Connect> Dialer<C> {
 
     pub(super) fn set_hook(&mut self, hook: Arc<Hook<C::Io>>) {
         self.hook = Some(hook);
-    }
-
-    pub(super) fn connector(&self) -> &C {
-        &self.connector
     }
 
     pub(super) fn state(&self) -> &watch::Sender<ClientState> {

@@ -18,7 +18,7 @@ use tracing::debug;
 use super::{Client, Connect, DeliveredWhen, MessageId, link::Link};
 use crate::{
     connection::Closed,
-    error::{Error, FrameError, Operation, WithoutContent},
+    error::{Error, FrameError, NotTold, Operation, Undrained, WithoutContent},
 };
 
 impl<C: Connect> Client<C> {
@@ -129,7 +129,7 @@ impl<C: Connect> Client<C> {
         if self.options.delivered_when != DeliveredWhen::Read {
             return;
         }
-        let Some(unread) = self.dialer.connector().unread_at_most(connection.io_mut()) else {
+        let Some(unread) = connection.unread_at_most() else {
             return;
         };
         let written = self.ledger.written(connection.unwritten());
@@ -161,11 +161,19 @@ impl<C: Connect> Client<C> {
         loop {
             let written = self.ledger.written(connection.unwritten());
             let target = *self.draining_to.get_or_insert(written);
-            let drained = ready!(self.dialer.connector().poll_drained(connection.io_mut(), cx));
+            let drained = ready!(connection.poll_drained(cx));
             self.draining_to = None;
-            let drained = drained.map_err(|e| Error::io(Operation::Drain, None, e));
-            connection.tell_drained(&drained);
-            drained?;
+            let failure = match drained? {
+                Closed::Drained => None,
+                Closed::Flushed => Some(io::Error::new(io::ErrorKind::Unsupported, NotTold)),
+                Closed::TimedOut { unread } => {
+                    Some(io::Error::new(io::ErrorKind::TimedOut, Undrained { unread }))
+                }
+                Closed::PeerGone => Some(io::ErrorKind::BrokenPipe.into()),
+            };
+            if let Some(source) = failure {
+                return Poll::Ready(Err(Error::io(Operation::Drain, None, source)));
+            }
             if self.options.delivered_when == DeliveredWhen::Read {
                 self.ledger.deliver(target);
             }
@@ -310,11 +318,16 @@ impl<C: Connect> Client<C> {
             return Poll::Ready(Err(Error::Closed));
         }
         let outcome = ready!(self.poll_close_steps(cx));
-        Poll::Ready(Closed::from_outcome(outcome))
+        Poll::Ready(outcome.or_else(|error| match error {
+            Error::Closed => Err(error),
+            e if e.is_timeout() => Ok(Closed::TimedOut { unread: None }),
+            e if e.is_closed() => Ok(Closed::PeerGone),
+            e => Err(e),
+        }))
     }
 
     /// Each step is done at once when it is polled again, so no record is kept of it.
-    fn poll_close_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_close_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
         ready!(self.poll_carry(cx))?;
         let when_read = self.options.delivered_when == DeliveredWhen::Read;
         if when_read && self.ledger.unsettled() > 0 {
@@ -325,7 +338,7 @@ impl<C: Connect> Client<C> {
             }
         }
         match self.link.up() {
-            Some(connection) => Pin::new(connection).poll_close(cx),
+            Some(connection) => connection.poll_end(cx),
             None => Poll::Ready(Err(Error::Closed)),
         }
     }

@@ -1,6 +1,11 @@
 //! How a connection ended.
 
-use crate::error::{Error, Undrained};
+use std::io;
+
+use crate::{
+    error::{Error, Operation, Undrained},
+    name::PipeName,
+};
 
 /// How a connection ended that was [closed](crate::Connection::close), or how a wait for the peer
 /// did.
@@ -8,7 +13,8 @@ use crate::error::{Error, Undrained};
 /// # What is known, and what is not
 ///
 /// `Drained` is never said of a peer that left with something unread: the operating system said that
-/// nothing is, and that the peer was still there afterwards. There is one exception, where the latter
+/// nothing is, and that the peer was still there afterwards. Of a transport that cannot tell, it is
+/// not said either. There is one exception, where the latter
 /// cannot be asked: by a server whose pipe goes from the server to the client only, and perhaps of a
 /// pipe on another machine. There a peer that had left before the close counts as one that has read
 /// everything.
@@ -23,9 +29,12 @@ use crate::error::{Error, Undrained};
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
 pub enum Closed {
-    /// Everything sent was handed over. On a pipe: the peer has read it. On another transport: its
-    /// shutdown succeeded, which for TCP means that the operating system has the bytes.
+    /// The peer has read everything.
     Drained,
+    /// Everything was handed to a transport that cannot tell what its peer has read: to TCP, which
+    /// means to the operating system, or to a [pair](crate::Connection::pair) in memory. A connection
+    /// over a [`Transport`](crate::Transport), such as a pipe, does not end like this.
+    Flushed,
     /// The deadline passed before the peer had read everything.
     TimedOut {
         /// Bytes in the pipe that the peer had not read. Windows tells if they are fewer than the
@@ -38,19 +47,28 @@ pub enum Closed {
 }
 
 impl Closed {
-    pub(crate) fn from_outcome(outcome: Result<(), Error>) -> Result<Self, Error> {
-        match outcome {
+    /// Returns what a transport's wait for its peer says of the end of the connection.
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) fn of_drain(
+        drained: io::Result<()>,
+        operation: Operation,
+        pipe: Option<&PipeName>,
+    ) -> Result<Self, Error> {
+        match drained {
             Ok(()) => Ok(Self::Drained),
-            Err(e) => Self::of_failure(&e).ok_or(e),
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                Ok(Self::TimedOut { unread: Undrained::unread(&e) })
+            }
+            Err(e) => Self::of_failure(Error::io(operation, pipe, e)),
         }
     }
 
-    pub(super) fn of_failure(error: &Error) -> Option<Self> {
+    /// Returns what a failure means for the end of the connection, or the failure.
+    pub(super) fn of_failure(error: Error) -> Result<Self, Error> {
         match error {
-            Error::Closed => None,
-            e if e.is_timeout() => Some(Self::TimedOut { unread: Undrained::unread(e) }),
-            e if e.is_closed() => Some(Self::PeerGone),
-            _ => None,
+            Error::Closed => Err(error),
+            e if e.is_closed() => Ok(Self::PeerGone),
+            e => Err(e),
         }
     }
 }

@@ -6,26 +6,24 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::AsyncWrite;
-
-use super::writer::Writer;
+use super::{closed::Closed, transport::Outlet, writer::Writer};
 use crate::error::{Error, Operation};
 
-/// Waits until the transport has handed over everything, without closing it. Dropped, it ends the
-/// transport's wait too.
-pub(super) struct Drain<'a, W: AsyncWrite> {
+/// Waits until the peer has everything, as far as the transport can tell, without closing it.
+/// Dropped, it ends the transport's wait too.
+pub(super) struct Drain<'a, W: Outlet> {
     writer: &'a mut Writer,
     io: Pin<&'a mut W>,
 }
 
-impl<'a, W: AsyncWrite> Drain<'a, W> {
+impl<'a, W: Outlet> Drain<'a, W> {
     pub(super) fn new(writer: &'a mut Writer, io: Pin<&'a mut W>) -> Self {
         Self { writer, io }
     }
 }
 
-impl<W: AsyncWrite> Future for Drain<'_, W> {
-    type Output = Result<(), Error>;
+impl<W: Outlet> Future for Drain<'_, W> {
+    type Output = Result<Closed, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -33,7 +31,7 @@ impl<W: AsyncWrite> Future for Drain<'_, W> {
     }
 }
 
-impl<W: AsyncWrite> Drop for Drain<'_, W> {
+impl<W: Outlet> Drop for Drain<'_, W> {
     fn drop(&mut self) {
         self.writer.end_drain(self.io.as_mut());
     }

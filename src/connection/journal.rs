@@ -9,7 +9,7 @@ use tracing::{
 
 use super::{Closed, Counters};
 use crate::{
-    error::{Error, FrameError, Operation, Undrained},
+    error::{Error, FrameError, Operation},
     name::PipeName,
 };
 
@@ -164,17 +164,14 @@ impl Journal {
 
     /// A close or a drain is over.
     #[cold]
-    pub(super) fn drained(&self, operation: Operation, outcome: &Result<(), Error>) {
+    pub(super) fn drained(&self, operation: Operation, outcome: &Result<Closed, Error>) {
         let (outcome, unread) = match outcome {
-            Ok(()) => ("drained", None),
-            Err(error) => (
-                match Closed::of_failure(error) {
-                    Some(Closed::TimedOut { .. }) => "timed out",
-                    Some(Closed::PeerGone) => "peer gone",
-                    Some(Closed::Drained) | None => "failed",
-                },
-                Undrained::unread(error),
-            ),
+            Ok(Closed::Drained) => ("drained", None),
+            Ok(Closed::Flushed) => ("flushed", None),
+            Ok(Closed::TimedOut { unread }) => ("timed out", *unread),
+            Ok(Closed::PeerGone) => ("peer gone", None),
+            Err(error) if error.is_closed() => ("peer gone", None),
+            Err(_) => ("failed", None),
         };
         let Counters { messages_sent, bytes_sent, .. } = self.counters;
         self.span.in_scope(|| match operation {

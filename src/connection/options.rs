@@ -23,6 +23,8 @@ pub struct ConnectionOptions {
     pub(super) frame_per_write: bool,
     pub(super) high_water: usize,
     pub(crate) close_deadline: Duration,
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) linger: Duration,
     pub(super) limits: Limits,
     pub(super) text: TextEncoding,
 }
@@ -33,6 +35,9 @@ impl ConnectionOptions {
 
     /// The default for [`close_deadline`](Self::close_deadline): 5 s.
     pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+    /// The default for [`linger`](Self::linger): 10 s.
+    pub const DEFAULT_LINGER: Duration = Duration::from_secs(10);
 
     /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
     /// text in ASCII.
@@ -45,6 +50,7 @@ impl ConnectionOptions {
             frame_per_write: false,
             high_water: Self::DEFAULT_SEND_BUFFER,
             close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
+            linger: Self::DEFAULT_LINGER,
             limits: Limits::NONE,
             text: TextEncoding::Ascii,
         }
@@ -85,6 +91,17 @@ impl ConnectionOptions {
     /// A pipe that hangs in the operating system, on another machine, may add a second.
     pub const fn close_deadline(mut self, deadline: Duration) -> Self {
         self.close_deadline = deadline;
+        self
+    }
+
+    /// Sets how long a write goes on, once a connection over a pipe is dropped, that still waits for
+    /// room in the pipe. Then it is cancelled, and nothing of the connection is left. The default is
+    /// 10 s. With [`Duration::ZERO`] it is cancelled at once; [`Duration::MAX`] is for ever.
+    ///
+    /// What the operating system has taken without waiting is not affected: the peer can read it for
+    /// as long as it likes. On another transport this does nothing.
+    pub const fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
         self
     }
 

@@ -25,6 +25,9 @@ use crate::{
 /// The dialect that the reader has detected, for the writer to answer in. Set once.
 pub(super) type DetectedDialect = Arc<OnceLock<Dialect>>;
 
+/// Room for what is read and discarded, in bytes: as much as one read of a pipe returns.
+const DISCARD_BUFFER: usize = 64 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Reader {
     codec: FrameCodec,
@@ -152,6 +155,35 @@ impl Reader {
         self.ended = true;
         self.journal.receiving_failed(&error);
         error
+    }
+
+    /// Reads what the peer sends and keeps none of it, to let a peer go on that is blocked in a write.
+    /// Is ready when nothing more comes; nothing can be received afterwards.
+    pub(super) fn poll_discard<R: AsyncRead>(
+        &mut self,
+        mut io: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        /// Reads in one poll: a peer that never stops does not keep the task for itself.
+        const READS: usize = 32;
+        self.ended = true;
+        if self.buffer.capacity() < DISCARD_BUFFER {
+            self.buffer = BytesMut::with_capacity(DISCARD_BUFFER);
+        }
+        for _ in 0..READS {
+            self.buffer.clear();
+            match ready!(poll_read_buf(io.as_mut(), cx, &mut self.buffer)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Returns whether this reader has set, or would set, `detected`.
+    pub(super) fn has_detected(&self, detected: &DetectedDialect) -> bool {
+        Arc::ptr_eq(&self.detected, detected)
     }
 
     pub(super) fn journal(&self) -> &Journal {

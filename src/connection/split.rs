@@ -10,33 +10,31 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Span;
 
 use super::{
-    Closed, Connection, Counters, drain::Drain, read_text, reader::Reader, writer::Writer,
+    Closed, Connection, Counters, drain::Drain, read_text, reader::Reader, transport::Half,
+    writer::Writer,
 };
 use crate::{error::Error, text::TextEncoding};
 
-pub(super) fn split<T: AsyncRead + AsyncWrite>(
-    io: T,
-    reader: Reader,
-    writer: Writer,
-    text: TextEncoding,
-) -> (SendHalf<T>, ReceiveHalf<T>) {
-    let (read, write) = tokio::io::split(io);
-    (SendHalf { io: write, writer, text }, ReceiveHalf { io: read, reader, text })
+pub(super) fn split<T>(connection: Connection<T>) -> (SendHalf<T>, ReceiveHalf<T>) {
+    let Connection { io, reader, writer, text } = connection;
+    let (sending, receiving) = Half::split(io);
+    (SendHalf { io: sending, writer, text }, ReceiveHalf { io: receiving, reader, text })
 }
 
 /// The sending half of a [`Connection`].
 ///
 /// The transport closes when both halves are dropped.
 pub struct SendHalf<T> {
-    io: WriteHalf<T>,
+    io: Half<T>,
     writer: Writer,
     text: TextEncoding,
 }
 
-impl<T: AsyncWrite> SendHalf<T> {
+impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// Sends one message, as [`Connection::send`] does.
     ///
     /// # Errors
@@ -92,12 +90,19 @@ impl<T: AsyncWrite> SendHalf<T> {
         poll_fn(|cx| self.writer.poll_flush(Pin::new(&mut self.io), cx)).await
     }
 
-    /// Sends what is queued and closes this direction, as [`Connection::close`] does. The pipe itself
-    /// closes when the other half is dropped too.
+    /// Sends what is queued, waits until the peer has read it, and tells the peer that nothing more
+    /// comes, while the other half goes on receiving.
+    ///
+    /// On a message-type pipe this is a message of no bytes: a [`Connection`] reads it as the end. A
+    /// byte-type pipe cannot end one direction alone. Over a stream that is no
+    /// [`Transport`](crate::Transport) it is the shutdown of the stream: TCP tells its peer.
+    ///
+    /// Only after [`Closed::Drained`] and [`Closed::Flushed`] was the peer told.
     ///
     /// # Errors
     ///
-    /// As [`Connection::close`].
+    /// [`Error::HalfClose`] if this direction cannot be ended alone; what was queued was sent, and the
+    /// peer has read it. Otherwise as [`Connection::close`].
     ///
     /// # Cancel safety
     ///
@@ -107,13 +112,53 @@ impl<T: AsyncWrite> SendHalf<T> {
     ///
     /// As [`Connection::close`].
     pub async fn close(mut self) -> Result<Closed, Error> {
-        let done = poll_fn(|cx| self.writer.poll_close(Pin::new(&mut self.io), cx)).await;
-        Closed::from_outcome(done)
+        self.close_write().await
     }
 
-    #[allow(dead_code, reason = "only pipe/ uses it")]
-    pub(crate) async fn drain(&mut self) -> Result<Closed, Error> {
-        Closed::from_outcome(Drain::new(&mut self.writer, Pin::new(&mut self.io)).await)
+    /// Ends this direction as [`close`](Self::close) does, and keeps the half, for
+    /// [`reunite`](Self::reunite).
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has not told the peer. What was not written stays queued.
+    ///
+    /// # Panics
+    ///
+    /// As [`Connection::close`].
+    pub async fn close_write(&mut self) -> Result<Closed, Error> {
+        match self.drained().await? {
+            Closed::Drained | Closed::Flushed => {
+                poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
+            }
+            closed => Ok(closed),
+        }
+    }
+
+    /// Sends what is queued and waits until the peer has read everything, as
+    /// [`Connection::drained`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::drained`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Connection::drained`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Connection::drained`].
+    pub async fn drained(&mut self) -> Result<Closed, Error> {
+        Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
+    }
+
+    /// Returns the span that the connection's events are in: [`Connection::span`].
+    pub fn span(&self) -> &Span {
+        self.writer.journal().span()
     }
 
     /// Returns what has been sent so far, and what it took to connect.
@@ -125,7 +170,7 @@ impl<T: AsyncWrite> SendHalf<T> {
     /// Returns whether `half` comes from the same connection.
     #[must_use]
     pub fn is_pair_of(&self, half: &ReceiveHalf<T>) -> bool {
-        self.io.is_pair_of(&half.io)
+        self.writer.answers(&half.reader)
     }
 
     /// Puts the connection together again.
@@ -133,20 +178,28 @@ impl<T: AsyncWrite> SendHalf<T> {
     /// # Panics
     ///
     /// If `half` comes from another connection: see [`is_pair_of`](Self::is_pair_of).
-    pub fn reunite(self, half: ReceiveHalf<T>) -> Connection<T>
-    where
-        T: Unpin,
-    {
-        Connection {
-            io: half.io.unsplit(self.io),
-            reader: half.reader,
-            writer: self.writer,
-            text: self.text,
+    pub fn reunite(self, half: ReceiveHalf<T>) -> Connection<T> {
+        assert!(self.is_pair_of(&half), "the halves are of two connections");
+        match Half::join(self.io, half.io) {
+            Some(io) => {
+                Connection { io, reader: half.reader, writer: self.writer, text: self.text }
+            }
+            None => unreachable!("halves of one connection hold its transport in the same way"),
         }
     }
 }
 
-impl<T: AsyncWrite> Sink<Bytes> for SendHalf<T> {
+impl<T> SendHalf<T> {
+    /// Asks something of the transport.
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
+        self.io.with_io(ask)
+    }
+}
+
+/// Closing the sink waits until the peer has read everything, and tells it that nothing more comes if
+/// the transport can end one direction alone: see [`SendHalf::close`].
+impl<T: AsyncWrite + Unpin> Sink<Bytes> for SendHalf<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -165,7 +218,7 @@ impl<T: AsyncWrite> Sink<Bytes> for SendHalf<T> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = &mut *self;
-        this.writer.poll_close(Pin::new(&mut this.io), cx)
+        this.writer.poll_close_half(Pin::new(&mut this.io), cx)
     }
 }
 
@@ -179,12 +232,12 @@ impl<T> fmt::Debug for SendHalf<T> {
 ///
 /// The transport closes when both halves are dropped.
 pub struct ReceiveHalf<T> {
-    io: ReadHalf<T>,
+    io: Half<T>,
     reader: Reader,
     text: TextEncoding,
 }
 
-impl<T: AsyncRead> ReceiveHalf<T> {
+impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     /// Returns the next message, or `None` when the peer has closed its end.
     ///
     /// # Errors
@@ -217,9 +270,22 @@ impl<T: AsyncRead> ReceiveHalf<T> {
     pub fn counters(&self) -> Counters {
         self.reader.journal().counters()
     }
+
+    /// Returns the span that the connection's events are in: [`Connection::span`].
+    pub fn span(&self) -> &Span {
+        self.reader.journal().span()
+    }
 }
 
-impl<T: AsyncRead> Stream for ReceiveHalf<T> {
+impl<T> ReceiveHalf<T> {
+    /// Asks something of the transport.
+    #[allow(dead_code, reason = "only pipe/ uses it")]
+    pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
+        self.io.with_io(ask)
+    }
+}
+
+impl<T: AsyncRead + Unpin> Stream for ReceiveHalf<T> {
     type Item = Result<BytesMut, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -228,7 +294,7 @@ impl<T: AsyncRead> Stream for ReceiveHalf<T> {
     }
 }
 
-impl<T: AsyncRead> FusedStream for ReceiveHalf<T> {
+impl<T: AsyncRead + Unpin> FusedStream for ReceiveHalf<T> {
     fn is_terminated(&self) -> bool {
         self.reader.has_ended()
     }

@@ -4,14 +4,21 @@ use std::{
     collections::VecDeque,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use super::{journal::Journal, limits::Deadline, reader::DetectedDialect, write_limit::WriteLimit};
+use super::{
+    closed::Closed,
+    journal::Journal,
+    limits::Deadline,
+    reader::{DetectedDialect, Reader},
+    transport::Outlet,
+    write_limit::WriteLimit,
+};
 use crate::{
     codec::put_frame,
     error::{Error, Operation, Undrained},
@@ -150,8 +157,10 @@ impl Writer {
         Poll::Ready(flushed.map_err(|e| self.fail(Operation::Write, e)))
     }
 
-    /// Writes everything queued and shuts the transport down; once is enough.
-    pub(super) fn poll_close<W: AsyncWrite>(
+    /// Writes everything queued, and waits as [`poll_drain`](Self::poll_drain) does; for a `Sink`.
+    ///
+    /// That the peer has left, with nothing queued, is no failure: it is how most conversations end.
+    pub(super) fn poll_close<W: Outlet>(
         &mut self,
         io: Pin<&mut W>,
         cx: &mut Context<'_>,
@@ -159,58 +168,128 @@ impl Writer {
         if self.state == State::Closed {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.poll_drain(Operation::Close, io, cx))?;
-        self.set_closed();
-        Poll::Ready(Ok(()))
+        match ready!(self.poll_end(Operation::Close, io, cx))? {
+            Closed::TimedOut { unread } => Poll::Ready(Err(self.late(Operation::Close, unread))),
+            Closed::Drained | Closed::Flushed | Closed::PeerGone => {
+                self.set_closed();
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 
-    /// Writes everything queued and shuts the transport down, until the deadline, and stays open:
-    /// for a transport that can be written to after it was shut down.
+    /// As [`poll_close`](Self::poll_close), and tells the peer, if the transport can end one direction
+    /// alone.
+    pub(super) fn poll_close_half<W: Outlet>(
+        &mut self,
+        mut io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if io.tells_reads() && self.state == State::Open {
+            match ready!(self.poll_end(Operation::Close, io.as_mut(), cx))? {
+                Closed::Drained => match ready!(self.poll_close_write(io, cx)) {
+                    Ok(_) | Err(Error::HalfClose { .. }) => {}
+                    Err(e) => return Poll::Ready(Err(e)),
+                },
+                Closed::TimedOut { unread } => {
+                    return Poll::Ready(Err(self.late(Operation::Close, unread)));
+                }
+                Closed::Flushed | Closed::PeerGone => {}
+            }
+            self.set_closed();
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_close(io, cx)
+    }
+
+    /// Writes everything queued and waits until the peer has read it, until the deadline. A transport
+    /// that cannot tell what was read is shut down instead if the `operation` is to close it.
     ///
     /// A deadline that passes changes nothing.
-    pub(super) fn poll_drain<W: AsyncWrite>(
+    pub(super) fn poll_drain<W: Outlet>(
         &mut self,
         operation: Operation,
         io: Pin<&mut W>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let outcome = ready!(self.poll_drain_silently(operation, io, cx));
+    ) -> Poll<Result<Closed, Error>> {
+        let outcome = ready!(self.poll_end(operation, io, cx));
+        Poll::Ready(outcome.or_else(Closed::of_failure))
+    }
+
+    /// As [`poll_drain`](Self::poll_drain), but what is queued and cannot be written is a failure.
+    fn poll_end<W: Outlet>(
+        &mut self,
+        operation: Operation,
+        io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Closed, Error>> {
+        let outcome = ready!(self.poll_end_silently(operation, io, cx));
+        self.deadline = None;
         self.journal.drained(operation, &outcome);
         Poll::Ready(outcome)
     }
 
-    fn poll_drain_silently<W: AsyncWrite>(
+    fn poll_end_silently<W: Outlet>(
         &mut self,
         operation: Operation,
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let flushed = self.poll_flush(io.as_mut(), cx)?;
-        if flushed.is_ready() {
-            if let Poll::Ready(done) = io.poll_shutdown(cx) {
-                self.deadline = None;
-                return Poll::Ready(match done {
-                    Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                        Err(Error::io(operation, self.pipe.as_ref(), e))
+    ) -> Poll<Result<Closed, Error>> {
+        let flushed = self.poll_flush(io.as_mut(), cx)?.is_ready();
+        if flushed {
+            let done = match (io.tells_reads(), operation) {
+                (true, _) => io.poll_drained(cx).map_ok(|()| Closed::Drained),
+                (false, Operation::Close) => io.poll_shutdown(cx).map_ok(|()| Closed::Flushed),
+                (false, _) => Poll::Ready(Ok(Closed::Flushed)),
+            };
+            if let Poll::Ready(done) = done {
+                return Poll::Ready(done.or_else(|e| match e.kind() {
+                    io::ErrorKind::TimedOut => {
+                        Ok(Closed::TimedOut { unread: Undrained::unread(&e) })
                     }
-                    done => done.map_err(|e| self.fail(operation, e)),
-                });
+                    _ => Closed::of_failure(self.fail(operation, e)),
+                }));
             }
         }
         let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_deadline));
-        ready!(deadline.poll(flushed.is_ready(), cx));
-        self.deadline = None;
-        let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread: None });
-        Poll::Ready(Err(Error::io(operation, self.pipe.as_ref(), late)))
+        ready!(deadline.poll(flushed, cx));
+        Poll::Ready(Ok(Closed::TimedOut { unread: None }))
     }
 
     /// Gives up a drain that is under way.
-    pub(super) fn end_drain<W: AsyncWrite>(&mut self, io: Pin<&mut W>) {
+    pub(super) fn end_drain<W: Outlet>(&mut self, io: Pin<&mut W>) {
         self.deadline = None;
-        // A write begins something new, so it ends a wait of the transport's. Half of a split
-        // transport has nothing else to say that with, and this one writes nothing.
-        let mut cx = Context::from_waker(Waker::noop());
-        let _ = io.poll_write(&mut cx, &[]);
+        io.stop_draining();
+    }
+
+    /// Ends the direction after a drain.
+    pub(super) fn poll_close_write<W: Outlet>(
+        &mut self,
+        mut io: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Closed, Error>> {
+        let Poll::Ready(done) = io.as_mut().poll_close_write(cx) else {
+            let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_deadline));
+            ready!(deadline.poll(true, cx));
+            self.deadline = None;
+            return Poll::Ready(Ok(Closed::TimedOut { unread: None }));
+        };
+        self.deadline = None;
+        Poll::Ready(match done {
+            Ok(()) => {
+                self.set_closed();
+                Ok(if io.tells_reads() { Closed::Drained } else { Closed::Flushed })
+            }
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                Err(Error::HalfClose { pipe: self.pipe.clone() })
+            }
+            Err(e) => Closed::of_failure(self.fail(Operation::Close, e)),
+        })
+    }
+
+    /// Returns the error that says that the peer has not read everything in time.
+    pub(super) fn late(&self, operation: Operation, unread: Option<u64>) -> Error {
+        let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread });
+        Error::io(operation, self.pipe.as_ref(), late)
     }
 
     pub(super) fn set_closed(&mut self) {
@@ -304,6 +383,11 @@ impl Writer {
         self.state = State::Failed;
         self.journal.sending_failed(&source);
         Error::io(operation, self.pipe.as_ref(), source)
+    }
+
+    /// Returns whether `reader` belongs to the same connection.
+    pub(super) fn answers(&self, reader: &Reader) -> bool {
+        reader.has_detected(&self.detected)
     }
 
     pub(super) fn journal(&self) -> &Journal {

@@ -1,12 +1,10 @@
 //! Why it is not known that the peer has read everything, as transports report it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use thiserror::Error as ThisError;
 
-use super::Error;
-
-/// What a transport's shutdown reports, inside an [`io::Error`](std::io::Error) of the kind
+/// What a transport's shutdown reports, inside an [`io::Error`] of the kind
 /// `TimedOut`, when its deadline passed before the peer had read everything.
 #[derive(Debug, Clone, Copy, ThisError)]
 #[error("the peer has not read everything: {}", Unread(*.unread))]
@@ -16,16 +14,13 @@ pub(crate) struct Undrained {
 }
 
 impl Undrained {
-    /// Returns what an error says of unread bytes.
-    pub(crate) fn unread(error: &Error) -> Option<u64> {
-        let Error::Io { source, .. } = error else {
-            return None;
-        };
-        source.get_ref()?.downcast_ref::<Self>()?.unread
+    /// Returns what a transport's error says of unread bytes.
+    pub(crate) fn unread(error: &io::Error) -> Option<u64> {
+        error.get_ref()?.downcast_ref::<Self>()?.unread
     }
 }
 
-/// What a transport reports, inside an [`io::Error`](std::io::Error) of the kind `Unsupported`, that
+/// What a transport reports, inside an [`io::Error`] of the kind `Unsupported`, that
 /// cannot be asked whether the peer has read everything.
 #[derive(Debug, Clone, Copy, ThisError)]
 #[error("the transport does not tell what the peer has read")]

@@ -1,16 +1,9 @@
 //! What a reconnecting client connects to a pipe with.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
-
-use tokio::io::AsyncWrite;
 
 use super::{connect::ConnectOptions, stream::PipeStream};
 use crate::{client::Connect, connection::Connection, error::Error, name::PipeName};
@@ -77,14 +70,5 @@ impl Connect for Connector {
     async fn connect(&self) -> Result<Connection<PipeStream>, Error> {
         let next = || Some(1 + self.connections.fetch_add(1, Ordering::Relaxed));
         self.options.connect_as(&self.name, next).await
-    }
-
-    fn unread_at_most(&self, io: Pin<&mut PipeStream>) -> Option<u64> {
-        io.get_mut().unread_at_most()
-    }
-
-    /// A pipe's shutdown is this wait, and closes nothing.
-    fn poll_drained(&self, io: Pin<&mut PipeStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        io.poll_shutdown(cx)
     }
 }

@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::AsyncWrite,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     flusher::{Flush, Flushed},
@@ -20,7 +17,7 @@ use super::{
     sys::{self, Code, Look, PipeType},
 };
 use crate::{
-    connection::{Closed, Connection, SendHalf},
+    connection::{Closed, Connection, Transport},
     error::{Error, Operation, Undrained},
 };
 
@@ -120,7 +117,8 @@ fn timed_out(unread: Option<u64>) -> io::Error {
 impl PipeStream {
     /// Waits until the peer has read everything that was written, without closing.
     ///
-    /// [`Closed`] says what came of it, and how sure that is. Writing can go on afterwards, whatever it says.
+    /// [`Closed`] says what came of it, and how sure that is. Writing can go on afterwards, whatever
+    /// it says.
     ///
     /// # Errors
     ///
@@ -138,14 +136,13 @@ impl PipeStream {
 
         impl Drop for Wait<'_> {
             fn drop(&mut self) {
-                self.0.stop_draining();
+                Pin::new(&mut *self.0).stop_draining();
             }
         }
 
         let wait = Wait(self);
-        let done = poll_fn(|cx| Pin::new(&mut *wait.0).poll_shutdown(cx)).await;
-        let name = wait.0.name();
-        Closed::from_outcome(done.map_err(|e| Error::io(Operation::Drain, name, e)))
+        let done = poll_fn(|cx| Pin::new(&mut *wait.0).poll_drained(cx)).await;
+        Closed::of_drain(done, Operation::Drain, wait.0.name())
     }
 
     /// Ends this direction and leaves the other open, on a message-type pipe: waits until the peer
@@ -170,9 +167,11 @@ impl PipeStream {
     /// As [`drained`](Self::drained).
     pub async fn close_write(&mut self) -> Result<Closed, Error> {
         self.check_half_close()?;
-        // First: a peer whose pipe handle reads bytes would get the end glued to unread data.
         match self.drained().await? {
-            Closed::Drained => self.send_end().await,
+            Closed::Drained => {
+                let sent = poll_fn(|cx| Pin::new(&mut *self).poll_close_write(cx)).await;
+                Closed::of_drain(sent, Operation::Close, self.name())
+            }
             closed => Ok(closed),
         }
     }
@@ -184,35 +183,9 @@ impl PipeStream {
             Err(e) => Err(Error::io(Operation::Close, self.name(), e)),
         }
     }
-
-    async fn send_end(&mut self) -> Result<Closed, Error> {
-        let sent = poll_fn(|cx| self.poll_write_end(cx)).await;
-        Closed::from_outcome(sent.map_err(|e| Error::io(Operation::Close, self.name(), e)))
-    }
 }
 
 impl Connection<PipeStream> {
-    /// Sends what is queued and waits until the peer has read everything, without closing.
-    ///
-    /// [`Closed`] says what came of it, and how sure that is. Unless it is
-    /// [`PeerGone`](Closed::PeerGone) the connection stays as usable as it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Closed`] if a write has failed before; [`Error::Io`] for any failure but the
-    /// deadline's and the peer's end.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped ends the wait. What was not written stays queued.
-    ///
-    /// # Panics
-    ///
-    /// Outside a Tokio runtime with time enabled.
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
-        self.drain().await
-    }
-
     /// Ends the sending direction of a message-type pipe with a message of no bytes, after what is
     /// queued was sent and the peer has read it: see [`PipeStream::close_write`].
     ///
@@ -232,33 +205,9 @@ impl Connection<PipeStream> {
     /// As [`drained`](Self::drained).
     pub async fn close_write(&mut self) -> Result<Closed, Error> {
         self.get_ref().check_half_close()?;
-        let mut closed = self.drained().await?;
-        if closed == Closed::Drained {
-            closed = self.get_mut().send_end().await?;
+        match self.drained().await? {
+            Closed::Drained => self.end_sending().await,
+            closed => Ok(closed),
         }
-        if closed == Closed::Drained {
-            self.end_sending();
-        }
-        Ok(closed)
-    }
-}
-
-impl SendHalf<PipeStream> {
-    /// Sends what is queued and waits until the peer has read everything, as
-    /// [`Connection::drained`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::drained`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Connection::drained`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Connection::drained`].
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
-        self.drain().await
     }
 }

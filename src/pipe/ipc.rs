@@ -251,7 +251,8 @@ impl Ipc {
         connection.send(message).await?;
         match connection.close().await? {
             Closed::Drained => Ok(Delivery::Read),
-            Closed::PeerGone => Ok(Delivery::PeerLeft),
+            // A pipe tells what was read, so the second does not come.
+            Closed::PeerGone | Closed::Flushed => Ok(Delivery::PeerLeft),
             Closed::TimedOut { unread } => {
                 let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread });
                 Err(Error::io(Operation::Close, Some(&self.name), late))

@@ -1,22 +1,22 @@
 //! Either end of a pipe as one type, so that users write one function for both roles.
 
+mod handle;
+mod io;
+mod linger;
+
 use std::{
     fmt,
-    io::{self, IoSlice},
     os::windows::io::{AsHandle, BorrowedHandle},
-    pin::Pin,
-    task::{Context, Poll, ready},
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode},
-};
+use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
 
+use self::handle::{End, PipeHandle};
 use super::{
     drain::{Drain, Place},
-    sys::{self, Code, PipeType, token},
+    sys::{PipeType, token},
 };
 use crate::{
     connection::{Connection, ConnectionOptions, Origin, Role},
@@ -27,21 +27,24 @@ use crate::{
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient`.
 ///
 /// A write is done when it is queued, and flushing does nothing, as with Tokio's own handles.
-/// Shutting down waits until the peer has read everything, for the
-/// [close deadline](Self::with_close_deadline) at most, which it reports as `TimedOut`; that the
-/// peer has left before is `BrokenPipe` or `ConnectionReset`. It closes nothing: a stream that was
-/// shut down can still be written to.
+/// Shutting down waits until the peer has read everything or has left, for the
+/// [close deadline](Self::with_close_deadline) at most, which it reports as `TimedOut`. It closes
+/// nothing: a stream that was shut down can still be written to. [`drained`](Self::drained) tells a
+/// peer that has read from one that has left.
 ///
-/// Dropping it does not wait. What the operating system has taken can be read by the peer for as
-/// long as the peer likes; a write that waits for room in the pipe goes on as long as the runtime
-/// lives, and is lost with the process.
+/// # Dropping it
+///
+/// Dropping does not wait. What the operating system has taken can be read by the peer for as long
+/// as the peer likes. A write that still waits for room in the pipe goes on for the
+/// [linger time](Self::with_linger) at most, as long as the runtime lives, and is then cancelled.
+/// [`abort`](Self::abort) leaves nothing behind.
 ///
 /// A write of no bytes does nothing here; [`close_write`](Self::close_write) sends an empty message.
 ///
 /// Reading from a pipe that the other end has disconnected fails with `ConnectionReset`: what this
 /// end had sent and the other had not read is lost.
 pub struct PipeStream {
-    end: End,
+    handle: Arc<PipeHandle>,
     name: Option<PipeName>,
     close_deadline: Duration,
     /// Something was written that the peer is not known to have read.
@@ -52,27 +55,19 @@ pub struct PipeStream {
     drain: Option<Box<Drain>>,
 }
 
-enum End {
-    Server(NamedPipeServer),
-    Client(NamedPipeClient),
-}
-
 impl PipeStream {
-    /// So few bytes, that fit into almost any pipe, are not worth asking for its quota.
-    const UNASKED: u64 = 64 * 1024;
-
     pub(super) fn server(handle: NamedPipeServer, name: PipeName) -> Self {
-        Self { name: Some(name), ..Self::fresh(End::Server(handle)) }
+        Self { name: Some(name), ..Self::over(PipeHandle::new(End::Server(handle))) }
     }
 
     pub(super) fn client(handle: NamedPipeClient, name: PipeName) -> Self {
-        Self { name: Some(name), ..Self::fresh(End::Client(handle)) }
+        Self { name: Some(name), ..Self::over(PipeHandle::new(End::Client(handle))) }
     }
 
     /// A stream that nothing was written to.
-    fn fresh(end: End) -> Self {
+    fn over(handle: PipeHandle) -> Self {
         Self {
-            end,
+            handle: Arc::new(handle),
             name: None,
             close_deadline: ConnectionOptions::DEFAULT_CLOSE_DEADLINE,
             undrained: false,
@@ -91,6 +86,29 @@ impl PipeStream {
         self
     }
 
+    /// Sets how long a write goes on, once the stream is dropped, that still waits for room in the
+    /// pipe. The default is 10 s; a connection that comes from a `Listener` or from `connect` has
+    /// [`ConnectionOptions::linger`].
+    #[must_use]
+    pub fn with_linger(mut self, time: Duration) -> Self {
+        if let Some(handle) = Arc::get_mut(&mut self.handle) {
+            handle.set_linger(time);
+        }
+        self
+    }
+
+    /// Closes the pipe at once, whatever the peer does: no handle, no instance, no name and no write
+    /// is left behind.
+    ///
+    /// A server's end is disconnected: the client finds its connection reset, and what it has not
+    /// read is discarded. A client's end discards what waits for room in the pipe; what the operating
+    /// system has taken before, up to the pipe's buffer, the server can still read.
+    ///
+    /// The operating system has closed the handle when the runtime has next looked for finished I/O.
+    pub fn abort(self) {
+        self.handle.abort();
+    }
+
     /// Returns the connection over it, which knows the peer's process if anybody is to be told.
     pub(super) fn into_connection(
         self,
@@ -100,9 +118,9 @@ impl PipeStream {
     ) -> Connection<Self> {
         let pipe = self.name.clone();
         let (role, local) = (self.role(), pipe.as_ref().is_none_or(PipeName::is_local));
-        let stream = self.with_close_deadline(options.close_deadline);
+        let stream = self.with_close_deadline(options.close_deadline).with_linger(options.linger);
         let origin = Origin { pipe, role: Some(role), id, retries };
-        let connection = Connection::with_origin(stream, options, origin);
+        let connection = Connection::over_transport(stream, options, origin);
         // Another machine's process ids say nothing here, and asking takes as long as its network.
         if local && !connection.span().is_disabled() {
             let handle = connection.get_ref().as_handle();
@@ -118,14 +136,14 @@ impl PipeStream {
     }
 
     fn role(&self) -> Role {
-        match self.end {
+        match self.handle.end() {
             End::Server(_) => Role::Server,
             End::Client(_) => Role::Client,
         }
     }
 
     pub(super) fn is_server(&self) -> bool {
-        matches!(self.end, End::Server(_))
+        matches!(self.handle.end(), End::Server(_))
     }
 
     /// Returns the name of the pipe; `None` if the stream was made from a bare handle.
@@ -139,12 +157,8 @@ impl PipeStream {
     /// # Errors
     ///
     /// What the operating system says.
-    pub fn pipe_type(&self) -> io::Result<PipeType> {
-        let info = match &self.end {
-            End::Server(handle) => handle.info(),
-            End::Client(handle) => handle.info(),
-        };
-        Ok(match info?.mode {
+    pub fn pipe_type(&self) -> std::io::Result<PipeType> {
+        Ok(match self.handle.end().info()?.mode {
             PipeMode::Message => PipeType::Message,
             _ => PipeType::Byte,
         })
@@ -157,52 +171,18 @@ impl PipeStream {
         }
     }
 
-    /// Returns how many bytes the peer has not read at most; `None` if that is not known, as on a pipe
-    /// of another machine, where more hold data on the way.
-    pub(super) fn unread_at_most(&mut self) -> Option<u64> {
-        if self.written.total() <= Self::UNASKED {
-            return Some(self.written.total());
-        }
-        if self.quota.is_none() && self.place() == Place::Here {
-            self.quota = sys::largest_quota(self.end.as_handle());
-        }
-        Some(self.written.unread_at_most(self.quota?.into()))
-    }
-
-    fn note_write(&mut self, begun: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = &begun {
-            self.written.note(*count);
-        }
-        begun.map_err(classify)
-    }
-
-    /// Writes no bytes, which is a message on a message-type pipe.
-    pub(super) fn poll_write_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.undrained = true;
-        self.poll_write_through(cx, &[]).map_ok(|_| ())
-    }
-
-    fn poll_write_through(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let begun = match &mut self.end {
-            End::Server(handle) => Pin::new(handle).poll_write(cx, buf),
-            End::Client(handle) => Pin::new(handle).poll_write(cx, buf),
-        };
-        self.note_write(begun)
-    }
-
-    pub(super) fn stop_draining(&mut self) {
-        self.drain = None;
-    }
-
     /// Returns Tokio's handle if this is the server's end.
     ///
     /// # Errors
     ///
     /// The stream itself if it is the client's end.
     pub fn into_server(self) -> Result<NamedPipeServer, Self> {
-        match self.end {
-            End::Server(handle) => Ok(handle),
-            End::Client(_) => Err(self),
+        match self.is_server() {
+            true => self.into_end().map(|end| match end {
+                End::Server(handle) => handle,
+                End::Client(_) => unreachable!("it is the server's"),
+            }),
+            false => Err(self),
         }
     }
 
@@ -212,126 +192,45 @@ impl PipeStream {
     ///
     /// The stream itself if it is the server's end.
     pub fn into_client(self) -> Result<NamedPipeClient, Self> {
-        match self.end {
-            End::Client(handle) => Ok(handle),
-            End::Server(_) => Err(self),
+        match self.is_server() {
+            true => Err(self),
+            false => self.into_end().map(|end| match end {
+                End::Client(handle) => handle,
+                End::Server(_) => unreachable!("it is the client's"),
+            }),
+        }
+    }
+
+    /// Fails only at the moment in which an [`AbortHandle`](crate::AbortHandle) uses the handle too.
+    fn into_end(self) -> Result<End, Self> {
+        match Arc::try_unwrap(self.handle) {
+            Ok(handle) => Ok(handle.into_end()),
+            Err(handle) => Err(Self { handle, ..self }),
         }
     }
 }
 
 impl From<NamedPipeServer> for PipeStream {
     fn from(handle: NamedPipeServer) -> Self {
-        Self { undrained: true, ..Self::fresh(End::Server(handle)) }
+        Self { undrained: true, ..Self::over(PipeHandle::new(End::Server(handle))) }
     }
 }
 
 impl From<NamedPipeClient> for PipeStream {
     fn from(handle: NamedPipeClient) -> Self {
-        Self { undrained: true, ..Self::fresh(End::Client(handle)) }
+        Self { undrained: true, ..Self::over(PipeHandle::new(End::Client(handle))) }
     }
 }
 
 impl AsHandle for PipeStream {
     fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.end.as_handle()
-    }
-}
-
-impl AsHandle for End {
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        match self {
-            Self::Server(handle) => handle.as_handle(),
-            Self::Client(handle) => handle.as_handle(),
-        }
-    }
-}
-
-/// Rust has no kind for `ERROR_PIPE_NOT_CONNECTED`, which an end sees that the other end has
-/// disconnected, so give it one.
-fn classify(error: io::Error) -> io::Error {
-    match Code::of(&error) {
-        Code::Disconnected => io::Error::new(io::ErrorKind::ConnectionReset, error),
-        _ => error,
-    }
-}
-
-impl AsyncRead for PipeStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.end {
-            End::Server(handle) => Pin::new(handle).poll_read(cx, buf),
-            End::Client(handle) => Pin::new(handle).poll_read(cx, buf),
-        }
-        .map_err(classify)
-    }
-}
-
-impl AsyncWrite for PipeStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stop_draining();
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.undrained = true;
-        self.poll_write_through(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stop_draining();
-        if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.undrained = true;
-        let begun = match &mut self.end {
-            End::Server(handle) => Pin::new(handle).poll_write_vectored(cx, bufs),
-            End::Client(handle) => Pin::new(handle).poll_write_vectored(cx, bufs),
-        };
-        self.note_write(begun)
-    }
-
-    /// mio gathers the slices into the one copy that it makes of any write.
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.undrained {
-            return Poll::Ready(Ok(()));
-        }
-        let place = this.place();
-        let pipe = this.end.as_handle();
-        if this.drain.is_none() {
-            this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
-        }
-        if let Some(drain) = &mut this.drain {
-            let drained = ready!(drain.poll(pipe, cx));
-            this.drain = None;
-            drained.map_err(classify)?;
-        }
-        this.undrained = false;
-        Poll::Ready(Ok(()))
+        self.handle.end().as_handle()
     }
 }
 
 impl fmt::Debug for PipeStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = match self.end {
+        let end = match self.handle.end() {
             End::Server(_) => "server",
             End::Client(_) => "client",
         };

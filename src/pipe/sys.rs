@@ -1,6 +1,7 @@
 //! Every `unsafe` and every call of the Windows API. Handles come and go as owned types, failures as
 //! `io::Error`, and the operating system's codes have their names here.
 
+mod end;
 #[cfg(test)]
 mod failures;
 mod flush;
@@ -33,6 +34,7 @@ use windows_sys::Win32::{
 
 pub use self::words::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
+    end::{cancel_io, disconnect},
     flush::{Look, cancel_synchronous_io, flush, is_released, largest_quota, look},
     wait::{FreeInstance, PipeDevice},
     words::{InstanceWords, OpenWords},

@@ -63,6 +63,7 @@ impl<H> Floor<H> {
         let (handler, told) = (Arc::clone(&self.handler), self.told.clone());
         let (cut, report) = (self.cut.clone(), self.report.clone());
         let span = connection.span().clone();
+        let abort = connection.abort_handle();
         let task = async move {
             let work = async move {
                 let outcome = handler(connection, told).await.map(Into::into);
@@ -75,9 +76,20 @@ impl<H> Floor<H> {
                     }
                 }
             };
-            let ending = cut.run_until_cancelled(unless_it_panics(work)).await;
+            let mut work = pin!(unless_it_panics(work));
+            let ending = match cut.run_until_cancelled(work.as_mut()).await {
+                Some(ending) => ending,
+                None => {
+                    // Before the handler is dropped, and with it the connection: a dropped one would
+                    // let its last write go on, and the peer read what was written.
+                    if let Some(abort) = abort {
+                        abort.abort();
+                    }
+                    Ending::Cut
+                }
+            };
             // Nobody listens any more when the future of `serve` was dropped.
-            let _ = report.send(ending.unwrap_or(Ending::Cut));
+            let _ = report.send(ending);
         };
         self.tasks.spawn(task.instrument(span));
     }
@@ -85,8 +97,9 @@ impl<H> Floor<H> {
 
 async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
     match connection.close().await {
-        Ok(Closed::Drained) => Ending::Well,
-        Ok(_) => Ending::Undrained,
+        Ok(Closed::TimedOut { .. }) => Ending::Undrained,
+        // Nobody can tell what a peer had read that has left, and most leave when they have read all.
+        Ok(Closed::Drained | Closed::Flushed | Closed::PeerGone) => Ending::Well,
         Err(error) => {
             debug!(error = %WithoutContent(&error), "a connection failed to close");
             Ending::Failed

@@ -7,15 +7,16 @@ use crate::error::Error;
 #[non_exhaustive]
 pub struct Served {
     /// Connections accepted. Those that are in none of the following counts ended well: their
-    /// handlers returned, and their peers have read everything.
+    /// handlers returned, and their peers have read everything or had left before.
     pub accepted: u64,
     /// Connections whose handlers returned an error, or which failed when they were closed.
     pub failed: u64,
     /// Connections whose handlers panicked.
     pub panicked: u64,
-    /// Connections that were closed and whose peers have not read everything.
+    /// Connections that were closed and whose peers were there and had not read everything in time.
     pub undrained: u64,
-    /// Connections whose handlers were still at work at the deadline, and were dropped.
+    /// Connections whose handlers were still at work at the deadline, and were dropped. The connections
+    /// were aborted: nothing of them is left, whatever their peers do.
     pub cut: u64,
     /// The failure to accept that ended the serving; `None` if it was the caller.
     pub accept_error: Option<Error>,

@@ -1,16 +1,8 @@
 //! The client's side of a simulated pipe.
 
-use std::{
-    io,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
-use tokio::{
-    io::AsyncWrite,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     faults::Refusal,
@@ -101,7 +93,7 @@ impl Connector {
                         id: Some(id),
                         retries: attempts.total(),
                     };
-                    let connection = Connection::with_origin(stream, &self.connection, origin);
+                    let connection = Connection::over_transport(stream, &self.connection, origin);
                     connection.span().in_scope(|| attempts.log_success(name));
                     return Ok(connection);
                 }
@@ -132,14 +124,5 @@ impl Connect for Connector {
 
     async fn connect(&self) -> Result<Connection<Stream>, Error> {
         Self::connect(self).await
-    }
-
-    fn unread_at_most(&self, io: Pin<&mut Stream>) -> Option<u64> {
-        Some(io.unread_at_most())
-    }
-
-    /// A stream's shutdown is this wait, and closes nothing.
-    fn poll_drained(&self, io: Pin<&mut Stream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        io.poll_shutdown(cx)
     }
 }

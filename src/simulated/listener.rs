@@ -101,7 +101,7 @@ impl Listener {
             id: Some(self.accepted),
             retries: 0,
         };
-        let connection = Connection::with_origin(stream, &self.connection, origin);
+        let connection = Connection::over_transport(stream, &self.connection, origin);
         connection.span().in_scope(|| debug!(pipe = %name, "accepted"));
         connection
     }

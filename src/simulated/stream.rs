@@ -5,6 +5,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,12 +16,13 @@ use tokio::{
 };
 
 use super::{
+    faults::Cut,
     pipe::Instance,
     wire::{End, Wire},
 };
 use crate::{
-    connection::{Closed, Connection, SendHalf},
-    error::{Error, Undrained},
+    connection::{AbortHandle, Transport, unless_peer_left},
+    error::Undrained,
     name::PipeName,
     unread::Written,
 };
@@ -28,21 +30,31 @@ use crate::{
 /// One end of an open simulated pipe: what a `PipeStream` is on Windows.
 ///
 /// A write is done when it is queued; one that finds the buffer overfull waits. Shutting down waits
-/// until the other end has read everything, for the
+/// until the other end has read everything or has left, for the
 /// [close deadline](crate::ConnectionOptions::close_deadline) at most, which it reports as
-/// `TimedOut`; that the other end has left before is `BrokenPipe` or `ConnectionReset`. It closes
-/// nothing: dropping does, and what was written then can still be read.
+/// `TimedOut`. It closes nothing: dropping does, and what was written then can still be read.
 pub struct Stream {
-    wire: Wire,
-    end: End,
+    seat: Arc<Seat>,
     name: PipeName,
     close_deadline: Duration,
     /// Something was written that the other end is not known to have read.
     undrained: bool,
     written: Written,
     deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// What the handles of one end share.
+struct Seat {
+    wire: Wire,
+    end: End,
     /// The server's end holds the name.
     _instance: Option<Instance>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.wire.leave(self.end);
+    }
 }
 
 impl Stream {
@@ -53,15 +65,17 @@ impl Stream {
         close_deadline: Duration,
         instance: Option<Instance>,
     ) -> Self {
+        Self::over(Arc::new(Seat { wire, end, _instance: instance }), name, close_deadline)
+    }
+
+    fn over(seat: Arc<Seat>, name: PipeName, close_deadline: Duration) -> Self {
         Self {
-            wire,
-            end,
+            seat,
             name,
             close_deadline,
             undrained: false,
             written: Written::default(),
             deadline: None,
-            _instance: instance,
         }
     }
 
@@ -71,9 +85,62 @@ impl Stream {
         &self.name
     }
 
-    /// Returns how many bytes the other end has not read at most, by the rule that holds for pipes.
-    pub(super) fn unread_at_most(&self) -> u64 {
-        self.written.unread_at_most(self.wire.capacity(self.end))
+    /// Ends the connection at once: writing and reading fail at both ends. What a client's end has
+    /// written can still be read; what a server's end has written is discarded.
+    pub fn abort(self) {
+        self.seat.abort();
+    }
+}
+
+impl Seat {
+    fn abort(&self) {
+        self.wire.cut(match self.end {
+            End::Server => Cut::Reset,
+            End::Client => Cut::End,
+        });
+    }
+}
+
+impl Transport for Stream {
+    fn poll_drained(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.undrained {
+            return Poll::Ready(Ok(()));
+        }
+        let Seat { wire, end, .. } = &*this.seat;
+        if let Poll::Ready(drained) = wire.poll_drained(*end, cx) {
+            this.deadline = None;
+            this.undrained = drained.is_err();
+            return Poll::Ready(drained);
+        }
+        let wait = this.close_deadline;
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(wait)));
+        ready!(deadline.as_mut().poll(cx));
+        this.deadline = None;
+        let unread = wire.unread(*end);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Undrained { unread })))
+    }
+
+    fn stop_draining(mut self: Pin<&mut Self>) {
+        self.deadline = None;
+    }
+
+    /// By the rule that holds for pipes.
+    fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
+        Some(self.written.unread_at_most(self.seat.wire.capacity(self.seat.end)))
+    }
+
+    fn abort_handle(&self) -> Option<AbortHandle> {
+        let seat = Arc::downgrade(&self.seat);
+        Some(AbortHandle::new(move || {
+            if let Some(seat) = seat.upgrade() {
+                seat.abort();
+            }
+        }))
+    }
+
+    fn reader(&self) -> Option<Self> {
+        Some(Self::over(Arc::clone(&self.seat), self.name.clone(), self.close_deadline))
     }
 }
 
@@ -83,7 +150,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.wire.poll_read(self.end, cx, buf)
+        self.seat.wire.poll_read(self.seat.end, cx, buf)
     }
 }
 
@@ -108,7 +175,7 @@ impl AsyncWrite for Stream {
         }
         self.undrained = true;
         let pieces: Vec<&[u8]> = bufs.iter().map(|buf| &buf[..]).collect();
-        let count = ready!(self.wire.poll_write(self.end, cx, &pieces))?;
+        let count = ready!(self.seat.wire.poll_write(self.seat.end, cx, &pieces))?;
         self.written.note(count);
         Poll::Ready(Ok(count))
     }
@@ -121,74 +188,13 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.undrained {
-            return Poll::Ready(Ok(()));
-        }
-        if let Poll::Ready(drained) = this.wire.poll_drained(this.end, cx) {
-            this.deadline = None;
-            this.undrained = drained.is_err();
-            return Poll::Ready(drained);
-        }
-        let wait = this.close_deadline;
-        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(wait)));
-        ready!(deadline.as_mut().poll(cx));
-        this.deadline = None;
-        let unread = this.wire.unread(this.end);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Undrained { unread })))
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.wire.leave(self.end);
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_drained(cx).map(unless_peer_left)
     }
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("end", &self.end).field("name", &self.name).finish()
-    }
-}
-
-impl Connection<Stream> {
-    /// Sends what is queued and waits until the peer has read everything, without closing, as a
-    /// connection over a pipe does.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Closed`] if a write has failed before; [`Error::Io`] for any failure but the
-    /// deadline's and the peer's end.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped ends the wait. What was not written stays queued.
-    ///
-    /// # Panics
-    ///
-    /// Outside a Tokio runtime with time enabled.
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
-        self.drain().await
-    }
-}
-
-impl SendHalf<Stream> {
-    /// Sends what is queued and waits until the peer has read everything, as
-    /// [`Connection::drained`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::drained`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Connection::drained`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Connection::drained`].
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
-        self.drain().await
+        f.debug_struct("Stream").field("end", &self.seat.end).field("name", &self.name).finish()
     }
 }

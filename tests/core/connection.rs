@@ -47,7 +47,24 @@ async fn messages_arrive_in_order_and_whole() {
         }
         within(far.receive()).await.unwrap()
     };
-    assert_eq!(tokio::join!(send, receive), (Closed::Drained, None));
+    assert_eq!(tokio::join!(send, receive), (Closed::Flushed, None));
+}
+
+#[tokio::test]
+async fn a_drain_over_a_stream_that_cannot_tell_flushes_and_closes_nothing() {
+    let (mut near, mut far) = pair(1000);
+    for message in ["one", "two"] {
+        within(near.feed(message)).await.unwrap();
+        // Nobody reads, and nobody says so.
+        assert_eq!(within(near.drained()).await.unwrap(), Closed::Flushed);
+        assert_eq!(within(far.receive()).await.unwrap().unwrap(), message.as_bytes());
+    }
+    let (mut sender, _receiver) = near.split();
+    within(sender.feed("three")).await.unwrap();
+    assert_eq!(within(sender.drained()).await.unwrap(), Closed::Flushed);
+    assert_eq!(within(sender.close()).await.unwrap(), Closed::Flushed);
+    assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"three"[..]);
+    assert_eq!(within(far.receive()).await.unwrap(), None);
 }
 
 #[tokio::test]

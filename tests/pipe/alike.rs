@@ -1,7 +1,7 @@
 //! What a real pipe has in common with a simulated one.
 
 use npipes::{
-    Closed, Connect, ConnectOptions, Connection, ConnectionOptions, Connector, Error, Listener,
+    Connect, ConnectOptions, Connection, ConnectionOptions, Connector, Error, Listener,
     ListenerOptions, PipeStream,
 };
 
@@ -36,10 +36,6 @@ impl Place for Name {
 
     fn connector(&self) -> impl Connect<Io = PipeStream> {
         Connector::new(self.0.as_str()).unwrap()
-    }
-
-    async fn drained(connection: &mut Connection<PipeStream>) -> Result<Closed, Error> {
-        connection.drained().await
     }
 }
 

@@ -5,8 +5,8 @@ use std::env;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use npipes::{
-    Closed, Connection, Error, FrameCodec, FrameError, Listener, ListenerOptions, PipeStream,
-    PipeType, connect,
+    Closed, Connection, ConnectionOptions, Error, FrameCodec, FrameError, Listener,
+    ListenerOptions, PipeStream, PipeType, connect,
 };
 use tokio::{
     io::AsyncReadExt,
@@ -179,8 +179,9 @@ async fn a_stream_gives_tokios_handle_back() {
     let server = within(listener.accept()).await.unwrap().into_inner();
     let client = client.into_server().unwrap_err().into_client().unwrap();
     let server = server.into_client().unwrap_err().into_server().unwrap();
-    let mut client = Connection::new(PipeStream::from(client));
-    let mut server = Connection::new(PipeStream::from(server));
+    let options = ConnectionOptions::new();
+    let mut client = Connection::with_transport(PipeStream::from(client), &options);
+    let mut server = Connection::with_transport(PipeStream::from(server), &options);
     within(client.send("Hello")).await.unwrap();
     assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
 }

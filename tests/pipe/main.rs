@@ -23,6 +23,7 @@ mod connector;
 mod dialects;
 mod elsewhere;
 mod exchange;
+mod giving_up;
 mod ipc;
 mod listener;
 mod races;

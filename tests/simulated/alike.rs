@@ -1,7 +1,7 @@
 //! What a simulated pipe has in common with a real one.
 
 use npipes::{
-    Closed, Connect, Connection, ConnectionOptions, Error,
+    Connect, Connection, ConnectionOptions, Error,
     simulated::{Listener, Pipe, Stream},
 };
 
@@ -35,10 +35,6 @@ impl Place for Pipe {
 
     fn connector(&self) -> impl Connect<Io = Stream> {
         Self::connector(self)
-    }
-
-    async fn drained(connection: &mut Connection<Stream>) -> Result<Closed, Error> {
-        connection.drained().await
     }
 }
 

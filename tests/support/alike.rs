@@ -2,21 +2,19 @@
 
 use std::{cell::Cell, future::Future, io, time::Duration};
 
-use futures::FutureExt;
+use bytes::Bytes;
+use futures::{FutureExt, SinkExt, StreamExt};
 use npipes::{
     Accept, Backoff, Client, Closed, Connect, ConnectError, Connection, ConnectionOptions, Error,
-    FrameError, Operation, Retry,
+    FrameError, Operation, Retry, Transport,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::support::{pattern, within};
 
 /// A name on which pipes of one kind meet.
 pub(crate) trait Place: Sized {
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug + 'static;
+    type Io: Transport + Send + std::fmt::Debug + 'static;
     type Listener: Accept<Io = Self::Io> + Send;
 
     fn new() -> Self;
@@ -27,9 +25,6 @@ pub(crate) trait Place: Sized {
         policy: Policy,
     ) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
     fn connector(&self) -> impl Connect<Io = Self::Io>;
-    fn drained(
-        connection: &mut Connection<Self::Io>,
-    ) -> impl Future<Output = Result<Closed, Error>> + Send;
 }
 
 /// How a client connects.
@@ -87,6 +82,13 @@ macro_rules! alike {
             a_close_times_out_when_the_peer_does_not_read
             a_close_tells_that_the_peer_is_gone
             a_drain_that_timed_out_leaves_the_connection_usable
+            two_ends_that_close_at_once_do_not_wait_for_each_other
+            a_close_lets_a_peer_go_on_that_still_writes
+            a_close_to_a_peer_that_writes_without_end_and_never_reads_times_out
+            a_peer_that_has_left_is_no_error_to_a_sink
+            what_a_sink_cannot_write_any_more_is_an_error
+            halves_can_be_used_at_once_and_put_together_again
+            an_aborted_connection_ends_for_both
             a_stream_is_known_to_be_read_as_it_goes_and_not_before
         }
     };
@@ -351,7 +353,7 @@ pub(crate) async fn a_close_tells_that_the_peer_is_gone<P: Place>() {
 pub(crate) async fn a_drain_that_timed_out_leaves_the_connection_usable<P: Place>() {
     let (mut server, mut client) = ends::<P>(SHORT).await;
     within(server.feed(pattern(MUCH, 1))).await.unwrap();
-    let drained = within(P::drained(&mut server)).await.unwrap();
+    let drained = within(server.drained()).await.unwrap();
     assert!(matches!(drained, Closed::TimedOut { .. }), "{drained:?}");
     let reading = async {
         assert!(client.receive().await.unwrap().unwrap() == pattern(MUCH, 1)[..]);
@@ -359,11 +361,139 @@ pub(crate) async fn a_drain_that_timed_out_leaves_the_connection_usable<P: Place
     };
     let draining = async {
         server.feed("more").await.unwrap();
-        while P::drained(&mut server).await.unwrap() != Closed::Drained {}
+        while server.drained().await.unwrap() != Closed::Drained {}
     };
     within(async { tokio::join!(reading, draining) }).await;
     within(client.send("back")).await.unwrap();
     assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"back"[..]);
+}
+
+pub(crate) async fn two_ends_that_close_at_once_do_not_wait_for_each_other<P: Place>() {
+    for (len, frames) in [(0, 1), (10, 50), (3_000, 30), (MUCH, 1)] {
+        let (server, client) = ends::<P>(LONG).await;
+        let farewell = async |mut connection: Connection<P::Io>| {
+            for seed in 0..frames {
+                connection.feed(pattern(len, seed)).await.unwrap();
+            }
+            connection.close().await.unwrap()
+        };
+        let start = std::time::Instant::now();
+        let (first, second) =
+            within(async { tokio::join!(farewell(server), farewell(client)) }).await;
+        assert!(start.elapsed() < LONG / 2, "{len} {frames}: one waited for its deadline");
+        for closed in [first, second] {
+            // The second to look finds the first gone.
+            assert!(matches!(closed, Closed::Drained | Closed::PeerGone), "{len}: {closed:?}");
+        }
+    }
+}
+
+pub(crate) async fn a_close_lets_a_peer_go_on_that_still_writes<P: Place>() {
+    for answers in [0, 1, 3] {
+        let (mut server, mut client) = ends::<P>(LONG).await;
+        for seed in 0..answers {
+            within(server.send(pattern(3_000, seed))).await.unwrap();
+        }
+        let pipelining = async {
+            for seed in 0..300 {
+                // Fails when the close is over, which it is as soon as the answers were read ahead.
+                if client.send(pattern(MUCH / 256, seed)).await.is_err() {
+                    break;
+                }
+            }
+            let mut received = 0;
+            while let Ok(Some(_)) = client.receive().await {
+                received += 1;
+            }
+            received
+        };
+        // The peer does not read before it has written everything.
+        let (closed, received) = within(async { tokio::join!(server.close(), pipelining) }).await;
+        assert_eq!((closed.unwrap(), received), (Closed::Drained, answers));
+    }
+}
+
+pub(crate) async fn a_close_to_a_peer_that_writes_without_end_and_never_reads_times_out<
+    P: Place,
+>() {
+    let (mut server, mut client) = ends::<P>(SHORT).await;
+    within(server.feed(pattern(MUCH, 1))).await.unwrap();
+    let flooding = async {
+        let mut seed = 0;
+        while client.send(pattern(MUCH / 16, seed)).await.is_ok() {
+            seed += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    let (closed, ()) = within(async { tokio::join!(server.close(), flooding) }).await;
+    assert!(matches!(closed, Ok(Closed::TimedOut { .. })), "{closed:?}");
+}
+
+pub(crate) async fn a_peer_that_has_left_is_no_error_to_a_sink<P: Place>() {
+    for forwards in [false, true] {
+        let (mut server, mut client) = ends::<P>(LONG).await;
+        within(server.send("bye")).await.unwrap();
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), b"bye"[..]);
+        drop(client);
+        assert_eq!(within(server.receive()).await.unwrap(), None);
+        if forwards {
+            let nothing = futures::stream::empty::<Result<Bytes, Error>>();
+            within(nothing.forward(&mut server)).await.unwrap();
+        }
+        within(SinkExt::close(&mut server)).await.unwrap();
+        within(SinkExt::close(&mut server)).await.unwrap();
+        assert!(matches!(within(server.send("more")).await, Err(Error::Closed)));
+    }
+}
+
+pub(crate) async fn what_a_sink_cannot_write_any_more_is_an_error<P: Place>() {
+    let (mut server, client) = ends::<P>(LONG).await;
+    drop(client);
+    assert_eq!(within(server.receive()).await.unwrap(), None);
+    within(server.feed("nobody gets this")).await.unwrap();
+    let error = within(SinkExt::close(&mut server)).await.unwrap_err();
+    assert!(error.is_closed() && !matches!(error, Error::Closed), "{error:?}");
+}
+
+pub(crate) async fn halves_can_be_used_at_once_and_put_together_again<P: Place>() {
+    let (server, client) = ends::<P>(LONG).await;
+    let (mut sender, mut receiver) = server.split();
+    let (mut far_sender, mut far_receiver) = client.split();
+    assert!(sender.is_pair_of(&receiver) && !sender.is_pair_of(&far_receiver));
+    // Each message is larger than the pipe, so no direction may wait for the other.
+    let (sent, received, far_sent, far_received) = within(async {
+        tokio::join!(
+            sender.send(pattern(MUCH, 1)),
+            receiver.receive(),
+            far_sender.send(pattern(MUCH, 2)),
+            far_receiver.receive()
+        )
+    })
+    .await;
+    assert!(sent.is_ok() && far_sent.is_ok());
+    assert!(received.unwrap().unwrap() == pattern(MUCH, 2)[..]);
+    assert!(far_received.unwrap().unwrap() == pattern(MUCH, 1)[..]);
+    let mut client = far_sender.reunite(far_receiver);
+    let mut server = sender.reunite(receiver);
+    within(server.send("whole again")).await.unwrap();
+    assert_eq!(within(client.receive()).await.unwrap().unwrap(), b"whole again"[..]);
+    assert_eq!(within(server.drained()).await.unwrap(), Closed::Drained);
+}
+
+pub(crate) async fn an_aborted_connection_ends_for_both<P: Place>() {
+    let (mut server, mut client) = ends::<P>(LONG).await;
+    within(server.send("you may not get this")).await.unwrap();
+    let handle = server.abort_handle().unwrap();
+    server.abort();
+    // Its runtime may have read ahead.
+    let end = match within(client.receive()).await {
+        Ok(Some(_)) => within(client.receive()).await,
+        end => end,
+    };
+    assert!(matches!(&end, Err(e) if e.is_closed()), "{end:?}");
+    let error = within(client.send("Hello")).await.unwrap_err();
+    assert!(error.is_closed(), "{error:?}");
+    handle.abort();
 }
 
 pub(crate) async fn a_stream_is_known_to_be_read_as_it_goes_and_not_before<P: Place>() {

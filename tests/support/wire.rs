@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use npipes::{Accept, Connect, Connection, ConnectionOptions, Error};
+use npipes::{Accept, Connect, Connection, ConnectionOptions, Error, Transport};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
     sync::mpsc,
@@ -32,6 +32,7 @@ struct Tally {
 pub(crate) struct Near {
     io: DuplexStream,
     tally: Arc<Mutex<Tally>>,
+    counts: bool,
 }
 
 /// The end that reads are counted of.
@@ -44,7 +45,7 @@ pub(crate) struct Far {
 pub(crate) fn wire(capacity: usize) -> (Near, Far) {
     let (near, far) = duplex(capacity);
     let tally = Arc::<Mutex<Tally>>::default();
-    (Near { io: near, tally: Arc::clone(&tally) }, Far { io: far, tally })
+    (Near { io: near, tally: Arc::clone(&tally), counts: false }, Far { io: far, tally })
 }
 
 impl Near {
@@ -53,9 +54,15 @@ impl Near {
         let tally = self.tally.lock().unwrap();
         tally.written - tally.read
     }
+}
+
+impl Transport for Near {
+    fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
+        self.counts.then(|| self.unread())
+    }
 
     /// Waits until the other end has read what was written before the wait began, and no more.
-    pub(crate) fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut tally = self.tally.lock().unwrap();
         let written = tally.written;
         let target = *tally.target.get_or_insert(written);
@@ -97,7 +104,7 @@ impl AsyncWrite for Near {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drained(cx))?;
+        ready!(self.as_mut().poll_drained(cx))?;
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
@@ -210,20 +217,15 @@ impl Connect for Script {
         let _ = self.attempts.send(Instant::now());
         let step = self.steps.lock().unwrap().pop_front();
         match step {
-            Some(Step::Give(near)) => Ok(Connection::with_options(near, &self.options)),
+            Some(Step::Give(near)) => {
+                let near = Near { counts: self.counts, ..near };
+                Ok(match self.tells {
+                    true => Connection::with_transport(near, &self.options),
+                    false => Connection::with_options(near, &self.options),
+                })
+            }
             Some(Step::Fail(error)) => Err(error),
             None => pending().await,
-        }
-    }
-
-    fn unread_at_most(&self, io: Pin<&mut Near>) -> Option<u64> {
-        self.counts.then(|| io.unread())
-    }
-
-    fn poll_drained(&self, io: Pin<&mut Near>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.tells {
-            true => io.poll_drained(cx),
-            false => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 }
@@ -251,7 +253,9 @@ impl Accept for Door {
 
     async fn accept(&mut self) -> Result<Connection<Near>, Error> {
         match self.0.recv().await {
-            Some(Step::Give(near)) => Ok(Connection::new(near)),
+            Some(Step::Give(near)) => {
+                Ok(Connection::with_transport(near, &ConnectionOptions::new()))
+            }
             Some(Step::Fail(error)) => Err(error),
             None => pending().await,
         }

@@ -1,0 +1,168 @@
+//! What a transport can do for a connection beyond reading and writing.
+
+mod half;
+mod whole;
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub(super) use self::{
+    half::Half,
+    whole::{Outlet, Whole},
+};
+
+/// A stream of bytes that can tell whether its peer has read everything.
+///
+/// A pipe can. [`Connection::with_transport`](crate::Connection::with_transport) makes use of it:
+/// such a connection closes as [`Drained`](crate::Closed::Drained), and not as
+/// [`Flushed`](crate::Closed::Flushed). [`Connection::new`](crate::Connection::new) takes any stream
+/// of bytes and asks it nothing.
+///
+/// # Examples
+///
+/// A transport that wraps another one passes the questions on:
+///
+/// ```
+/// use std::{
+///     io,
+///     pin::Pin,
+///     task::{Context, Poll},
+/// };
+///
+/// use npipes::{AbortHandle, Transport};
+/// use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+///
+/// /// Counts the bytes that it reads.
+/// struct Counted<T>(T, u64);
+///
+/// impl<T: Transport> Transport for Counted<T> {
+///     fn poll_drained(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Pin::new(&mut self.0).poll_drained(cx)
+///     }
+///
+///     fn stop_draining(mut self: Pin<&mut Self>) {
+///         Pin::new(&mut self.0).stop_draining();
+///     }
+///
+///     fn abort_handle(&self) -> Option<AbortHandle> {
+///         self.0.abort_handle()
+///     }
+/// }
+///
+/// impl<T: AsyncRead + Unpin> AsyncRead for Counted<T> {
+///     fn poll_read(
+///         mut self: Pin<&mut Self>,
+///         cx: &mut Context<'_>,
+///         buf: &mut ReadBuf<'_>,
+///     ) -> Poll<io::Result<()>> {
+///         let before = buf.filled().len();
+///         let read = Pin::new(&mut self.0).poll_read(cx, buf);
+///         self.1 += (buf.filled().len() - before) as u64;
+///         read
+///     }
+/// }
+///
+/// impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
+///     fn poll_write(
+///         mut self: Pin<&mut Self>,
+///         cx: &mut Context<'_>,
+///         buf: &[u8],
+///     ) -> Poll<io::Result<usize>> {
+///         Pin::new(&mut self.0).poll_write(cx, buf)
+///     }
+///
+///     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Pin::new(&mut self.0).poll_flush(cx)
+///     }
+///
+///     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Pin::new(&mut self.0).poll_shutdown(cx)
+///     }
+/// }
+/// ```
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
+    /// Polls until the peer has read everything that was written. The transport stays open.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` if the transport has a deadline of its own and the peer has not read everything.
+    /// `BrokenPipe` or `ConnectionReset` if the peer has left, so that nobody can tell what it has
+    /// read. Anything else is a failure of the transport.
+    fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Ends a wait that [`poll_drained`](Self::poll_drained) has begun. The default does nothing.
+    fn stop_draining(self: Pin<&mut Self>) {}
+
+    /// Returns how many of the written bytes the peer has not read at most, without waiting; `None`,
+    /// the default, if that is not known.
+    fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
+        None
+    }
+
+    /// Polls until the peer is told that nothing more is written. Reading goes on.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, the default, if one direction cannot be ended alone.
+    fn poll_close_write(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    /// Returns what ends the transport at once, from anywhere; `None`, the default, if dropping it is
+    /// all that is needed.
+    fn abort_handle(&self) -> Option<AbortHandle> {
+        None
+    }
+
+    /// Returns a second handle to the same transport, which is only read from while this one is only
+    /// written to. With `None`, the default, the halves of a split connection share the transport
+    /// under a lock.
+    fn reader(&self) -> Option<Self> {
+        None
+    }
+}
+
+/// Returns success also for a peer that has left, which is no failure of a shutdown: a peer that has
+/// read what it wanted leaves, and that is how most conversations end.
+#[allow(dead_code, reason = "only the crate's own transports use it")]
+pub(crate) fn unless_peer_left(drained: io::Result<()>) -> io::Result<()> {
+    match drained {
+        Err(e)
+            if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
+        {
+            Ok(())
+        }
+        drained => drained,
+    }
+}
+
+/// Ends a transport at once, whatever its peer does.
+///
+/// It does not keep the transport open. Cloning costs a reference count.
+#[derive(Clone)]
+pub struct AbortHandle(Arc<dyn Fn() + Send + Sync>);
+
+impl AbortHandle {
+    /// Returns a handle that calls `abort`, which does not block.
+    pub fn new(abort: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(abort))
+    }
+
+    /// Ends the transport: what it has not handed over is discarded, and its reads and writes fail.
+    /// Does nothing if the transport was dropped.
+    pub fn abort(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").finish_non_exhaustive()
+    }
+}

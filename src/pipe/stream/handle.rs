@@ -1,0 +1,215 @@
+//! Tokio's handle of one end, as the handles of a stream share it: reading, writing, giving up.
+
+use std::{
+    io::{self, IoSlice},
+    os::windows::io::{AsHandle, BorrowedHandle},
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{Interest, ReadBuf},
+    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeInfo},
+    runtime::Handle,
+};
+
+use super::linger;
+use crate::{
+    connection::ConnectionOptions,
+    pipe::sys::{self, Code},
+};
+
+/// One end of an open pipe.
+pub(super) enum End {
+    Server(NamedPipeServer),
+    Client(NamedPipeClient),
+}
+
+/// Calls the same method of either handle.
+macro_rules! either {
+    ($end:expr, $handle:ident => $call:expr) => {
+        match $end {
+            End::Server($handle) => $call,
+            End::Client($handle) => $call,
+        }
+    };
+}
+
+impl End {
+    pub(super) fn info(&self) -> io::Result<PipeInfo> {
+        either!(self, handle => handle.info())
+    }
+
+    /// Waits until a write can begin, so until the one before is complete or has failed.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        either!(self, handle => handle.writable().await)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, handle => handle.poll_write_ready(cx))
+    }
+
+    /// Begins a write, whose end is what makes the handle writable again.
+    ///
+    /// mio takes a write, and reports it as done, before it is. Tokio then believes that a further one
+    /// could begin, and finds out by trying. Here the readiness is cleared with each write, so that
+    /// it tells whether a write is under way. `try_io` clears what it saw before the write, so it
+    /// cannot clear the news of its completion.
+    fn try_write(
+        &self,
+        write: impl FnOnce(&Self) -> io::Result<usize>,
+    ) -> io::Result<Option<usize>> {
+        let mut begun = None;
+        let cleared = |end: &Self| {
+            begun = Some(write(end)?);
+            Err(io::ErrorKind::WouldBlock.into())
+        };
+        let tried: io::Result<()> =
+            either!(self, handle => handle.try_io(Interest::WRITABLE, || cleared(self)));
+        match tried {
+            Err(e) if e.kind() != io::ErrorKind::WouldBlock => Err(e),
+            _ => Ok(begun),
+        }
+    }
+}
+
+impl AsHandle for End {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        either!(self, handle => handle.as_handle())
+    }
+}
+
+/// An end that is closed when nobody shares it any more and its last write is complete.
+pub(in crate::pipe) struct PipeHandle {
+    /// Taken when it is given away or closed.
+    end: Option<End>,
+    /// What drives the end; without one nothing can wait for its last write.
+    runtime: Option<Handle>,
+    linger: Duration,
+    was_written_to: AtomicBool,
+    is_aborted: AtomicBool,
+}
+
+impl PipeHandle {
+    pub(super) fn new(end: End) -> Self {
+        Self {
+            end: Some(end),
+            runtime: Handle::try_current().ok(),
+            linger: ConnectionOptions::DEFAULT_LINGER,
+            was_written_to: AtomicBool::new(false),
+            is_aborted: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn set_linger(&mut self, linger: Duration) {
+        self.linger = linger;
+    }
+
+    pub(super) fn end(&self) -> &End {
+        match &self.end {
+            Some(end) => end,
+            None => unreachable!("only what owns the handle takes its end"),
+        }
+    }
+
+    pub(super) fn into_end(mut self) -> End {
+        match self.end.take() {
+            Some(end) => end,
+            None => unreachable!("only what owns the handle takes its end"),
+        }
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let end = self.end();
+        loop {
+            ready!(either!(end, handle => handle.poll_read_ready(cx)))?;
+            self.check()?;
+            match either!(end, handle => handle.try_read_buf(buf)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(|_| ()).map_err(classify)),
+            }
+        }
+    }
+
+    /// Begins a write when the one before is complete, and returns its length.
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |end| either!(end, handle => handle.try_write(buf)))
+    }
+
+    /// As [`poll_write`](Self::poll_write): mio gathers the slices into the one copy that it makes of
+    /// any write.
+    pub(super) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |end| either!(end, handle => handle.try_write_vectored(bufs)))
+    }
+
+    fn poll_write_with(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&End) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.end().poll_write_ready(cx))?;
+            self.check()?;
+            self.was_written_to.store(true, Ordering::Relaxed);
+            if let Some(count) = self.end().try_write(&write).map_err(classify)? {
+                return Poll::Ready(Ok(count));
+            }
+        }
+    }
+
+    /// Gives the pipe up at once: what is under way ends, and nothing begins any more.
+    ///
+    /// A server's end is disconnected, which discards what the client has not read
+    /// (`DisconnectNamedPipe`) and ends a write that mio would not cancel. A client's end has no such
+    /// call: its writes under way are cancelled, and what the system has taken before stays the
+    /// server's to read.
+    pub(super) fn abort(&self) {
+        self.is_aborted.store(true, Ordering::Relaxed);
+        match self.end() {
+            End::Server(handle) => sys::disconnect(handle.as_handle()),
+            End::Client(handle) => sys::cancel_io(handle.as_handle()),
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.is_aborted.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_writing(&self, end: &End) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.was_written_to.load(Ordering::Relaxed) && end.poll_write_ready(&mut cx).is_pending()
+    }
+}
+
+impl Drop for PipeHandle {
+    fn drop(&mut self) {
+        let Some(end) = self.end.take() else { return };
+        if self.is_aborted.load(Ordering::Relaxed) || !self.is_writing(&end) {
+            return;
+        }
+        if let Some(runtime) = &self.runtime {
+            linger::until_written(runtime, end, self.linger);
+        }
+    }
+}
+
+/// Rust has no kind for `ERROR_PIPE_NOT_CONNECTED`, which an end sees that the other end has
+/// disconnected, so give it one.
+pub(super) fn classify(error: io::Error) -> io::Error {
+    match Code::of(&error) {
+        Code::Disconnected => io::Error::new(io::ErrorKind::ConnectionReset, error),
+        _ => error,
+    }
+}

@@ -1,0 +1,151 @@
+//! Reading, writing, and what a pipe can do for a connection beyond that.
+
+use std::{
+    io::{self, IoSlice},
+    os::windows::io::AsHandle,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{PipeStream, handle::classify};
+use crate::{
+    connection::{AbortHandle, Transport, unless_peer_left},
+    pipe::{
+        drain::{Drain, Place},
+        sys::{self, PipeType},
+    },
+};
+
+/// So few bytes, that fit into almost any pipe, are not worth asking for its quota.
+const UNASKED: u64 = 64 * 1024;
+
+impl Transport for PipeStream {
+    fn poll_drained(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.undrained {
+            return Poll::Ready(Ok(()));
+        }
+        let place = this.place();
+        let pipe = this.handle.end().as_handle();
+        if this.drain.is_none() {
+            this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
+        }
+        if let Some(drain) = &mut this.drain {
+            let drained = ready!(drain.poll(pipe, cx));
+            this.drain = None;
+            drained.map_err(classify)?;
+        }
+        this.undrained = false;
+        Poll::Ready(Ok(()))
+    }
+
+    fn stop_draining(mut self: Pin<&mut Self>) {
+        self.drain = None;
+    }
+
+    /// `None` on a pipe of another machine, where more holds data on the way.
+    fn unread_at_most(mut self: Pin<&mut Self>) -> Option<u64> {
+        if self.written.total() <= UNASKED {
+            return Some(self.written.total());
+        }
+        if self.quota.is_none() && self.place() == Place::Here {
+            self.quota = sys::largest_quota(self.as_handle());
+        }
+        Some(self.written.unread_at_most(self.quota?.into()))
+    }
+
+    /// Writes no bytes, which is a message on a message-type pipe. The peer has read what came before:
+    /// one whose handle reads bytes would get the end glued to unread data.
+    fn poll_close_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pipe_type()? != PipeType::Message {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        }
+        self.undrained = true;
+        self.handle.poll_write(cx, &[]).map_ok(|_| ())
+    }
+
+    fn abort_handle(&self) -> Option<AbortHandle> {
+        let handle = Arc::downgrade(&self.handle);
+        Some(AbortHandle::new(move || {
+            if let Some(handle) = handle.upgrade() {
+                handle.abort();
+            }
+        }))
+    }
+
+    fn reader(&self) -> Option<Self> {
+        Some(Self {
+            handle: Arc::clone(&self.handle),
+            name: self.name.clone(),
+            close_deadline: self.close_deadline,
+            undrained: false,
+            written: self.written,
+            quota: self.quota,
+            drain: None,
+        })
+    }
+}
+
+impl PipeStream {
+    fn record_write(&mut self, begun: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &begun {
+            self.written.note(*count);
+        }
+        begun
+    }
+}
+
+impl AsyncRead for PipeStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.handle.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for PipeStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.drain = None;
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.undrained = true;
+        let begun = self.handle.poll_write(cx, buf);
+        self.record_write(begun)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.drain = None;
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        self.undrained = true;
+        let begun = self.handle.poll_write_vectored(cx, bufs);
+        self.record_write(begun)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_drained(cx).map(unless_peer_left)
+    }
+}

@@ -1,0 +1,111 @@
+//! What a dropped end leaves behind: a write that waits for room in the pipe, for a limited time.
+//!
+//! mio cancels reads when a pipe is dropped, but not a write under way: the handle, the instance and
+//! the pipe's name would live until the peer reads or leaves, and for ever if it hangs. So an end with
+//! a write under way is kept by a task until the write is complete, and a thread cancels a write that
+//! takes too long. The thread needs no timer of Tokio's: a runtime may have none, or a paused one, in
+//! which the time would be over at once.
+
+use std::{
+    os::windows::io::AsHandle,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use super::handle::End;
+use crate::pipe::sys;
+
+/// How soon a cancelled write that is not over is cancelled again: mio may have been about to write
+/// the rest of a short write.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// How long the thread stays for more work.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Stack of the thread in bytes.
+const STACK: usize = 128 * 1024;
+
+static CANCELLER: Canceller = Canceller {
+    state: Mutex::new(State { lingering: Vec::new(), runs: false }),
+    changed: Condvar::new(),
+};
+
+/// Closes `end` when its write is complete, or has been cancelled after `at_most`.
+///
+/// A runtime that ends meanwhile drops the end: nothing drives it any more.
+pub(super) fn until_written(runtime: &Handle, end: End, at_most: Duration) {
+    let end = Arc::new(end);
+    CANCELLER.add(Arc::downgrade(&end), at_most);
+    runtime.spawn(async move {
+        // Fails only if the runtime ends.
+        let _ = end.writable().await;
+    });
+}
+
+struct Canceller {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// The ends that may still have a write under way, and when it is cancelled.
+    lingering: Vec<(Weak<End>, Instant)>,
+    runs: bool,
+}
+
+impl Canceller {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&'static self, end: Weak<End>, at_most: Duration) {
+        // A time that the clock does not reach is for ever.
+        let Some(at) = Instant::now().checked_add(at_most) else { return };
+        let mut state = self.lock();
+        let is_next = state.lingering.iter().all(|(_, other)| at < *other);
+        state.lingering.push((end, at));
+        if !state.runs {
+            let builder = thread::Builder::new().name("npipes-linger".to_owned());
+            // Should there be none, the next end that lingers tries again.
+            state.runs = builder.stack_size(STACK).spawn(|| self.run()).is_ok();
+        } else if is_next {
+            self.changed.notify_one();
+        }
+    }
+
+    fn run(&self) {
+        let mut state = self.lock();
+        loop {
+            let next = state.cancel_what_is_due();
+            let waited = self.changed.wait_timeout(state, next.unwrap_or(IDLE));
+            let (back, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = back;
+            if next.is_none() && waited.timed_out() && state.lingering.is_empty() {
+                state.runs = false;
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    /// Returns the time until there is something to do; `None` if there is nothing.
+    fn cancel_what_is_due(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let mut next = None::<Duration>;
+        self.lingering.retain(|(end, at)| {
+            let Some(end) = end.upgrade() else { return false };
+            let left = at.saturating_duration_since(now);
+            if left.is_zero() {
+                sys::cancel_io(end.as_handle());
+            }
+            let again = left.max(AGAIN);
+            next = Some(next.map_or(again, |next| next.min(again)));
+            true
+        });
+        next
+    }
+}

@@ -1,0 +1,26 @@
+//! Ending what is under way on a pipe.
+
+use std::{
+    os::windows::io::{AsRawHandle, BorrowedHandle},
+    ptr,
+};
+
+use windows_sys::Win32::System::{IO::CancelIoEx, Pipes::DisconnectNamedPipe};
+
+/// Disconnects the client of a server's end: every operation under way on either end fails, and what
+/// was not read is discarded.
+///
+/// It is not Tokio's `disconnect`, which forgets a write that is under way: what waits for that write
+/// would never hear of its end.
+pub(in crate::pipe) fn disconnect(server: BorrowedHandle<'_>) {
+    // SAFETY: the handle is open while `server` is borrowed. It fails if there is no client, and then
+    // there is nothing to end.
+    unsafe { DisconnectNamedPipe(server.as_raw_handle()) };
+}
+
+/// Cancels every operation under way on the handle; each one fails with `ERROR_OPERATION_ABORTED`.
+pub(in crate::pipe) fn cancel_io(pipe: BorrowedHandle<'_>) {
+    // SAFETY: the handle is open while `pipe` is borrowed. Without an address no operation has to be
+    // named that could be over already. It fails if there is none.
+    unsafe { CancelIoEx(pipe.as_raw_handle(), ptr::null()) };
+}
