@@ -9,9 +9,6 @@ mod impersonation;
 pub(super) mod security;
 pub(super) mod token;
 mod wait;
-#[cfg(test)]
-#[path = "../../tests/pipe/wine.rs"]
-mod wine;
 mod words;
 
 use std::{

@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use crate::{
+    rules,
     support::{pattern, unique_name, within},
-    wine,
 };
 
 const OVERHEAD: usize = 12;
@@ -100,8 +100,7 @@ async fn a_close_to_a_peer_that_never_reads_times_out_on_time() {
 
 #[tokio::test]
 async fn unread_bytes_are_counted_where_the_system_counts() {
-    let test = "unread_bytes_are_counted_where_the_system_counts";
-    if wine::skips(test, "Wine calls every write quota used up") {
+    if rules::WRITE_QUOTA.skips("unread_bytes_are_counted_where_the_system_counts") {
         return;
     }
     let (mut server, _client) = pair(SHORT).await;

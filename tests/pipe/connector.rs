@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
+    rules,
     support::{unique_name, within},
-    wine,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -250,10 +250,7 @@ async fn a_machine_that_does_not_exist_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn denied_access_is_reported_at_once_or_after_a_grace() {
-    if wine::skips(
-        "denied_access_is_reported_at_once_or_after_a_grace",
-        "Wine lets a client write to a pipe that is for reading",
-    ) {
+    if rules::DIRECTION.skips("denied_access_is_reported_at_once_or_after_a_grace") {
         return;
     }
     let name = unique_name();

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
+    rules,
     support::{unique_name, within},
-    wine,
 };
 
 const ERROR_ACCESS_DENIED: i32 = 5;
@@ -86,10 +86,7 @@ async fn a_name_is_taken_however_its_owner_made_it() {
 
 #[tokio::test]
 async fn another_server_cannot_join_a_name() {
-    if wine::skips(
-        "another_server_cannot_join_a_name",
-        "Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE",
-    ) {
+    if rules::FIRST_INSTANCE.skips("another_server_cannot_join_a_name") {
         return;
     }
     let name = unique_name();

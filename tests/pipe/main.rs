@@ -9,6 +9,10 @@
 
 #[path = "../support/alike.rs"]
 mod laws;
+#[path = "../support/low_integrity.rs"]
+mod low_integrity;
+#[path = "../support/rules.rs"]
+mod rules;
 #[path = "../support/start.rs"]
 mod start;
 #[path = "../support/mod.rs"]
@@ -32,4 +36,3 @@ mod security;
 mod serve;
 mod shutdown;
 mod streaming;
-mod wine;

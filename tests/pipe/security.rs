@@ -18,8 +18,8 @@ use npipes::{
 use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
 
 use crate::{
+    rules,
     support::{unique_name, within},
-    wine,
 };
 
 async fn pair(options: ListenerOptions) -> (Connection<PipeStream>, Connection<PipeStream>) {
@@ -89,7 +89,7 @@ async fn a_descriptor_in_the_full_language_reaches_the_pipe() {
 
 #[tokio::test]
 async fn who_has_no_rule_cannot_connect() {
-    if wine::skips("who_has_no_rule_cannot_connect", "Wine does not enforce access rules") {
+    if rules::ACCESS.skips("who_has_no_rule_cannot_connect") {
         return;
     }
     // Nobody may write, which every duplex client asks for; the creator of the first instance has
@@ -104,10 +104,7 @@ async fn who_has_no_rule_cannot_connect() {
 
 #[tokio::test]
 async fn who_may_only_connect_cannot_be_the_server() {
-    if wine::skips(
-        "who_may_only_connect_cannot_be_the_server",
-        "Wine does not enforce access rules",
-    ) {
+    if rules::FURTHER_INSTANCES.skips("who_may_only_connect_cannot_be_the_server") {
         return;
     }
     let descriptor: SecurityDescriptor = "D:P(A;;0x12019b;;;WD)".parse().unwrap();
@@ -205,7 +202,7 @@ async fn a_server_knows_its_client() {
 
 #[tokio::test]
 async fn an_anonymous_client_is_nobody() {
-    if wine::skips("an_anonymous_client_is_nobody", "Wine ignores the impersonation level") {
+    if rules::IMPERSONATION_LEVEL.skips("an_anonymous_client_is_nobody") {
         return;
     }
     let name = unique_name();
