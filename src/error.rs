@@ -18,7 +18,7 @@ use thiserror::Error as ThisError;
 pub use self::{
     connect::{Attempts, ConnectError, UntrustedServer},
     frame::FrameError,
-    text::{NameError, TextDecodeError, TextEncodeError},
+    text::{NameError, NameFault, TextDecodeError, TextEncodeError},
 };
 pub(crate) use self::{
     content::WithoutContent,

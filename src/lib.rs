@@ -114,8 +114,8 @@ pub use self::{
         Transport,
     },
     error::{
-        Attempts, ConnectError, Error, FrameError, NameError, Operation, TextDecodeError,
-        TextEncodeError, UntrustedServer,
+        Attempts, ConnectError, Error, FrameError, NameError, NameFault, Operation,
+        TextDecodeError, TextEncodeError, UntrustedServer,
     },
     frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
     name::PipeName,

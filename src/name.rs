@@ -1,7 +1,10 @@
 //! The name of a pipe, parsed once into a value that every call takes as it is.
 
+mod spelling;
+
 use std::{fmt, str::FromStr, sync::Arc};
 
+use self::spelling::Spelled;
 use crate::error::{Error, NameError};
 
 pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
@@ -12,6 +15,12 @@ pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 /// inside one is allowed, as in `LOCAL\orders`, the form that pipes of an app container have.
 /// Cloning costs a reference count.
 ///
+/// Other spellings that can mean one pipe only are understood: `\\?\pipe\orders`, `//./pipe/orders`, and
+/// `npipe:////./pipe/orders` as Docker has it. What Windows would take for another name than it looks
+/// like, or for a file, is refused: a `/`, a part that is `.` or `..`, a dot or a space at the end, two
+/// backslashes in a row. So two names that differ beyond case are two pipes. A name that begins with
+/// `pipe\` is refused as half of a path; written out, `\\.\pipe\pipe\orders` is a name like any other.
+///
 /// # Examples
 ///
 /// ```
@@ -21,10 +30,11 @@ pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 /// assert_eq!(name.as_str(), r"\\.\pipe\orders");
 /// assert!(name.is_local());
 /// assert!(!PipeName::new(r"\\fileserver\pipe\orders")?.is_local());
-/// assert_eq!(
-///     PipeName::new(r"\\.\orders").unwrap_err().to_string(),
-///     r#"invalid pipe name "\\\\.\\orders""#,
-/// );
+/// assert_eq!(PipeName::new("npipe:////./pipe/orders")?, name);
+///
+/// let error = PipeName::new(r"pipe\orders").unwrap_err();
+/// let cause = std::error::Error::source(&error).unwrap();
+/// assert_eq!(cause.to_string(), r"it is half of a path to a pipe; write \\.\pipe\orders");
 /// # Ok::<(), npipes::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -42,7 +52,8 @@ impl PipeName {
     /// # Errors
     ///
     /// [`Error::InvalidName`] if no pipe can have the name: it is empty, contains a NUL, is too
-    /// long, or is a path but not one to a pipe.
+    /// long, is a path but not one to a pipe, or would be taken for another one. Its source says what
+    /// to write instead.
     pub fn new(text: &str) -> Result<Self, Error> {
         Self::parse(text).map_err(|source| Error::InvalidName { name: text.to_owned(), source })
     }
@@ -51,30 +62,11 @@ impl PipeName {
         if let Some(at) = text.find('\0') {
             return Err(NameError::Nul { at });
         }
-        let (host, name) = match text.strip_prefix(r"\\") {
-            None if text.starts_with(['\\', '/']) => return Err(NameError::NotAPipePath),
-            None => (".", text),
-            Some(path) => {
-                let mut parts = path.splitn(3, '\\');
-                match (parts.next(), parts.next(), parts.next()) {
-                    (Some(host), Some(device), Some(name))
-                        if !host.is_empty() && device.eq_ignore_ascii_case("pipe") =>
-                    {
-                        (host, name)
-                    }
-                    _ => return Err(NameError::NotAPipePath),
-                }
-            }
-        };
-        if name.is_empty() {
-            return Err(NameError::Empty);
-        }
-        // `\\?\` names the same device, but CreateFileW takes what follows it unchanged: one form
-        // is enough.
-        let local = matches!(host, "." | "?");
+        let Spelled { host, name } = spelling::read(text)?;
+        let local = host == ".";
         let path: Arc<str> = match local {
             true => format!("{LOCAL_PREFIX}{name}").into(),
-            false => text.into(),
+            false => format!(r"\\{host}\pipe\{name}").into(),
         };
         let len = path.encode_utf16().count();
         if len > Self::MAX_LEN {
@@ -174,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_path_is_taken_as_it_is() {
+    fn a_full_path_is_a_name_too() {
         means(r"\\.\pipe\orders", r"\\.\pipe\orders");
         means(r"\\.\PIPE\orders", r"\\.\pipe\orders");
         means(r"\\?\pipe\orders", r"\\.\pipe\orders");
@@ -193,10 +185,6 @@ mod tests {
         is_refused("", NameError::Empty);
         is_refused(r"\\.\pipe\", NameError::Empty);
         is_refused("a\0b", NameError::Nul { at: 1 });
-        for path in [r"\orders", "/tmp/orders", r"\\.\orders", r"\\\pipe\orders", r"\\host", r"\\"]
-        {
-            is_refused(path, NameError::NotAPipePath);
-        }
         let longest = "x".repeat(PipeName::MAX_LEN - LOCAL_PREFIX.len());
         assert!(PipeName::new(&longest).is_ok());
         is_refused(&(longest + "x"), NameError::TooLong { len: 257, max: 256 });

@@ -29,30 +29,62 @@ pub struct TextDecodeError {
 }
 
 /// Why a text is not the name of a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum NameError {
     /// Nothing stands where the pipe's own name should.
-    #[error("the name of the pipe is empty")]
+    #[error(r"the name of the pipe is empty; write one, as in \\.\pipe\name")]
     Empty,
     /// A NUL ends a name early for the operating system.
-    #[error("a name cannot contain NUL, and this one has it at byte {at}")]
+    #[error("a name cannot contain NUL, and this one has it at byte {at}; write it without")]
     Nul {
         /// The position of the NUL in bytes.
         at: usize,
     },
     /// The path is longer than the operating system takes.
-    #[error("the path has {len} UTF-16 units, {max} are possible")]
+    #[error("the path has {len} UTF-16 units, {max} are possible; write a shorter name")]
     TooLong {
         /// The length of the path, its prefix included, in UTF-16 units.
         len: usize,
         /// The longest path possible, in UTF-16 units.
         max: usize,
     },
-    /// It looks like a path, but not like `\\server\pipe\name`.
-    #[error(r"a path to a pipe is \\.\pipe\name or \\host\pipe\name")]
-    NotAPipePath,
+    /// Windows would take it for another name, or for no pipe's.
+    #[error("{fault}; write {write}")]
+    Misspelled {
+        /// What is wrong with it.
+        fault: NameFault,
+        /// What may have been meant, which is a name as it stands.
+        write: Box<str>,
+    },
     /// A server was asked to own a pipe of another machine.
-    #[error("a pipe can be listened on only on the machine that it belongs to")]
+    #[error(
+        r"a pipe can be listened on only on the machine that it belongs to; write \\.\pipe\name"
+    )]
     Remote,
+}
+
+/// What makes Windows take a name for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum NameFault {
+    /// It looks like a path, but not like `\\server\pipe\name`.
+    #[error("it is a path, and not one to a pipe")]
+    NotAPipePath,
+    /// It begins with `pipe\`, which stands in a path only. A pipe whose name begins so is
+    /// `\\.\pipe\pipe\name`.
+    #[error(r"it is half of a path to a pipe")]
+    HalfAPath,
+    /// A name has a `/`, which Windows takes for a backslash.
+    #[error("Windows takes / for a backslash")]
+    Slash,
+    /// A part is `.` or `..`, which leads to another folder, out of that of the pipes too.
+    #[error("a part that is . or .. leads elsewhere")]
+    DotPart,
+    /// There is nothing between two backslashes, before the first or after the last.
+    #[error("there is nothing between two backslashes, or after the last")]
+    EmptyPart,
+    /// A part ends in a dot, or the name in a dot or a space, which Windows cuts off.
+    #[error("Windows cuts off a dot or a space at the end")]
+    DotOrSpaceAtEnd,
 }

@@ -50,15 +50,35 @@ fn what_the_caller_did_wrong() {
     reads(&Error::Closed, "the connection is closed");
     let error = PipeName::new(r"\\.\orders").unwrap_err();
     reads(&error, r#"invalid pipe name "\\\\.\\orders""#);
-    reads(error.source().unwrap(), r"a path to a pipe is \\.\pipe\name or \\host\pipe\name");
-    reads(&NameError::Nul { at: 3 }, "a name cannot contain NUL, and this one has it at byte 3");
+    reads(error.source().unwrap(), r"it is a path, and not one to a pipe; write \\.\pipe\orders");
+    reads(
+        &NameError::Nul { at: 3 },
+        "a name cannot contain NUL, and this one has it at byte 3; write it without",
+    );
     reads(
         &NameError::TooLong { len: 300, max: 256 },
-        "the path has 300 UTF-16 units, 256 are possible",
+        "the path has 300 UTF-16 units, 256 are possible; write a shorter name",
     );
     let error = "SYSTEM".parse::<Sid>().unwrap_err();
     reads(&error, r#""SYSTEM" is not a security identifier like S-1-5-18"#);
-    reads(&NameError::Remote, "a pipe can be listened on only on the machine that it belongs to");
+    reads(
+        &NameError::Remote,
+        r"a pipe can be listened on only on the machine that it belongs to; write \\.\pipe\name",
+    );
+}
+
+#[test]
+fn a_wrong_name_comes_with_the_right_one() {
+    for (name, says) in [
+        (r"..\C:\x", r"a part that is . or .. leads elsewhere; write \\.\pipe\C:\x"),
+        ("a/b", r"Windows takes / for a backslash; write \\.\pipe\a\b"),
+        ("a.", r"Windows cuts off a dot or a space at the end; write \\.\pipe\a"),
+        (r"pipe\a", r"it is half of a path to a pipe; write \\.\pipe\a"),
+        (r"a\", r"there is nothing between two backslashes, or after the last; write \\.\pipe\a"),
+    ] {
+        reads(PipeName::new(name).unwrap_err().source().unwrap(), says);
+    }
+    reads(&NameError::Empty, r"the name of the pipe is empty; write one, as in \\.\pipe\name");
 }
 
 #[test]

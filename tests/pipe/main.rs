@@ -30,6 +30,7 @@ mod exchange;
 mod giving_up;
 mod ipc;
 mod listener;
+mod names;
 mod races;
 mod sandbox;
 mod security;

@@ -1,0 +1,103 @@
+//! Names on real pipes: what the system makes of them, and that none of them is anything but a pipe.
+
+use std::{fs, path, process};
+
+use npipes::{Error, Listener, PipeName, connect};
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use crate::support::{unique_name, within};
+
+/// Texts that are made of what normalization looks at, and any others.
+fn texts() -> impl Strategy<Value = String> {
+    let piece = select(vec![
+        ".", "..", " ", "/", r"\", "pipe", "a", "b", "C:", "CON", "nul", "?", r"\\.\", "ü",
+        "\u{2028}", "*", "|",
+    ]);
+    prop_oneof![vec(piece, 0..9).prop_map(|pieces| pieces.concat()), any::<String>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    /// So two different names are two pipes, and none leads out of the folder: `absolute` asks
+    /// `GetFullPathNameW`, which does what the opening of a path does first.
+    #[test]
+    fn the_system_takes_an_accepted_name_as_it_is(text in texts()) {
+        if let Ok(name) = PipeName::new(&text) {
+            prop_assert_eq!(path::absolute(name.as_str()).unwrap(), path::Path::new(name.as_str()));
+        }
+    }
+}
+
+/// Returns whether a client that opens `name` gets to `listener`.
+async fn leads_to(listener: &mut Listener, name: &str) -> bool {
+    let mut client = within(connect(name)).await.unwrap();
+    within(client.send("here")).await.unwrap();
+    let mut server = within(listener.accept()).await.unwrap();
+    within(server.receive()).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn spellings_of_other_tools_lead_to_the_pipe() {
+    let name = unique_name();
+    let mut listener = Listener::bind(format!("npipe:////./pipe/{name}")).unwrap();
+    assert_eq!(listener.name().as_str(), format!(r"\\.\pipe\{name}"));
+    for prefix in
+        ["", r"\\.\pipe\", r"\\?\PIPE\", "//./pipe/", "npipe:////./pipe/", "npipe://./PIPE/"]
+    {
+        assert!(leads_to(&mut listener, &format!("{prefix}{name}")).await, "{prefix}");
+    }
+    assert!(leads_to(&mut listener, &name.to_uppercase()).await);
+}
+
+#[tokio::test]
+async fn names_that_look_alike_are_different_pipes() {
+    let base = unique_name();
+    let alike = [
+        format!(r"{base}\x"),
+        format!(r"{base} \x"),
+        format!(r"{base}\ x"),
+        format!(r"{base}\.x"),
+        format!(r"{base}\..x"),
+        format!(r"{base}\x:"),
+        format!("{base}.\u{a0}"),
+        format!("{base}x"),
+        format!("{base}\u{fc}"),
+        format!("{base}u\u{308}"),
+        format!(r"\\.\pipe\pipe\{base}"),
+        format!("\u{a0}{base}"),
+        format!(" {base}"),
+        format!(".{base}"),
+        base,
+    ];
+    let mut listeners: Vec<_> = alike.iter().map(|name| Listener::bind(name).unwrap()).collect();
+    for (listener, name) in listeners.iter_mut().zip(&alike) {
+        assert!(leads_to(listener, name).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_name_leads_to_a_file() {
+    let before = b"what was there before, and stays";
+    let file = format!("npipes-victim-{}.txt", process::id());
+    let victim = format!(r"C:\{file}");
+    fs::write(&victim, before).unwrap();
+    for name in [
+        format!(r"..\C:\{file}"),
+        format!(r"\\.\pipe\..\C:\{file}"),
+        format!(r"\\?\pipe\..\C:\{file}"),
+        format!("//./pipe/../C:/{file}"),
+        format!("npipe:////./pipe/../C:/{file}"),
+        format!("../C:/{file}"),
+        format!(r"x\..\..\C:\{file}"),
+        format!(r"..\GLOBALROOT\??\C:\{file}"),
+        format!(r"\\.\C:\{file}"),
+    ] {
+        let error = within(connect(&name)).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidName { .. }), "{name}: {error:?}");
+        let error = Listener::bind(&name).unwrap_err();
+        assert!(matches!(error, Error::InvalidName { .. }), "{name}: {error:?}");
+    }
+    assert_eq!(fs::read(&victim).unwrap(), before);
+    fs::remove_file(&victim).unwrap();
+}
