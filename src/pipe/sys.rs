@@ -23,7 +23,9 @@ use windows_sys::Win32::{
         ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY,
         ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
     },
-    Storage::FileSystem::{CreateFileW, FILE_READ_ATTRIBUTES, OPEN_EXISTING, SYNCHRONIZE},
+    Storage::FileSystem::{
+        CreateFileW, FILE_READ_ATTRIBUTES, FILE_TYPE_PIPE, GetFileType, OPEN_EXISTING, SYNCHRONIZE,
+    },
     System::Pipes::{
         CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_READMODE_MESSAGE, SetNamedPipeHandleState,
     },
@@ -78,7 +80,7 @@ pub(super) fn create_instance(
     words: InstanceWords,
     security: &security::Descriptor,
 ) -> io::Result<NamedPipeServer> {
-    let path = wide(name);
+    let path = wide(name.as_str());
     let security = security.attributes();
     // SAFETY: `path` ends with a NUL, and it and the security descriptor outlive the call.
     let handle = unsafe {
@@ -117,9 +119,20 @@ pub(super) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
 }
 
+/// What was opened is something else, and nothing was sent to it.
+#[derive(Debug, thiserror::Error)]
+#[error("what has this name is not a pipe; nothing was sent to it")]
+struct NotAPipe;
+
 /// Opens the client end of a pipe.
 pub(super) fn open(name: &PipeName, words: OpenWords) -> io::Result<OwnedHandle> {
-    let path = wide(name);
+    open_path(name.as_str(), words)
+}
+
+/// Opens what has this path, and refuses it if that is not a pipe: no name leads out of the folder of
+/// pipes, and should one do so, a file is not written to.
+fn open_path(path: &str, words: OpenWords) -> io::Result<OwnedHandle> {
+    let path = wide(path);
     // SAFETY: `path` ends with a NUL and outlives the call; no security attributes and no template
     // are given.
     let handle = unsafe {
@@ -134,6 +147,10 @@ pub(super) fn open(name: &PipeName, words: OpenWords) -> io::Result<OwnedHandle>
         )
     };
     let handle = owned(handle)?;
+    // SAFETY: the handle is open.
+    if unsafe { GetFileType(handle.as_raw_handle()) } != FILE_TYPE_PIPE {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, NotAPipe));
+    }
     if words.message_read_mode {
         read_messages(&handle)?;
     }
@@ -173,6 +190,6 @@ fn owned(handle: windows_sys::Win32::Foundation::HANDLE) -> io::Result<OwnedHand
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-fn wide(name: &PipeName) -> Vec<u16> {
-    name.as_str().encode_utf16().chain([0]).collect()
+fn wide(path: &str) -> Vec<u16> {
+    path.encode_utf16().chain([0]).collect()
 }

@@ -19,7 +19,7 @@ use windows_sys::Win32::Foundation::{
 
 use super::{
     Code, Direction, InstanceWords, Look, OpenWords, PipeDevice, PipeType, create_instance, flush,
-    instances, look, open, register_client,
+    instances, look, open, open_path, register_client,
     security::{self, Descriptor},
     take_place,
 };
@@ -78,6 +78,20 @@ fn a_pipe_that_is_not_there_is_not_opened() {
     let words = OpenWords::new(Direction::Duplex);
     let error = open(&name("absent"), words).unwrap_err();
     assert_eq!(Code::of(&error), Code::NotFound, "{error}");
+}
+
+#[test]
+fn what_is_not_a_pipe_is_not_handed_out() {
+    let words = OpenWords::new(Direction::Duplex);
+    let file = std::env::temp_dir().join(format!("npipes-no-pipe-{}", process::id()));
+    std::fs::write(&file, b"as it was").unwrap();
+    for path in [file.to_str().unwrap(), r"\\.\NUL"] {
+        let error = open_path(path, words).unwrap_err();
+        assert_eq!(error.to_string(), "what has this name is not a pipe; nothing was sent to it");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"as it was");
+    // It was closed: a file that is open without sharing cannot be removed.
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[tokio::test]
