@@ -34,7 +34,7 @@ use windows_sys::Win32::{
 pub use self::words::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
     end::{cancel_io, disconnect},
-    flush::{Look, cancel_synchronous_io, flush, is_released, largest_quota, look},
+    flush::{Look, cancel_synchronous_io, flush, is_released, look, write_quota},
     wait::{FreeInstance, PipeDevice},
     words::{InstanceWords, OpenWords},
 };

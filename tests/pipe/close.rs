@@ -14,7 +14,7 @@ use npipes::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::windows::named_pipe::ServerOptions,
+    net::windows::named_pipe::{NamedPipeServer, ServerOptions},
     sync::oneshot,
 };
 
@@ -109,6 +109,67 @@ async fn unread_bytes_are_counted_where_the_system_counts() {
         within(server.close()).await.unwrap(),
         Closed::TimedOut { unread: Some(5 + OVERHEAD as u64) }
     );
+}
+
+/// Returns the two ends of a pipe for which the server has asked for these buffers, the client's with a
+/// short deadline.
+async fn ends(receive_buffer: u32, send_buffer: u32) -> (NamedPipeServer, Connection<PipeStream>) {
+    let name = unique_name();
+    let options = ListenerOptions::new().receive_buffer(receive_buffer).send_buffer(send_buffer);
+    let mut listener = options.bind(&name).unwrap();
+    let options = ConnectionOptions::new().close_deadline(SHORT);
+    let client = within(ConnectOptions::new().connection(options).connect(&name)).await.unwrap();
+    (within(listener.accept_raw()).await.unwrap(), client)
+}
+
+/// Returns whether this system tells how much of a write quota is used: a stock Wine does not.
+async fn counts_unread() -> bool {
+    let (mut server, _client) = pair(SHORT).await;
+    within(server.send("Hello")).await.unwrap();
+    matches!(within(server.close()).await.unwrap(), Closed::TimedOut { unread: Some(_) })
+}
+
+/// What a client may write is what the server receives: the quota of the other direction says
+/// nothing of it, be it larger or smaller.
+#[tokio::test]
+async fn a_clients_unread_bytes_are_those_of_its_own_direction() {
+    /// Of what has arrived, as much as mio reads ahead.
+    const READ_AHEAD: u64 = 4096;
+    let counted = counts_unread().await;
+    for (receive, send, total) in [
+        (8192, 4096, 8192),
+        (4096, 8192, 4096 + 3000),
+        (16384, 4096, 4096 + 3000),
+        (8192, 8192, 4096 + 3000),
+    ] {
+        let (mut server, mut client) = ends(receive, send).await;
+        within(client.send(pattern(total - OVERHEAD, 1))).await.unwrap();
+        within(server.readable()).await.unwrap();
+        let unread = counted.then(|| total as u64 - READ_AHEAD);
+        let closed = within(client.close()).await.unwrap();
+        assert_eq!(closed, Closed::TimedOut { unread }, "{receive} {send} {total}");
+        let mut read = Vec::new();
+        within(server.read_to_end(&mut read)).await.unwrap();
+        assert_eq!(read.len(), total);
+    }
+}
+
+#[tokio::test]
+async fn a_servers_unread_bytes_are_those_of_its_own_direction() {
+    let counted = counts_unread().await;
+    for (receive, send) in [(8192, 4096), (4096, 8192)] {
+        let name = unique_name();
+        let options = ConnectionOptions::new().close_deadline(SHORT);
+        let options = ListenerOptions::new().connection(options);
+        let options = options.receive_buffer(receive).send_buffer(send);
+        let mut listener = options.bind(&name).unwrap();
+        let _client = plain_client(&name);
+        let mut server = within(listener.accept()).await.unwrap();
+        within(server.send(pattern(1000, 1))).await.unwrap();
+        let unread = counted.then_some(1000 + OVERHEAD as u64);
+        let closed = within(server.close()).await.unwrap();
+        assert_eq!(closed, Closed::TimedOut { unread }, "{receive} {send}");
+    }
 }
 
 #[tokio::test]

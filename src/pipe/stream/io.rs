@@ -52,7 +52,7 @@ impl Transport for PipeStream {
             return Some(self.written.total());
         }
         if self.quota.is_none() && self.place() == Place::Here {
-            self.quota = sys::largest_quota(self.as_handle());
+            self.quota = sys::write_quota(self.as_handle());
         }
         Some(self.written.unread_at_most(self.quota?.into()))
     }

@@ -9,7 +9,8 @@ use std::{
 use windows_sys::{
     Wdk::Storage::FileSystem::{
         FILE_PIPE_CLOSING_STATE, FILE_PIPE_CONNECTED_STATE, FILE_PIPE_DISCONNECTED_STATE,
-        FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile,
+        FILE_PIPE_LOCAL_INFORMATION, FILE_PIPE_SERVER_END, FilePipeLocalInformation,
+        NtQueryInformationFile,
     },
     Win32::{
         Foundation::{ERROR_OPERATION_ABORTED, NTSTATUS, STATUS_PIPE_DISCONNECTED, STATUS_SUCCESS},
@@ -41,12 +42,19 @@ pub(in crate::pipe) fn look(pipe: BorrowedHandle<'_>) -> Look {
     }
 }
 
-/// Returns how many unread bytes a pipe holds in either direction at most, if the handle may ask and
-/// the other end is not disconnected.
-///
-/// Windows calls outbound what this end writes, and Wine what the server writes: so the larger counts.
-pub(in crate::pipe) fn largest_quota(pipe: BorrowedHandle<'_>) -> Option<u32> {
-    local_information(pipe).ok().map(|info| info.OutboundQuota.max(info.InboundQuota))
+/// Returns how many bytes that this end has written the pipe holds unread before a write waits, if the
+/// handle may ask and the other end is not disconnected.
+pub(in crate::pipe) fn write_quota(pipe: BorrowedHandle<'_>) -> Option<u32> {
+    local_information(pipe).ok().map(|info| quota_of(&info))
+}
+
+/// Returns the quota of the end that has asked. Inbound and outbound are seen from the server, at
+/// both ends, as in `CreateNamedPipeW`; only `WriteQuotaAvailable` is the asking end's.
+fn quota_of(info: &FILE_PIPE_LOCAL_INFORMATION) -> u32 {
+    match info.NamedPipeEnd {
+        FILE_PIPE_SERVER_END => info.OutboundQuota,
+        _ => info.InboundQuota,
+    }
 }
 
 /// Returns a pipe's `FilePipeLocalInformation`, or the status.
@@ -79,7 +87,7 @@ impl Look {
     /// is used up counts nothing; nor does Wine, which always calls it used up. Without a quota
     /// there is nothing to compare.
     fn of(info: &FILE_PIPE_LOCAL_INFORMATION) -> Self {
-        let (quota, free) = (info.OutboundQuota, info.WriteQuotaAvailable);
+        let (quota, free) = (quota_of(info), info.WriteQuotaAvailable);
         match info.NamedPipeState {
             FILE_PIPE_CONNECTED_STATE if quota > 0 && free == quota => Self::Empty,
             FILE_PIPE_CONNECTED_STATE if free == 0 => Self::Connected { unread: None },
@@ -117,12 +125,20 @@ pub(in crate::pipe) fn cancel_synchronous_io(thread: BorrowedHandle<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use windows_sys::Wdk::Storage::FileSystem::FILE_PIPE_CLIENT_END;
+
     use super::*;
 
-    fn info(state: u32, quota: u32, free: u32) -> FILE_PIPE_LOCAL_INFORMATION {
+    /// What an end says that may write up to `quota`. What the other may write does not matter.
+    fn info(end: u32, state: u32, quota: u32, free: u32) -> FILE_PIPE_LOCAL_INFORMATION {
+        let other = if quota == 4096 { 8192 } else { 4096 };
+        let (inbound, outbound) =
+            if end == FILE_PIPE_SERVER_END { (other, quota) } else { (quota, other) };
         FILE_PIPE_LOCAL_INFORMATION {
+            NamedPipeEnd: end,
             NamedPipeState: state,
-            OutboundQuota: quota,
+            InboundQuota: inbound,
+            OutboundQuota: outbound,
             WriteQuotaAvailable: free,
             ..Default::default()
         }
@@ -130,18 +146,27 @@ mod tests {
 
     #[test]
     fn only_a_free_quota_proves_that_everything_was_read() {
-        let connected = |quota, free| Look::of(&info(FILE_PIPE_CONNECTED_STATE, quota, free));
-        assert_eq!(connected(4096, 4096), Look::Empty);
-        assert_eq!(connected(4096, 4000), Look::Connected { unread: Some(96) });
-        // Used up: more may be unread than the quota. So it looks under Wine, always.
-        assert_eq!(connected(4096, 0), Look::Connected { unread: None });
-        // No quota: a write that waits is not charged.
-        assert_eq!(connected(0, 0), Look::Connected { unread: None });
+        for end in [FILE_PIPE_SERVER_END, FILE_PIPE_CLIENT_END] {
+            let connected =
+                |quota, free| Look::of(&info(end, FILE_PIPE_CONNECTED_STATE, quota, free));
+            assert_eq!(connected(4096, 4096), Look::Empty);
+            assert_eq!(connected(8192, 8192), Look::Empty);
+            assert_eq!(connected(4096, 4000), Look::Connected { unread: Some(96) });
+            // Half is free, which is all of what the other end may write.
+            assert_eq!(connected(8192, 4096), Look::Connected { unread: Some(4096) });
+            // Used up: more may be unread than the quota. So it looks under Wine, always.
+            assert_eq!(connected(4096, 0), Look::Connected { unread: None });
+            // No quota: a write that waits is not charged.
+            assert_eq!(connected(0, 0), Look::Connected { unread: None });
+        }
     }
 
     #[test]
     fn a_quota_of_a_pipe_without_a_peer_says_nothing() {
-        assert_eq!(Look::of(&info(FILE_PIPE_CLOSING_STATE, 4096, 4096)), Look::Gone);
-        assert_eq!(Look::of(&info(FILE_PIPE_DISCONNECTED_STATE, 4096, 4096)), Look::Gone);
+        for end in [FILE_PIPE_SERVER_END, FILE_PIPE_CLIENT_END] {
+            for state in [FILE_PIPE_CLOSING_STATE, FILE_PIPE_DISCONNECTED_STATE] {
+                assert_eq!(Look::of(&info(end, state, 4096, 4096)), Look::Gone);
+            }
+        }
     }
 }
