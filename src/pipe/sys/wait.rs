@@ -34,6 +34,11 @@ use windows_sys::{
 use super::owned;
 use crate::name::{LOCAL_PREFIX, PipeName};
 
+/// The longest that the system is asked to wait. It adds what it is given to its clock, so a time near
+/// the end of the range could be over at once; and the lowest value means for ever. Whoever would
+/// wait for longer tries once a day.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The device of all pipes of this machine, which knows when an instance of one becomes free.
 ///
 /// It stays open until the last wait on it has completed.
@@ -85,7 +90,7 @@ impl PipeDevice {
         Ok(Arc::new(Self { handle, pool: PoolIo(pool) }))
     }
 
-    /// Starts to wait for a free instance of the local pipe `name`, at most for `at_most`. Returns
+    /// Starts to wait for a free instance of the local pipe `name`, for `at_most` or a day. Returns
     /// `None` if there is nothing to wait for, or if waiting is not possible here.
     pub(in crate::pipe) fn wait(
         self: &Arc<Self>,
@@ -209,8 +214,9 @@ impl Drop for PoolIo {
 fn request(name: &PipeName, at_most: Duration) -> Vec<u8> {
     let name = name.as_str().strip_prefix(LOCAL_PREFIX).unwrap_or_default();
     let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    // In units of 100 ns; negative means from now on.
-    let timeout = i64::try_from(at_most.as_nanos() / 100).unwrap_or(i64::MAX);
+    // In units of 100 ns; negative means from now on, and 0 a point in time.
+    let units = at_most.min(LONGEST).as_nanos() / 100;
+    let timeout = i64::try_from(units).unwrap_or(i64::MAX).max(1);
     let name_len = u32::try_from(name.len()).unwrap_or_default();
     let mut request = Vec::with_capacity(14 + name.len());
     request.extend_from_slice(&(-timeout).to_le_bytes());
@@ -230,5 +236,16 @@ mod tests {
         let request = request(&name, Duration::from_millis(3));
         assert_eq!(request[..8], (-30_000_i64).to_le_bytes());
         assert_eq!(request[8..], [4, 0, 0, 0, 1, 0, b'a', 0, 0xe4, 0]);
+    }
+
+    #[test]
+    fn a_time_is_from_now_on_and_at_most_a_day_however_long_it_is() {
+        let name = PipeName::new("a").unwrap();
+        let timeout = |at_most| request(&name, at_most)[..8].to_vec();
+        let day = (-24 * 60 * 60 * 10_000_000_i64).to_le_bytes();
+        assert_eq!(timeout(LONGEST), day);
+        assert_eq!(timeout(LONGEST + Duration::from_nanos(100)), day);
+        assert_eq!(timeout(Duration::MAX), day);
+        assert_eq!(timeout(Duration::ZERO), (-1_i64).to_le_bytes());
     }
 }
