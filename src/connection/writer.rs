@@ -85,7 +85,7 @@ impl Writer {
         journal: Journal,
     ) -> Self {
         Self {
-            format,
+            format: if frame_per_write { format.one_write() } else { format },
             detected,
             pipe,
             frame_per_write,

@@ -29,7 +29,8 @@ pub struct FrameFormat {
     pub(crate) dialect: Dialect,
     pub(crate) detect: bool,
     pub(crate) max_payload: u32,
-    max_send: u32,
+    /// `None` until it is set.
+    max_send: Option<u32>,
     pub(crate) send_checksum: SendChecksum,
     pub(crate) receive_checksum: ReceiveChecksum,
 }
@@ -38,6 +39,13 @@ impl FrameFormat {
     /// The default for the largest payload, in bytes: 16 MiB. It bounds what one peer can make the
     /// receiver hold, and is twice what `LengthDelimitedCodec` allows.
     pub const DEFAULT_MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
+
+    /// The default for the largest payload that goes out in a write of its own, in bytes: 4 MiB.
+    ///
+    /// The kernel takes a write whole, whatever the pipe's quota, into memory that is never paged
+    /// out, and keeps it until the peer has read it. A longer one may find no such memory
+    /// (`ERROR_NO_SYSTEM_RESOURCES`, 1450), which ends the connection, or take it from others.
+    pub const DEFAULT_MAX_PER_WRITE: u32 = 4 * 1024 * 1024;
 
     /// What PyPI `npipes` 1.0.1 speaks and can read, as it comes: [`Dialect::NPIPES_1_0_1`], and
     /// nothing sent that is longer than 65,524 bytes, since it reads a frame with one `ReadFile` of
@@ -54,7 +62,7 @@ impl FrameFormat {
             dialect: Dialect::DOCUMENTED,
             detect: false,
             max_payload: Self::DEFAULT_MAX_PAYLOAD,
-            max_send: MAX_PAYLOAD_LIMIT,
+            max_send: None,
             send_checksum: SendChecksum::Compute,
             receive_checksum: ReceiveChecksum::CheckUnlessZero,
         }
@@ -86,9 +94,17 @@ impl FrameFormat {
     }
 
     /// Refuses to send payloads longer than `len` bytes, for a peer that can read less than it may
-    /// send. The default is what [`max_payload`](Self::max_payload) says, which holds as well.
+    /// send. The default is what [`max_payload`](Self::max_payload) says, which holds as well; and
+    /// where a frame goes out in one write, as on a message-type pipe,
+    /// [`DEFAULT_MAX_PER_WRITE`](Self::DEFAULT_MAX_PER_WRITE).
     pub const fn max_send(mut self, len: u32) -> Self {
-        self.max_send = len;
+        self.max_send = Some(len);
+        self
+    }
+
+    /// Returns the format for frames that go out in one write each.
+    pub(crate) fn one_write(mut self) -> Self {
+        self.max_send.get_or_insert(Self::DEFAULT_MAX_PER_WRITE);
         self
     }
 
@@ -113,7 +129,7 @@ impl FrameFormat {
     /// [`max_send`](Self::max_send) forbids.
     #[inline]
     pub(crate) fn header(&self, len: usize) -> Result<Header, Error> {
-        let max = self.max_payload.min(self.max_send);
+        let max = self.max_send.map_or(self.max_payload, |max| max.min(self.max_payload));
         match u32::try_from(len) {
             Ok(payload_len) if payload_len <= max => Ok(Header { payload_len }),
             _ => Err(Error::TooLarge { len, max }),

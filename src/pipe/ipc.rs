@@ -149,7 +149,7 @@ impl Ipc {
     /// Outside a Tokio runtime with I/O and time enabled.
     pub async fn send_message(&mut self, message: impl Into<Bytes>) -> Result<Delivery, Error> {
         let message = message.into();
-        self.options.format.header(message.len())?;
+        self.options.format.one_write().header(message.len())?;
         self.receiving = None;
         let mut session = Session::new(self.send_turn.clone());
         let until = self.until();

@@ -239,6 +239,32 @@ async fn frames_share_a_write_unless_told_not_to() {
     assert_eq!(lens, [15, 15, 17, 20_012]);
 }
 
+#[tokio::test]
+async fn a_payload_is_too_large_for_a_write_of_its_own_before_anything_is_written() {
+    const MAX: u32 = FrameFormat::DEFAULT_MAX_PER_WRITE;
+    let max = MAX as usize;
+    let connection = |options| Connection::with_options(Drip::new(b"", usize::MAX), &options);
+    let one_write = ConnectionOptions::new().frame_per_write();
+    let mut limited = connection(one_write);
+    let error = within(limited.send(vec![7; max + 1])).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { len, max: MAX } if len == max + 1), "{error:?}");
+    assert!(limited.get_ref().written.is_empty());
+    within(limited.send(vec![7; max])).await.unwrap();
+    assert_eq!(write_lens(&limited), [max + 12]);
+    // Whoever knows better says so, in whatever order.
+    let longer = FrameFormat::new().max_send(MAX + 1);
+    let told =
+        [one_write.format(longer), ConnectionOptions::new().format(longer).frame_per_write()];
+    for options in told {
+        let mut told = connection(options);
+        within(told.send(vec![7; max + 1])).await.unwrap();
+        assert_eq!(write_lens(&told), [max + 13]);
+        assert!(within(told.send(vec![7; max + 2])).await.is_err());
+    }
+    // What shares writes has no such limit.
+    within(connection(ConnectionOptions::new()).send(vec![7; max + 1])).await.unwrap();
+}
+
 /// The frame of a payload of 64 KiB, which the first writes take at most.
 const FIRST_WRITE: usize = 65_536 + 12;
 
