@@ -99,7 +99,12 @@ pub enum Error {
     UntrustedServer(Box<UntrustedServer>),
 
     /// Another server owns the name already, perhaps one in this process.
-    #[error("{pipe} is taken: another server, perhaps in this process, listens on it")]
+    ///
+    /// In an app container it can mean as well that the name does not begin with `LOCAL\`, which the
+    /// operating system does not tell apart.
+    #[error(
+        r"{pipe} is taken: another server, perhaps in this process, listens on it; or this is an app container, which may create only pipes that are named LOCAL\name"
+    )]
     NameTaken {
         /// The pipe.
         pipe: PipeName,
@@ -145,7 +150,7 @@ pub enum Error {
     },
 
     /// The operating system's or the transport's failure.
-    #[error("{operation} {} failed", Endpoint(.pipe))]
+    #[error("{operation} {} failed{}", Endpoint(.pipe), Denied(.operation, .source))]
     Io {
         /// What was being done.
         operation: Operation,
@@ -206,6 +211,24 @@ impl fmt::Display for Endpoint<'_> {
         match self.0 {
             Some(pipe) => fmt::Display::fmt(pipe, f),
             None => f.write_str("the stream"),
+        }
+    }
+}
+
+/// What access denied means where an instance is created.
+struct Denied<'a>(&'a Operation, &'a io::Error);
+
+impl fmt::Display for Denied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(Operation::Listen, source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                f.write_str(
+                    ": its access rules do not let this user create a further instance \
+                     (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only \
+                     pipes that are named LOCAL\\name",
+                )
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -111,6 +111,17 @@ fn what_the_operating_system_reported() {
     reads(&error, "writing to the stream failed");
     let error = Error::Io { operation: Operation::Identify, pipe: None, source: source() };
     reads(&error, "identifying the peer of the stream failed");
+    let source = io::ErrorKind::PermissionDenied.into();
+    let pipe = Some(PipeName::new("orders").unwrap());
+    reads(
+        &Error::Io { operation: Operation::Listen, pipe: pipe.clone(), source },
+        r"listening on \\.\pipe\orders failed: its access rules do not let this user create a further instance (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only pipes that are named LOCAL\name",
+    );
+    let source = io::ErrorKind::PermissionDenied.into();
+    reads(
+        &Error::Io { operation: Operation::Identify, pipe, source },
+        r"identifying the peer of \\.\pipe\orders failed",
+    );
 }
 
 #[test]

@@ -50,7 +50,7 @@ async fn a_taken_name_is_reported_as_taken() {
     assert_eq!(
         error.to_string(),
         format!(
-            r"\\.\pipe\{name} is taken: another server, perhaps in this process, listens on it"
+            r"\\.\pipe\{name} is taken: another server, perhaps in this process, listens on it; or this is an app container, which may create only pipes that are named LOCAL\name"
         )
     );
 }

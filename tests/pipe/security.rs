@@ -12,8 +12,8 @@ use std::{
 use futures::FutureExt;
 use npipes::{
     Access, ConnectOptions, Connection, Error, ImpersonationLevel, IntegrityLevel, Listener,
-    ListenerOptions, Peer, PipeServer, PipeStream, SecurityDescriptor, ServerIdentity, Sid,
-    connect,
+    ListenerOptions, Operation, Peer, PipeServer, PipeStream, SecurityDescriptor, ServerIdentity,
+    Sid, connect,
 };
 use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
 
@@ -111,6 +111,10 @@ async fn who_may_only_connect_cannot_be_the_server() {
     let name = unique_name();
     let options = ListenerOptions::new().security_descriptor(descriptor).backlog(1);
     let _listener = options.bind(&name).unwrap();
+    // Not even the listener itself, which says so.
+    let error = options.backlog(2).bind(unique_name()).unwrap_err();
+    assert!(matches!(error, Error::Io { operation: Operation::Listen, .. }), "{error:?}");
+    assert!(error.to_string().contains("FILE_CREATE_PIPE_INSTANCE"), "{error}");
     let error = ServerOptions::new().create(format!(r"\\.\pipe\{name}")).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(5));
     // And yet such a client connects, since it does not ask for more.

@@ -209,9 +209,12 @@ impl ListenerOptions {
     /// # Errors
     ///
     /// [`Error::NameTaken`] if a pipe of this name exists already, in whatever process. Just after
-    /// its last handle was closed that can be so for a moment.
+    /// its last handle was closed that can be so for a moment. An app container gets it as well for a
+    /// name that does not begin with `LOCAL\`.
     /// [`Error::InvalidName`] if the name is impossible or another machine's.
-    /// [`Error::Io`] for any other failure of the operating system.
+    /// [`Error::Io`] for any other failure of the operating system: access is denied if a
+    /// [`security_descriptor`](Self::security_descriptor) does not let this process's own user create
+    /// further instances.
     ///
     /// # Panics
     ///
