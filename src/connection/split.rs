@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -97,7 +98,9 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// byte-type pipe cannot end one direction alone. Over a stream that is no
     /// [`Transport`](crate::Transport) it is the shutdown of the stream: TCP tells its peer.
     ///
-    /// Only after [`Closed::Drained`] and [`Closed::Flushed`] was the peer told.
+    /// Only after [`Closed::Drained`] and [`Closed::Flushed`] was the peer told. After
+    /// [`Closed::TimedOut`] the other half can still receive; when it is dropped, what this half has
+    /// written and the transport has not taken is cancelled at once.
     ///
     /// # Errors
     ///
@@ -112,7 +115,11 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// As [`Connection::close`].
     pub async fn close(mut self) -> Result<Closed, Error> {
-        self.close_write().await
+        let closed = self.close_write().await;
+        if let Ok(Closed::TimedOut { .. }) = closed {
+            self.io.set_linger(Duration::ZERO);
+        }
+        closed
     }
 
     /// Ends this direction as [`close`](Self::close) does, and keeps the half, for

@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -118,6 +119,12 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
     /// all that is needed.
     fn abort_handle(&self) -> Option<AbortHandle> {
         None
+    }
+
+    /// Sets how long a write that is under way goes on once the last handle is dropped. The default
+    /// does nothing.
+    fn set_linger(&self, time: Duration) {
+        let _ = time;
     }
 
     /// Returns a second handle to the same transport, which is only read from while this one is only

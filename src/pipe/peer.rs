@@ -10,7 +10,11 @@ use super::{
     stream::PipeStream,
     sys::token::{self, Token},
 };
-use crate::{connection::Connection, error::Error, error::Operation, sid::Sid};
+use crate::{
+    connection::{Connection, ReceiveHalf, SendHalf},
+    error::{Error, Operation},
+    sid::Sid,
+};
 
 /// Whom a process runs as: on the server's side the client of a pipe, on the client's side the
 /// server.
@@ -173,6 +177,28 @@ impl Connection<PipeStream> {
     /// ```
     pub fn peer(&self) -> Result<Peer, Error> {
         self.get_ref().peer()
+    }
+}
+
+impl SendHalf<PipeStream> {
+    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeStream::peer`].
+    pub fn peer(&self) -> Result<Peer, Error> {
+        self.with_io(PipeStream::peer)
+    }
+}
+
+impl ReceiveHalf<PipeStream> {
+    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeStream::peer`].
+    pub fn peer(&self) -> Result<Peer, Error> {
+        self.with_io(PipeStream::peer)
     }
 }
 

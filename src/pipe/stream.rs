@@ -90,10 +90,8 @@ impl PipeStream {
     /// pipe. The default is 10 s; a connection that comes from a `Listener` or from `connect` has
     /// [`ConnectionOptions::linger`].
     #[must_use]
-    pub fn with_linger(mut self, time: Duration) -> Self {
-        if let Some(handle) = Arc::get_mut(&mut self.handle) {
-            handle.set_linger(time);
-        }
+    pub fn with_linger(self, time: Duration) -> Self {
+        self.handle.set_linger(time);
         self
     }
 

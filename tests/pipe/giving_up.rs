@@ -254,6 +254,22 @@ async fn a_sending_half_that_is_dropped_in_mid_write_does_not_end_the_receiving_
 }
 
 #[tokio::test]
+async fn a_half_whose_close_timed_out_leaves_no_name_behind_when_the_other_is_dropped() {
+    let options = ConnectionOptions::new().close_deadline(SHORT).linger(LONG);
+    let (name, server, mut client) = hung(options).await;
+    let (mut sender, mut receiver) = server.split();
+    within(sender.feed(pattern(MUCH, 1))).await.unwrap();
+    let closed = within(sender.close()).await.unwrap();
+    assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+    client.write_all(&[17, 0, 0, 0, 5, 0, 0, 0]).unwrap();
+    client.write_all(b"Hello\x82\x89\xd1\xf7").unwrap();
+    assert_eq!(within(receiver.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+    assert!(is_taken(&name));
+    drop(receiver);
+    freed(&name, SOON).await;
+}
+
+#[tokio::test]
 async fn a_connection_that_serve_has_cut_leaves_no_name_behind() {
     let name = unique_name();
     let listener = Listener::bind(&name).unwrap();
@@ -348,6 +364,7 @@ async fn half_a_connection_over_a_message_type_pipe_can_be_closed() {
     let client = within(connect(&name)).await.unwrap();
     let mut server = within(listener.accept()).await.unwrap();
     let (mut sender, mut receiver) = client.split();
+    assert!(sender.span().id() == receiver.span().id());
     let asking = async {
         for _ in 0..3 {
             within(sender.send("item")).await.unwrap();

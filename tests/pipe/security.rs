@@ -202,6 +202,8 @@ async fn a_server_knows_its_client() {
     let name = peer.account_name().unwrap();
     let user = std::env::var("USERNAME").unwrap();
     assert!(name.to_lowercase().ends_with(&user.to_lowercase()), "{name} is not {user}");
+    let (sender, receiver) = server.split();
+    assert_eq!((sender.peer().unwrap(), receiver.peer().unwrap()), (peer, peer));
 }
 
 #[tokio::test]

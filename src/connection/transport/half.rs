@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -51,6 +52,14 @@ impl<T> Half<T> {
         match self {
             Self::Handle(whole) => ask(&whole.io),
             Self::Shared(shared) => ask(&lock(shared).io),
+        }
+    }
+
+    /// As [`Transport::set_linger`](super::Transport::set_linger).
+    pub(in crate::connection) fn set_linger(&self, time: Duration) {
+        match self {
+            Self::Handle(whole) => whole.set_linger(time),
+            Self::Shared(shared) => lock(shared).set_linger(time),
         }
     }
 

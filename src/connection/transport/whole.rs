@@ -4,6 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +18,7 @@ struct Functions<T> {
     unread_at_most: fn(Pin<&mut T>) -> Option<u64>,
     poll_close_write: fn(Pin<&mut T>, &mut Context<'_>) -> Poll<io::Result<()>>,
     abort_handle: fn(&T) -> Option<AbortHandle>,
+    set_linger: fn(&T, Duration),
     reader: fn(&T) -> Option<T>,
 }
 
@@ -28,6 +30,7 @@ impl<T: Transport> Functions<T> {
             unread_at_most: T::unread_at_most,
             poll_close_write: T::poll_close_write,
             abort_handle: T::abort_handle,
+            set_linger: T::set_linger,
             reader: T::reader,
         }
     }
@@ -58,6 +61,12 @@ impl<T> Whole<T> {
 
     pub(in crate::connection) fn abort_handle(&self) -> Option<AbortHandle> {
         (self.functions()?.abort_handle)(&self.io)
+    }
+
+    pub(super) fn set_linger(&self, time: Duration) {
+        if let Some(functions) = self.functions() {
+            (functions.set_linger)(&self.io, time);
+        }
     }
 
     /// Returns a second handle to the transport, for reading.

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     os::windows::io::{AsHandle, BorrowedHandle},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -86,7 +86,8 @@ pub(in crate::pipe) struct PipeHandle {
     end: Option<End>,
     /// What drives the end; without one nothing can wait for its last write.
     runtime: Option<Handle>,
-    linger: Duration,
+    /// In milliseconds.
+    linger: AtomicU64,
     was_written_to: AtomicBool,
     is_aborted: AtomicBool,
 }
@@ -96,14 +97,14 @@ impl PipeHandle {
         Self {
             end: Some(end),
             runtime: Handle::try_current().ok(),
-            linger: ConnectionOptions::DEFAULT_LINGER,
+            linger: AtomicU64::new(millis(ConnectionOptions::DEFAULT_LINGER)),
             was_written_to: AtomicBool::new(false),
             is_aborted: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn set_linger(&mut self, linger: Duration) {
-        self.linger = linger;
+    pub(super) fn set_linger(&self, time: Duration) {
+        self.linger.store(millis(time), Ordering::Relaxed);
     }
 
     pub(super) fn end(&self) -> &End {
@@ -200,9 +201,15 @@ impl Drop for PipeHandle {
             return;
         }
         if let Some(runtime) = &self.runtime {
-            linger::until_written(runtime, end, self.linger);
+            let at_most = Duration::from_millis(self.linger.load(Ordering::Relaxed));
+            linger::until_written(runtime, end, at_most);
         }
     }
+}
+
+/// Half a billion years, at most.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Rust has no kind for `ERROR_PIPE_NOT_CONNECTED`, which an end sees that the other end has

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -74,6 +75,10 @@ impl Transport for PipeStream {
                 handle.abort();
             }
         }))
+    }
+
+    fn set_linger(&self, time: Duration) {
+        self.handle.set_linger(time);
     }
 
     fn reader(&self) -> Option<Self> {
