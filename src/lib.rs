@@ -131,7 +131,7 @@ cfg_if::cfg_if! {
 
         pub use self::pipe::{
             Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
-            IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer, PipeServer,
+            IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe, Peer, PipeServer,
             PipeStream, PipeType, SecurityDescriptor, ServerIdentity, connect,
         };
     }

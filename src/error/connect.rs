@@ -85,7 +85,11 @@ impl fmt::Display for Outcome {
 /// Who serves a pipe that a client does not trust: somebody else listens on the name, by accident or
 /// on purpose. Nothing was sent to it.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
-#[error("the server of {pipe} is not trusted: {}", Identity(.owner, .user, .process_id))]
+#[error(
+    "the server of {pipe} is not trusted: {}{}",
+    Identity(.owner, .user, .process_id),
+    if *.others_may_serve { ", and others may create instances of the pipe" } else { "" }
+)]
 #[non_exhaustive]
 pub struct UntrustedServer {
     /// The pipe.
@@ -96,6 +100,9 @@ pub struct UntrustedServer {
     pub user: Option<Sid>,
     /// The server's process.
     pub process_id: Option<u32>,
+    /// Whether the server's process is not known and the pipe's access rules let others than the owner
+    /// create instances of it, so that the owner says nothing of who serves this one.
+    pub others_may_serve: bool,
 }
 
 struct Identity<'a>(&'a Option<Sid>, &'a Option<Sid>, &'a Option<u32>);

@@ -1,5 +1,6 @@
 //! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
 
+mod creators;
 mod rule;
 mod witnesses;
 
@@ -7,7 +8,7 @@ use std::{fmt, io, os::windows::io::AsHandle, sync::Arc};
 
 use tracing::warn;
 
-pub use self::witnesses::PipeServer;
+pub use self::{creators::MayServe, witnesses::PipeServer};
 use self::{rule::Rule, witnesses::Witnesses};
 use super::{peer::Peer, stream::PipeStream};
 use crate::{
@@ -25,6 +26,14 @@ use crate::{
 /// pipe's owner, and the user of the process that created the instance. The second is often out of
 /// sight, since an ordinary user may not look into a service's process; then the owner alone
 /// decides, which nobody can set to somebody else. The process alone never does.
+///
+/// The owner is the pipe's, not the instance's: where the pipe's access rules let others create
+/// instances ([`MayServe`]), the owner alone proves nothing, and a server whose process is out of sight
+/// is refused. A service's rules should grant its clients `0x12019b` and not `GENERIC_WRITE`, which
+/// contains that right; [`Access`](crate::Access) does so.
+///
+/// A service that runs as LocalService, NetworkService or a virtual account (`NT SERVICE\name`) is
+/// neither SYSTEM nor an administrator, so no rule but [`user`](Self::user) trusts it.
 ///
 /// Elevated and other processes of one user count as one. A server of this crate names its user as
 /// the pipe's owner; another's may, if it is elevated, be owned by the group of administrators, and
@@ -66,7 +75,18 @@ impl ServerIdentity {
         Self(Rule::Privileged)
     }
 
-    /// Trusts this user only, a service's account for instance.
+    /// Trusts this user only, a service's account for instance: `S-1-5-19` is LocalService, `S-1-5-20`
+    /// NetworkService, and `sc.exe showsid NAME` tells a virtual account's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use npipes::{ConnectOptions, ServerIdentity};
+    ///
+    /// let local_service = "S-1-5-19".parse()?;
+    /// let options = ConnectOptions::new().server_identity(ServerIdentity::user(local_service));
+    /// # Ok::<(), npipes::Error>(())
+    /// ```
     pub const fn user(sid: Sid) -> Self {
         Self(Rule::User(sid))
     }
@@ -102,13 +122,14 @@ impl ServerIdentity {
             return Ok(());
         }
         let this = Peer::this_process().map_err(unknown)?;
+        let (user, all) = (this.user, matches!(self.0, Rule::Judge(_)));
         let handle = pipe.as_handle();
         let witnesses = if local {
-            Witnesses::of(handle, local)
+            Witnesses::of(handle, local, user, all)
         } else {
             // Through the network GetSecurityInfo takes as long as the network does.
             let handle = handle.try_clone_to_owned().map_err(unknown)?;
-            tokio::task::spawn_blocking(move || Witnesses::of(handle.as_handle(), local))
+            tokio::task::spawn_blocking(move || Witnesses::of(handle.as_handle(), local, user, all))
                 .await
                 .unwrap_or_else(|e| Err(io::Error::other(e)))
         }
@@ -122,9 +143,16 @@ impl ServerIdentity {
         }
         let (owner, process_id) = (server.owner, server.process_id);
         let user = server.process.map(|process| process.user);
+        let others_may_serve = user.is_none() && server.may_serve != MayServe::OwnerAlone;
         warn!(pipe = %name, ?owner, ?user, ?process_id, "the server is not trusted");
         let pipe = name.clone();
-        Err(Error::UntrustedServer(Box::new(UntrustedServer { pipe, owner, user, process_id })))
+        Err(Error::UntrustedServer(Box::new(UntrustedServer {
+            pipe,
+            owner,
+            user,
+            process_id,
+            others_may_serve,
+        })))
     }
 }
 

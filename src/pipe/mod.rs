@@ -19,7 +19,7 @@ mod wait;
 pub use self::{
     connect::{ConnectOptions, connect},
     connector::Connector,
-    identity::{PipeServer, ServerIdentity},
+    identity::{MayServe, PipeServer, ServerIdentity},
     ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},

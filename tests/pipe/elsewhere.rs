@@ -1,12 +1,21 @@
 //! A server in another process, as its client sees it.
+#![allow(unsafe_code)]
 
 use std::{
     env,
     io::Read,
+    os::windows::io::{AsHandle, FromRawHandle, OwnedHandle},
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use npipes::{ConnectOptions, Error, Listener, PipeServer, ServerIdentity, Sid};
+use futures::StreamExt;
+use npipes::{
+    ConnectOptions, Error, Listener, ListenerOptions, PipeServer, SecurityDescriptor,
+    ServerIdentity, Sid, connect,
+};
+use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
 
 use crate::{
     child::{Process, tell},
@@ -64,4 +73,92 @@ async fn it_is_trusted_as_this_user_and_not_as_another() {
     let error = within(options.connect(&name)).await.unwrap_err();
     let Error::UntrustedServer(refused) = error else { panic!("{error:?}") };
     assert_eq!(refused.process_id, server.id());
+}
+
+/// Names the pipe and its rules to [`the_creator`], and the control pipe to [`the_keeper`].
+const CREATOR: &str = "NPIPES_TEST_CREATOR";
+const KEEPER: &str = "NPIPES_TEST_KEEPER";
+
+/// Creates a pipe, hands the listening instance to another process, and ends.
+#[expect(clippy::zombie_processes, reason = "the keeper is to outlive it")]
+#[tokio::test]
+async fn the_creator() {
+    let Ok(order) = env::var(CREATOR) else {
+        return;
+    };
+    let (name, rules) = order.split_once(' ').unwrap();
+    let rules: SecurityDescriptor = rules.parse().unwrap();
+    let mut listener =
+        ListenerOptions::new().security_descriptor(rules).backlog(1).bind(name).unwrap();
+    // The instance that is connected is no use: it takes one that listens.
+    let (server, _client) = tokio::join!(listener.accept_raw(), connect(name));
+    let server = server.unwrap();
+    drop(listener);
+    server.disconnect().unwrap();
+    let listening = futures::poll!(Box::pin(server.connect()));
+    assert!(listening.is_pending());
+    let instance = server.as_handle().try_clone_to_owned().unwrap();
+    let mut keeper = Command::new(env::current_exe().unwrap());
+    keeper.args(["--exact", "elsewhere::the_keeper"]).env_remove(CREATOR);
+    keeper.env(KEEPER, format!("{name}-control")).stdout(Stdio::null()).stderr(Stdio::null());
+    crate::start::started(|| keeper.stdin(Stdio::from(instance.try_clone().unwrap())).spawn());
+}
+
+/// Keeps what it has as its standard input until the control pipe ends.
+#[tokio::test]
+async fn the_keeper() {
+    let Ok(control) = env::var(KEEPER) else {
+        return;
+    };
+    let mut control = within(connect(control)).await.unwrap();
+    assert!(control.next().await.is_none());
+}
+
+fn is_known(process: u32) -> bool {
+    // SAFETY: it takes no pointers.
+    let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, process) };
+    // SAFETY: a handle that is not null is open and nobody else's.
+    let open = (!handle.is_null()).then(|| unsafe { OwnedHandle::from_raw_handle(handle) });
+    open.is_some()
+}
+
+/// A pipe with an instance whose creator has ended: as out of sight as a service's process.
+async fn server_without_a_process(
+    name: &str,
+    rules: &str,
+) -> npipes::Connection<npipes::PipeStream> {
+    let mut control = Listener::bind(format!("{name}-control")).unwrap();
+    let mut creator = Command::new(env::current_exe().unwrap());
+    creator.args(["--exact", "elsewhere::the_creator"]).env(CREATOR, format!("{name} {rules}"));
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut creator = crate::start::started(|| creator.spawn());
+        assert!(creator.wait().unwrap().success());
+        creator.id()
+    });
+    let (keeper, ended) = within(async { tokio::join!(control.accept(), ended) }).await;
+    let (keeper, id) = (keeper.unwrap(), ended.unwrap());
+    // A process is known for a moment after its end, and for as long as anybody has a handle to it.
+    within(async {
+        while is_known(id) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    keeper
+}
+
+#[tokio::test]
+async fn an_owner_speaks_for_a_process_out_of_sight_only_where_nobody_else_may_serve() {
+    let name = unique_name();
+    let _keeper = server_without_a_process(&name, "D:P(A;;FA;;;SY)(A;;0x12019b;;;WD)").await;
+    within(connect(&name)).await.unwrap();
+
+    let name = unique_name();
+    let _keeper = server_without_a_process(&name, "D:P(A;;FA;;;SY)(A;;FA;;;WD)").await;
+    let error = within(connect(&name)).await.unwrap_err();
+    let Error::UntrustedServer(refused) = &error else { panic!("{error:?}") };
+    assert_eq!(refused.user, None);
+    assert!(refused.others_may_serve);
+    let text = error.to_string();
+    assert!(text.ends_with("others may create instances of the pipe"), "{text}");
 }

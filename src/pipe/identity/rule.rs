@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::witnesses::{PipeServer, is_sandbox_to};
+use super::{
+    creators::MayServe,
+    witnesses::{PipeServer, is_sandbox_to},
+};
 use crate::{pipe::peer::Peer, sid::Sid};
 
 #[derive(Clone)]
@@ -52,9 +55,10 @@ impl Trusted {
     fn are(self, server: &PipeServer, this: &Peer) -> bool {
         let process_is_trusted = |process: &Peer| self.is(process, this);
         match server.owner {
-            Some(owner) if self.owns(owner) => {
-                server.process.as_ref().is_none_or(process_is_trusted)
-            }
+            Some(owner) if self.owns(owner) => match &server.process {
+                Some(process) => process_is_trusted(process),
+                None => self.may_all_serve(server.may_serve, this),
+            },
             // An elevated process's, whose user the owner does not tell.
             Some(Sid::ADMINISTRATORS) => server
                 .process
@@ -70,6 +74,15 @@ impl Trusted {
     fn owns(self, owner: Sid) -> bool {
         self.user == Some(owner)
             || (self.privileged && matches!(owner, Sid::SYSTEM | Sid::ADMINISTRATORS))
+    }
+
+    /// Returns whether all are of these accounts who may have created the instance.
+    fn may_all_serve(self, may_serve: MayServe, this: &Peer) -> bool {
+        match may_serve {
+            MayServe::OwnerAlone => true,
+            MayServe::ThisUser => self.user == Some(this.user),
+            MayServe::Others => false,
+        }
     }
 
     fn is(self, process: &Peer, this: &Peer) -> bool {
@@ -103,7 +116,8 @@ mod tests {
     }
 
     fn server(owner: impl Into<Option<Sid>>, process: impl Into<Option<Peer>>) -> PipeServer {
-        PipeServer { owner: owner.into(), process_id: Some(8), process: process.into() }
+        let (owner, process, may_serve) = (owner.into(), process.into(), MayServe::OwnerAlone);
+        PipeServer { owner, process_id: Some(8), process, may_serve }
     }
 
     /// Checks whom Alice's client trusts, by each of the rules.
@@ -186,6 +200,19 @@ mod tests {
         alice_trusts(server(ALICE, ordinary(BOB)), false, false, false);
         alice_trusts(server(Sid::SYSTEM, ordinary(BOB)), false, false, false);
         alice_trusts(server(Sid::ADMINISTRATORS, ordinary(ALICE)), true, false, false);
+    }
+
+    #[test]
+    fn an_owner_whose_pipe_others_may_serve_does_not_vouch_for_the_instance() {
+        let pipe = |owner, may_serve| PipeServer { may_serve, ..server(owner, None) };
+        for owner in [ALICE, Sid::SYSTEM, Sid::ADMINISTRATORS] {
+            alice_trusts(pipe(owner, MayServe::Others), false, false, false);
+        }
+        // Where Alice is trusted, she may serve in the pipe of another who is trusted too.
+        alice_trusts(pipe(Sid::SYSTEM, MayServe::ThisUser), true, false, false);
+        // A process that is seen vouches for the instance.
+        let seen = PipeServer { may_serve: MayServe::Others, ..server(ALICE, ordinary(ALICE)) };
+        alice_trusts(seen, true, true, false);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{io, os::windows::io::BorrowedHandle};
 
+use super::creators::MayServe;
 use crate::{
     pipe::{
         peer::{IntegrityLevel, Peer},
@@ -26,6 +27,9 @@ pub struct PipeServer {
     /// Whom that process runs as. `None` where this process may not know, as an ordinary user's may
     /// not of a system service, and on another machine.
     pub process: Option<Peer>,
+    /// Whom the pipe's rules let create instances, and so be the server: where that is anybody but the
+    /// owner, the owner alone proves nothing.
+    pub may_serve: MayServe,
 }
 
 /// The two that say who serves a pipe. Each question is a system call that somebody's connect waits
@@ -34,6 +38,8 @@ pub(super) struct Witnesses {
     owner: Option<Sid>,
     process_id: Option<u32>,
     process: Option<Process>,
+    /// `None` where the verdict does not need it.
+    may_serve: Option<MayServe>,
 }
 
 enum Process {
@@ -43,7 +49,14 @@ enum Process {
 }
 
 impl Witnesses {
-    pub(super) fn of(pipe: BorrowedHandle<'_>, local: bool) -> io::Result<Self> {
+    /// Asks who serves a pipe, for a process that runs as `this`; `all` there is to ask, or what a
+    /// rule needs.
+    pub(super) fn of(
+        pipe: BorrowedHandle<'_>,
+        local: bool,
+        this: Sid,
+        all: bool,
+    ) -> io::Result<Self> {
         let owner = security::owner(pipe)?;
         // Another machine's ids mean other processes here.
         let process_id = local.then(|| token::server_process_id(pipe).ok()).flatten();
@@ -51,7 +64,11 @@ impl Witnesses {
             true => Some(Process::This),
             false => Token::of_process(id).ok().map(Process::Other),
         });
-        Ok(Self { owner, process_id, process })
+        let may_serve = match all || process.is_none() {
+            true => Some(MayServe::by_rules(&security::rules(pipe)?, owner, this)),
+            false => None,
+        };
+        Ok(Self { owner, process_id, process, may_serve })
     }
 
     /// Returns whether both speak for this process's user, which most servers are. Where the rule
@@ -72,13 +89,14 @@ impl Witnesses {
     }
 
     pub(super) fn server(self, this: &Peer) -> PipeServer {
-        let Self { owner, process_id, process } = self;
+        let Self { owner, process_id, process, may_serve } = self;
         let process = match process {
             Some(Process::This) => Some(*this),
             Some(Process::Other(token)) => Peer::of(&token, process_id).ok(),
             None => None,
         };
-        PipeServer { owner, process_id, process }
+        let may_serve = may_serve.unwrap_or(MayServe::Others);
+        PipeServer { owner, process_id, process, may_serve }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use windows_sys::Win32::{
-    Foundation::{ERROR_SUCCESS, LocalFree},
+    Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_SUCCESS, LocalFree},
     Security::{
         Authorization::{
             ConvertSecurityDescriptorToStringSecurityDescriptorW,
@@ -18,9 +18,13 @@ use windows_sys::Win32::{
         },
         DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, GetLengthSid,
         GetSecurityDescriptorOwner, IsValidSid, LABEL_SECURITY_INFORMATION,
-        OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES,
+        OBJECT_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+        SECURITY_ATTRIBUTES,
     },
 };
+
+#[cfg(test)]
+use windows_sys::Win32::Security::GetSecurityDescriptorLength;
 
 use crate::sid::Sid;
 
@@ -128,6 +132,15 @@ impl Descriptor {
         Ok(String::from_utf16_lossy(&units[..end]))
     }
 
+    /// Returns the bytes, for tests.
+    #[cfg(test)]
+    pub(in crate::pipe) fn to_bytes(&self) -> Vec<u8> {
+        // SAFETY: the descriptor is valid: the operating system made it.
+        let len = unsafe { GetSecurityDescriptorLength(self.as_ptr()) } as usize;
+        // SAFETY: a self-relative descriptor has that many bytes, and they never change.
+        unsafe { slice::from_raw_parts(self.as_ptr().cast::<u8>(), len) }.to_vec()
+    }
+
     /// Returns what calls that create something take. It points into the descriptor.
     pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
         #[expect(clippy::cast_possible_truncation, reason = "the structure has 24 bytes")]
@@ -154,24 +167,49 @@ impl fmt::Debug for Descriptor {
 /// One system call, where [`Descriptor::of`] takes several: each client's connect waits for it.
 pub(in crate::pipe) fn owner(handle: BorrowedHandle<'_>) -> io::Result<Option<Sid>> {
     // A self-relative descriptor of an owner alone: a head of 20 bytes and a SID, at most 68.
-    const ROOM: u32 = 128;
-    let mut descriptor = [0_u64; ROOM as usize / size_of::<u64>()];
+    let mut descriptor = [0_u64; 16];
+    read(handle, OWNER_SECURITY_INFORMATION, &mut descriptor).map_err(|(e, _)| e)?;
+    // SAFETY: the call has put a descriptor there.
+    unsafe { read_owner(descriptor.as_mut_ptr().cast()) }
+}
+
+/// Returns the access rules of an open pipe as a self-relative security descriptor. The handle needs
+/// `READ_CONTROL`.
+pub(in crate::pipe) fn rules(handle: BorrowedHandle<'_>) -> io::Result<Vec<u8>> {
+    let mut descriptor = vec![0_u64; 64];
+    while let Err((e, wanted)) = read(handle, DACL_SECURITY_INFORMATION, &mut descriptor) {
+        if e.raw_os_error() != Some(ERROR_INSUFFICIENT_BUFFER as i32) || wanted <= descriptor.len()
+        {
+            return Err(e);
+        }
+        descriptor.resize(wanted, 0);
+    }
+    Ok(descriptor.into_iter().flat_map(u64::to_ne_bytes).collect())
+}
+
+/// Fills the buffer with a self-relative descriptor; a failure comes with the length that would have
+/// done.
+fn read(
+    handle: BorrowedHandle<'_>,
+    parts: OBJECT_SECURITY_INFORMATION,
+    buffer: &mut [u64],
+) -> Result<(), (io::Error, usize)> {
+    let room = u32::try_from(size_of_val(buffer)).unwrap_or(u32::MAX);
     let mut wanted = 0;
-    // SAFETY: the handle is open while it is borrowed, and the buffer has as many bytes as said.
+    // SAFETY: the handle is open while it is borrowed, and `room` does not exceed the buffer.
     let ok = unsafe {
         GetKernelObjectSecurity(
             handle.as_raw_handle(),
-            OWNER_SECURITY_INFORMATION,
-            descriptor.as_mut_ptr().cast(),
-            ROOM,
+            parts,
+            buffer.as_mut_ptr().cast(),
+            room,
             &mut wanted,
         )
     };
-    if ok == 0 {
-        return Err(io::Error::last_os_error());
+    match ok {
+        0 => Err((io::Error::last_os_error(), (wanted as usize).div_ceil(size_of::<u64>()))),
+        _ => Ok(()),
     }
-    // SAFETY: the call has put a descriptor there.
-    unsafe { read_owner(descriptor.as_mut_ptr().cast()) }
 }
 
 /// Returns the owner that a descriptor names.
