@@ -84,8 +84,8 @@ impl ConnectOptions {
     pub const WAIT_FOR_SERVER: Retry =
         Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
 
-    /// For [`access_denied`](Self::access_denied): tries for one second, as long as the name of a
-    /// server that restarts may need to become free.
+    /// For [`access_denied`](Self::access_denied): tries for one second, in which a server with other
+    /// access rules may take the place of one that ends.
     pub const RESTART_GRACE: Retry = Self::WAIT_FOR_SERVER.at_most(Duration::from_secs(1));
 
     /// Returns the default options.
@@ -125,8 +125,12 @@ impl ConnectOptions {
     }
 
     /// Sets what to do when the pipe does not let this user in (`ERROR_ACCESS_DENIED`). The default
-    /// is to give up at once. While a server restarts its name can be in this state for a moment:
-    /// [`RESTART_GRACE`](Self::RESTART_GRACE) waits that out.
+    /// is to give up at once.
+    ///
+    /// That is what the pipe's access rules say, and they stay for as long as the pipe does: a server
+    /// that restarts is busy or not found for its clients, and not this.
+    /// [`RESTART_GRACE`](Self::RESTART_GRACE) is for where another server, with other rules, takes the
+    /// name over.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
         self.patience.access_denied = retry;
         self

@@ -139,9 +139,10 @@ impl PipeStream {
     /// # Errors
     ///
     /// [`Error::Io`]: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is
-    /// with what it writes and nothing has arrived yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or this
-    /// is the client's end. After the first message the second does not happen. Whoever cannot be
-    /// identified is nobody: refuse it.
+    /// with what it writes and nothing was read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or this
+    /// is the client's end. The second is so with every client that does not ask for static tracking:
+    /// std's `File`, Node, pywin32, .NET by default; a client of this crate does ask. After the first
+    /// message it does not happen. Whoever cannot be identified is nobody: refuse it.
     pub fn peer(&self) -> Result<Peer, Error> {
         if !self.is_server() {
             // Before any system call: Wine would name the client itself.

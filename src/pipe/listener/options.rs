@@ -66,7 +66,8 @@ impl ListenerOptions {
 
     /// The default size of each of the operating system's buffers, in bytes: 132 KiB, which a
     /// full send buffer fits into, so that the reader finds 64 KiB whenever it comes back.
-    /// It is a quota for unread data, taken from memory only while there is such data.
+    /// It is a quota for unread data, taken from memory only while there is such data. A write that
+    /// is longer is taken into memory whole, however small the quota, and waits.
     pub const DEFAULT_BUFFER: u32 = 132 * 1024;
 
     /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
@@ -167,9 +168,13 @@ impl ListenerOptions {
     /// Refuses the clients for which `admit` returns false, before any of their bytes reach a
     /// connection. The default is to admit all whom the access rules let connect.
     ///
-    /// A client that cannot be identified is refused. One that shows who it is with its writes only
-    /// (`SECURITY_CONTEXT_TRACKING`) is waited for until its first byte, for the
-    /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, while others are accepted.
+    /// A client that cannot be identified is refused. One that shows who it is with its writes only is
+    /// waited for until its first byte, for the [`handshake_timeout`](Self::handshake_timeout) or 5 s,
+    /// while others are accepted. That is every client that does not ask for static tracking
+    /// (`SECURITY_SQOS_PRESENT` without `SECURITY_CONTEXT_TRACKING`), as clients of this crate do:
+    /// std's `File`, Node, pywin32, and .NET by default. So a server that speaks first and has a filter
+    /// refuses those.
+    ///
     /// `admit` is called on the runtime's thread and should not block. Should it panic, so does
     /// `accept`, and that client alone is lost.
     ///
