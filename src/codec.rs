@@ -17,8 +17,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
-    error::{Error, FrameError},
-    frame::{Dialect, FrameFormat, Header, OVERHEAD, ReceiveChecksum, Trailer},
+    error::Error,
+    frame::{Dialect, FrameError, FrameFormat, Header, OVERHEAD, ReceiveChecksum, Trailer},
     read_window::ReadWindow,
 };
 

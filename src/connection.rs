@@ -12,6 +12,7 @@ mod reader;
 mod split;
 mod stream;
 mod transport;
+mod undrained;
 mod write_limit;
 mod writer;
 
@@ -29,8 +30,6 @@ use tracing::Span;
 
 #[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
 pub(crate) use self::journal::{Origin, Role};
-#[allow(unused_imports, reason = "only the crate's own transports use it")]
-pub(crate) use self::transport::unless_peer_left;
 pub use self::{
     closed::Closed,
     counters::Counters,
@@ -39,6 +38,11 @@ pub use self::{
     transport::{AbortHandle, Transport},
 };
 use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, writer::Writer};
+#[allow(unused_imports, reason = "only the crate's own transports use it")]
+pub(crate) use self::{
+    transport::unless_peer_left,
+    undrained::{NotTold, Undrained},
+};
 use crate::{
     error::{Error, Operation},
     text::TextEncoding,

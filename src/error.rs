@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault it is: the only place that words failures.
+//! What can go wrong, by whose fault it is: the sum of what the layers report.
 //!
 //! Texts are lower case, without a full stop, and do not repeat the source: a reporter that walks
 //! [`source`](std::error::Error::source) prints each cause once.
@@ -6,25 +6,19 @@
 mod connect;
 mod content;
 mod convert;
-mod drain;
-mod frame;
-mod text;
 
 use std::{fmt, io, time::Duration};
 
 use bytes::Bytes;
 use thiserror::Error as ThisError;
 
-pub use self::{
-    connect::{Attempts, ConnectError, UntrustedServer},
+pub use self::connect::{Attempts, ConnectError, UntrustedServer};
+pub(crate) use self::content::WithoutContent;
+use crate::{
     frame::FrameError,
-    text::{NameError, NameFault, TextDecodeError, TextEncodeError},
+    name::{NameError, PipeName},
+    text::{TextDecodeError, TextEncodeError},
 };
-pub(crate) use self::{
-    content::WithoutContent,
-    drain::{NotTold, Undrained},
-};
-use crate::name::PipeName;
 
 /// What went wrong, by whose fault it is.
 #[derive(Debug, ThisError)]

@@ -10,12 +10,17 @@
 
 mod checksum;
 mod dialect;
+mod error;
 mod format;
 mod wire;
 
-pub(crate) use self::wire::{Header, OVERHEAD, Trailer};
 pub use self::{
     checksum::{ReceiveChecksum, SendChecksum},
     dialect::{ByteOrder, Dialect, LengthRule},
+    error::FrameError,
     format::FrameFormat,
+};
+pub(crate) use self::{
+    error::Suggestion,
+    wire::{Header, OVERHEAD, Trailer},
 };

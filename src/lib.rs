@@ -113,16 +113,15 @@ pub use self::{
         AbortHandle, Closed, Connection, ConnectionOptions, Counters, Parts, ReceiveHalf, SendHalf,
         Transport,
     },
-    error::{
-        Attempts, ConnectError, Error, FrameError, NameError, NameFault, Operation,
-        TextDecodeError, TextEncodeError, UntrustedServer,
+    error::{Attempts, ConnectError, Error, Operation, UntrustedServer},
+    frame::{
+        ByteOrder, Dialect, FrameError, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
     },
-    frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
-    name::PipeName,
+    name::{NameError, NameFault, PipeName},
     retry::Retry,
     server::{Accept, ServeOptions, Served, serve},
     sid::Sid,
-    text::TextEncoding,
+    text::{TextDecodeError, TextEncodeError, TextEncoding},
 };
 
 cfg_if::cfg_if! {

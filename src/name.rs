@@ -1,11 +1,13 @@
 //! The name of a pipe, parsed once into a value that every call takes as it is.
 
+mod error;
 mod spelling;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+pub use self::error::{NameError, NameFault};
 use self::spelling::Spelled;
-use crate::error::{Error, NameError};
+use crate::error::Error;
 
 pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 

@@ -4,8 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-
-use crate::error::{TextDecodeError, TextEncodeError};
+use thiserror::Error as ThisError;
 
 /// How text becomes a payload and back.
 ///
@@ -147,6 +146,30 @@ fn decode_utf16(payload: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, usiz
         at += 2 * character.len_utf16();
     }
     if half.is_empty() { Ok(text) } else { Err(at) }
+}
+
+/// A text has a character that its encoding lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[error("{encoding} has no {character:?}, which is at byte {at} of the text")]
+#[non_exhaustive]
+pub struct TextEncodeError {
+    /// The encoding.
+    pub encoding: TextEncoding,
+    /// The first character that it lacks.
+    pub character: char,
+    /// Where that stands in the text, in bytes: `text[at..]` begins with it.
+    pub at: usize,
+}
+
+/// A payload is not a text in the encoding that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+#[error("byte {at} does not belong to a text in {encoding}")]
+#[non_exhaustive]
+pub struct TextDecodeError {
+    /// The encoding.
+    pub encoding: TextEncoding,
+    /// Where what is not a character begins in the payload, in bytes.
+    pub at: usize,
 }
 
 #[cfg(feature = "encoding_rs")]

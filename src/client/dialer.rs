@@ -33,7 +33,8 @@ use super::options::ClientOptions;
 use crate::{
     backoff::Delays,
     connection::Connection,
-    error::{Error, FrameError, WithoutContent},
+    error::{Error, WithoutContent},
+    frame::FrameError,
 };
 
 /// What a [`Client`](crate::Client) connects with. Over a pipe that is a `Connector`; for another

@@ -17,8 +17,9 @@ use tracing::debug;
 
 use super::{Client, Connect, DeliveredWhen, MessageId, link::Link};
 use crate::{
-    connection::Closed,
-    error::{Error, FrameError, NotTold, Operation, Undrained, WithoutContent},
+    connection::{Closed, NotTold, Undrained},
+    error::{Error, Operation, WithoutContent},
+    frame::FrameError,
 };
 
 impl<C: Connect> Client<C> {

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::undrained::Undrained;
 use crate::{
-    error::{Error, Operation, Undrained},
+    error::{Error, Operation},
     name::PipeName,
 };
 

@@ -9,7 +9,8 @@ use tracing::{
 
 use super::{Closed, Counters};
 use crate::{
-    error::{Error, FrameError, Operation},
+    error::{Error, Operation},
+    frame::FrameError,
     name::PipeName,
 };
 

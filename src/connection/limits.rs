@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::error::{Error, FrameError};
+use crate::{error::Error, frame::FrameError};
 
 /// What is allowed in receiving; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

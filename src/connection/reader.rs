@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     codec::{FrameCodec, take_payload},
-    error::{Error, FrameError, Operation},
-    frame::{Dialect, FrameFormat},
+    error::{Error, Operation},
+    frame::{Dialect, FrameError, FrameFormat},
     name::PipeName,
     read_window::ReadWindow,
 };

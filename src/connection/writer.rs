@@ -17,11 +17,12 @@ use super::{
     limits::Deadline,
     reader::{DetectedDialect, Reader},
     transport::Outlet,
+    undrained::Undrained,
     write_limit::WriteLimit,
 };
 use crate::{
     codec::put_frame,
-    error::{Error, Operation, Undrained},
+    error::{Error, Operation},
     frame::{FrameFormat, OVERHEAD, Trailer},
     name::PipeName,
 };

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::{
-    Error, TextEncodeError,
+use super::Error;
+use crate::{
     frame::{FrameError, Suggestion},
+    text::TextEncodeError,
 };
 
 /// What an event says of an error: its text, without anything that may have been in a message. Two

@@ -2,7 +2,8 @@
 
 use std::{convert::Infallible, io};
 
-use super::{Error, FrameError, Operation};
+use super::{Error, Operation};
+use crate::frame::FrameError;
 
 impl Error {
     /// Returns what is nearest to it among the kinds of the standard library.

@@ -1,6 +1,6 @@
 //! What becomes of a frame's CRC-32 in each direction.
 
-use crate::error::FrameError;
+use super::FrameError;
 
 /// What the sender writes as a frame's CRC-32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

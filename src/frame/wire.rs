@@ -1,7 +1,9 @@
 //! A frame's header and trailer, as pure functions on fixed-size arrays.
 
-use super::dialect::{ByteOrder, Dialect};
-use crate::error::FrameError;
+use super::{
+    FrameError,
+    dialect::{ByteOrder, Dialect},
+};
 
 /// A frame's first eight bytes as a value: how long its payload is.
 ///

@@ -7,7 +7,7 @@
 //! the end of the path. What is accepted here is what that leaves as it is. So two names that differ
 //! beyond case are two pipes, and none is anything but a pipe.
 
-use crate::error::{NameError, NameFault};
+use super::{NameError, NameFault};
 
 /// What a text means: the host, `.` for this machine, and the name of the pipe there.
 #[derive(Debug, PartialEq, Eq)]

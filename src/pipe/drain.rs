@@ -17,8 +17,8 @@ use super::{
     sys::{self, Code, Look, PipeType},
 };
 use crate::{
-    connection::{Closed, Connection, Transport},
-    error::{Error, Operation, Undrained},
+    connection::{Closed, Connection, Transport, Undrained},
+    error::{Error, Operation},
 };
 
 /// How long after the deadline the waiting thread may take to come back. It is back within

@@ -13,8 +13,8 @@ pub use self::options::{IpcOptions, IpcRole};
 use self::session::Session;
 use super::stream::PipeStream;
 use crate::{
-    connection::{Closed, Connection, read_text},
-    error::{Error, Operation, Undrained},
+    connection::{Closed, Connection, Undrained, read_text},
+    error::{Error, Operation},
     name::PipeName,
 };
 

@@ -18,8 +18,8 @@ use super::{
     wire::{End, Wire},
 };
 use crate::{
-    error::{Error, NameError},
-    name::PipeName,
+    error::Error,
+    name::{NameError, PipeName},
 };
 
 /// A simulated pipe: where its listener and its connectors meet, and what a test scripts. Clones

@@ -21,8 +21,7 @@ use super::{
     wire::{End, Wire},
 };
 use crate::{
-    connection::{AbortHandle, Transport, unless_peer_left},
-    error::Undrained,
+    connection::{AbortHandle, Transport, Undrained, unless_peer_left},
     name::PipeName,
     unread::Written,
 };

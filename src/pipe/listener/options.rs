@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     connection::ConnectionOptions,
-    error::{Error, NameError, Operation},
-    name::PipeName,
+    error::{Error, Operation},
+    name::{NameError, PipeName},
     pipe::{
         admission::Admission,
         peer::Peer,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error as ThisError;
 
-use crate::frame::Dialect;
+use super::Dialect;
 
 /// What the peer did wrong on the wire.
 ///
@@ -74,7 +74,7 @@ impl FrameError {
     }
 }
 
-pub(super) struct Suggestion(pub(super) Option<Dialect>);
+pub(crate) struct Suggestion(pub(crate) Option<Dialect>);
 
 impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,32 +1,6 @@
-//! Why a text is not what it should be: a message, or a pipe's name.
+//! Why a text is not the name of a pipe.
 
 use thiserror::Error as ThisError;
-
-use crate::text::TextEncoding;
-
-/// A text has a character that its encoding lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
-#[error("{encoding} has no {character:?}, which is at byte {at} of the text")]
-#[non_exhaustive]
-pub struct TextEncodeError {
-    /// The encoding.
-    pub encoding: TextEncoding,
-    /// The first character that it lacks.
-    pub character: char,
-    /// Where that stands in the text, in bytes: `text[at..]` begins with it.
-    pub at: usize,
-}
-
-/// A payload is not a text in the encoding that was expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
-#[error("byte {at} does not belong to a text in {encoding}")]
-#[non_exhaustive]
-pub struct TextDecodeError {
-    /// The encoding.
-    pub encoding: TextEncoding,
-    /// Where what is not a character begins in the payload, in bytes.
-    pub at: usize,
-}
 
 /// Why a text is not the name of a pipe.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
