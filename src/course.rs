@@ -28,6 +28,14 @@ impl Patience {
     pub(crate) const DEFAULT_BUSY: Retry =
         Retry::after(Backoff::new(Duration::from_millis(1), Duration::from_millis(32)));
 
+    /// As long as a server that is between two instances may take on a machine that is busy.
+    pub(crate) const ABSENCE_GRACE: Duration = Duration::from_millis(100);
+
+    /// What a client does when a server is absent that was busy before in the same call.
+    const ABSENT_AFTER_BUSY: Retry =
+        Retry::after(Backoff::new(Duration::from_millis(1), Duration::from_millis(16)))
+            .at_most(Self::ABSENCE_GRACE);
+
     pub(crate) const fn new() -> Self {
         Self {
             deadline: Self::DEFAULT_DEADLINE,
@@ -66,6 +74,8 @@ pub(crate) struct Course<'a> {
     end: Option<Instant>,
     busy: Retries,
     not_found: Retries,
+    /// From the last time that the server was busy.
+    absent_after_busy: Option<Retries>,
     access_denied: Retries,
     attempts: Attempts,
 }
@@ -80,6 +90,7 @@ impl<'a> Course<'a> {
             end: start.checked_add(patience.deadline),
             busy: Retries::new(patience.busy),
             not_found: Retries::new(patience.not_found),
+            absent_after_busy: None,
             access_denied: Retries::new(patience.access_denied),
             attempts: Attempts::default(),
         }
@@ -108,8 +119,15 @@ impl<'a> Course<'a> {
     ) -> Result<Duration, Error> {
         self.attempts.count(obstacle);
         let delay = match obstacle {
-            Obstacle::Busy => self.busy.next_delay(),
-            Obstacle::NotFound => self.not_found.next_delay(),
+            Obstacle::Busy => {
+                self.absent_after_busy = Some(Retries::new(Patience::ABSENT_AFTER_BUSY));
+                self.busy.next_delay()
+            }
+            // Both are asked, so that the grace is over as soon as it is without the policy.
+            Obstacle::NotFound => {
+                let grace = self.absent_after_busy.as_mut().and_then(Retries::next_delay);
+                self.not_found.next_delay().or(grace)
+            }
             Obstacle::AccessDenied => self.access_denied.next_delay(),
             Obstacle::Other => None,
         };

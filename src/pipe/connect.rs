@@ -84,6 +84,11 @@ impl ConnectOptions {
     pub const WAIT_FOR_SERVER: Retry =
         Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
 
+    /// How long a server that was busy may be absent, whatever [`not_found`](Self::not_found) says:
+    /// 100 ms from the first attempt that did not find it. A server with one instance is absent
+    /// between two clients, if nothing holds its name.
+    pub const ABSENCE_GRACE: Duration = Patience::ABSENCE_GRACE;
+
     /// For [`access_denied`](Self::access_denied): tries for one second, in which a server with other
     /// access rules may take the place of one that ends.
     pub const RESTART_GRACE: Retry = Self::WAIT_FOR_SERVER.at_most(Duration::from_secs(1));
@@ -119,6 +124,9 @@ impl ConnectOptions {
     /// Sets what to do when there is no such pipe (`ERROR_FILE_NOT_FOUND`): no server has started, or
     /// it is restarting. The default is to give up at once;
     /// [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER) waits for it.
+    ///
+    /// One that an attempt of the same call has found busy is looked for again during the
+    /// [`ABSENCE_GRACE`](Self::ABSENCE_GRACE) at least.
     pub const fn not_found(mut self, retry: Retry) -> Self {
         self.patience.not_found = retry;
         self

@@ -45,7 +45,8 @@ impl Connector {
         self
     }
 
-    /// Sets what to do when there is no such pipe. The default is to give up at once.
+    /// Sets what to do when there is no such pipe. The default is to give up at once. One that was
+    /// busy before in the same call is looked for again for 100 ms at least.
     pub const fn not_found(mut self, retry: Retry) -> Self {
         self.patience.not_found = retry;
         self

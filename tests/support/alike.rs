@@ -8,7 +8,10 @@ use npipes::{
     Accept, Backoff, Client, Closed, Connect, ConnectError, Connection, ConnectionOptions, Error,
     FrameError, Operation, Retry, Transport,
 };
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, advance, timeout},
+};
 
 use crate::support::{pattern, within};
 
@@ -66,6 +69,8 @@ macro_rules! alike {
             an_absent_server_is_waited_for_until_the_deadline
             a_busy_server_is_waited_for_until_the_deadline
             a_busy_server_need_not_be_waited_for
+            a_server_that_was_busy_is_found_after_a_moment_of_absence
+            a_server_that_was_busy_and_is_gone_is_reported_soon
         }
         $crate::laws::alike! { #[tokio::test] $place:
             a_client_gets_its_turn_as_soon_as_the_server_is_free
@@ -165,6 +170,49 @@ pub(crate) async fn a_busy_server_need_not_be_waited_for<P: Place>() {
     let error = refused(within(place.connect(NOTHING_WAITED_FOR)).await);
     assert_eq!((error.attempts.busy, error.attempts.total(), error.deadline), (1, 1, None));
     assert!(Error::Connect(error).is_retryable());
+}
+
+/// A client's call that has found the server busy; then the server goes.
+macro_rules! begin_while_busy {
+    ($place:ident) => {{
+        let listener = $place.listen(1, ConnectionOptions::new()).unwrap();
+        let first = within($place.connect(NOTHING_WAITED_FOR)).await.unwrap();
+        let mut second = Box::pin($place.connect(Policy { busy: STEADY, ..NOTHING_WAITED_FOR }));
+        assert!(second.as_mut().now_or_never().is_none());
+        within(listener.close()).await;
+        drop(first);
+        // The driver of a real runtime closes the handles when it runs.
+        while refused(within($place.connect(NOTHING_WAITED_FOR)).await).attempts.not_found == 0 {
+            within(tokio::task::yield_now()).await;
+        }
+        second
+    }};
+}
+
+pub(crate) async fn a_server_that_was_busy_is_found_after_a_moment_of_absence<P: Place>() {
+    let place = P::new();
+    let mut second = begin_while_busy!(place);
+    // It finds nothing, for 60 ms.
+    for _ in 0..6 {
+        advance(Duration::from_millis(10)).await;
+        assert!(second.as_mut().now_or_never().is_none());
+    }
+    let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
+    let (second, server) = within(async { tokio::join!(second, listener.accept()) }).await;
+    server.unwrap();
+    assert!(second.unwrap().counters().retries >= 3);
+}
+
+pub(crate) async fn a_server_that_was_busy_and_is_gone_is_reported_soon<P: Place>() {
+    const GRACE: Duration = Duration::from_millis(100);
+    let place = P::new();
+    let begun = Instant::now();
+    let second = begin_while_busy!(place);
+    let error = refused(within(second).await);
+    assert!(error.attempts.busy >= 1 && error.attempts.not_found >= 3, "{error:?}");
+    assert!(begun.elapsed() >= GRACE && begun.elapsed() < 2 * GRACE, "{error:?}");
+    assert_eq!(error.deadline, None);
+    assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
 }
 
 pub(crate) async fn a_client_gets_its_turn_as_soon_as_the_server_is_free<P: Place>() {
