@@ -38,6 +38,8 @@
 //! - `backlog` instances (4 unless set) wait for clients at any time, and a new one waits before a
 //!   client is handed out. More of them help where clients come in bursts and the server is slow to
 //!   accept.
+//! - `max_instances` serves so many clients at once and no more. The others find the pipe busy, which
+//!   their `connect` waits out, and `accept` waits until a connection is given up.
 //! - Set [`max_payload`](crate::FrameFormat::max_payload) to what your messages need. It bounds what
 //!   one client can make you hold.
 //! - An error of `accept` is no reason to stop: report it and accept again. Nothing is lost by it.

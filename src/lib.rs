@@ -30,8 +30,9 @@
 //!   message is lost, and no half frame goes out followed by something else.
 //! - **Back-pressure and memory.** A slow peer holds the sender back. Memory follows what has
 //!   arrived, never what a peer announces.
-//! - **A listener that turns no client away.** It owns its name from `bind` on, and further instances
-//!   wait before a client is handed out.
+//! - **A listener that turns no client away.** It owns its name from `bind` until it is dropped, at
+//!   every instant and at any limit of clients, and further instances wait before a client is handed
+//!   out. A client finds it busy, never absent.
 //! - **A client that waits as it should.** A busy server is tried again with a backoff until a
 //!   deadline, and no thread is blocked meanwhile.
 //! - **Safe by default.** Only the server's user and SYSTEM can connect, from this machine; a server

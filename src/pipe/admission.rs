@@ -8,11 +8,11 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{peer::Peer, sys::Code};
+use super::{listener::Arrival, peer::Peer, sys::Code};
 use crate::name::PipeName;
 
 /// A connected client whose admission is not decided: the server's end if it is admitted.
-pub(super) type Candidate = Pin<Box<dyn Future<Output = Option<NamedPipeServer>> + Send>>;
+pub(super) type Candidate = Pin<Box<dyn Future<Output = Option<Arrival>> + Send>>;
 
 /// Whether a client is admitted.
 pub(super) type Filter = dyn Fn(&Peer) -> bool + Send + Sync;
@@ -38,30 +38,31 @@ impl Admission {
     }
 
     /// Begins to decide on a client that has just connected.
-    pub(super) fn examine(&self, server: NamedPipeServer, pipe: &PipeName) -> Candidacy {
+    pub(super) fn examine(&self, arrival: Arrival, pipe: &PipeName) -> Candidacy {
         if self.filter.is_none() && self.handshake.is_none() {
-            return Candidacy::Admitted(server);
+            return Candidacy::Admitted(arrival);
         }
         let conditions = self.clone();
         let pipe = pipe.clone();
         Candidacy::Undecided(Box::pin(async move {
+            let server = &arrival.server;
             let wait = conditions.handshake.unwrap_or(Self::DEFAULT_HANDSHAKE);
             let deadline = Instant::now().checked_add(wait);
-            if conditions.handshake.is_some() && !speaks(&server, deadline).await {
+            if conditions.handshake.is_some() && !speaks(server, deadline).await {
                 debug!(%pipe, "dropped a client that says nothing");
                 return None;
             }
             let Some(filter) = conditions.filter else {
-                return Some(server);
+                return Some(arrival);
             };
             let mut peer = Peer::client_of(server.as_handle());
             if peer.as_ref().is_err_and(|e| Code::of(e) == Code::NothingRead)
-                && speaks(&server, deadline).await
+                && speaks(server, deadline).await
             {
                 peer = Peer::client_of(server.as_handle());
             }
             match peer {
-                Ok(peer) if filter(&peer) => Some(server),
+                Ok(peer) if filter(&peer) => Some(arrival),
                 Ok(peer) => {
                     warn!(%pipe, user = %peer.user, process = peer.process_id, "refused a client");
                     None
@@ -84,7 +85,7 @@ async fn speaks(server: &NamedPipeServer, deadline: Option<Instant>) -> bool {
 }
 
 pub(super) enum Candidacy {
-    Admitted(NamedPipeServer),
+    Admitted(Arrival),
     Undecided(Candidate),
 }
 

@@ -251,7 +251,7 @@ impl ConnectOptions {
                 // there.
                 Code::NotFound | Code::Disconnected => Obstacle::NotFound,
                 Code::AccessDenied => Obstacle::AccessDenied,
-                Code::NothingRead | Code::Other => Obstacle::Other,
+                Code::Listening | Code::NothingRead | Code::Other => Obstacle::Other,
             };
             let delay = course.meet(obstacle, source)?;
             match obstacle {

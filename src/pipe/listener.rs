@@ -3,22 +3,27 @@
 mod instance;
 mod options;
 mod outage;
+mod places;
 
 use std::{
     collections::VecDeque,
     fmt,
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
-use tokio::net::windows::named_pipe::NamedPipeServer;
 use tracing::{debug, warn};
 
 pub use self::options::ListenerOptions;
-use self::{instance::Instance, outage::Outage};
+pub(super) use self::{instance::Arrival, places::Place};
+use self::{
+    instance::{Hold, Instance},
+    outage::Outage,
+    places::Places,
+};
 use super::{
     admission::{Admission, Candidacy, Candidate},
     security::SecurityDescriptor,
@@ -33,7 +38,12 @@ use crate::{
 };
 
 /// The server's side of a pipe name: it owns the name from [`bind`](Self::bind) until it is dropped
-/// or closed, and always has instances waiting, so that no client finds the server busy or absent.
+/// or closed, and has instances waiting for clients.
+///
+/// Whether [`accept`](Self::accept) is awaited or not, nobody else can create the name meanwhile, and
+/// a client that comes while no instance waits finds the pipe busy, never absent. That is so at any
+/// [`max_instances`](ListenerOptions::max_instances): one instance more, which lets nobody in, holds
+/// the name.
 ///
 /// # Examples
 ///
@@ -64,7 +74,12 @@ pub struct Listener {
     connection: ConnectionOptions,
     /// Oldest first: the operating system gives clients to instances in this order.
     waiting: VecDeque<Instance>,
+    places: Places,
+    /// The limit of instances was reached, and the log was told.
+    full: bool,
     outage: Option<Outage>,
+    /// Keeps the name while no other instance does.
+    _hold: Hold,
     /// Connections handed out, to number them by.
     accepted: u64,
 }
@@ -87,10 +102,11 @@ impl Listener {
         ListenerOptions::new().bind(name)
     }
 
-    /// Fills the backlog of a listener that has its first instance.
+    /// Fills the backlog of a listener that holds its name.
     fn started(mut self) -> Result<Self, Error> {
         while self.waiting.len() < self.backlog {
-            self.arm().map_err(|e| self.error(Operation::Listen, e))?;
+            let Some(place) = self.places.try_take() else { break };
+            self.arm(place).map_err(|e| self.error(Operation::Listen, e))?;
         }
         debug!(pipe = %self.name, backlog = self.backlog, "listening");
         Ok(self)
@@ -105,12 +121,14 @@ impl Listener {
     /// Waits for a client and returns the connection to it.
     ///
     /// A client that has connected, written and left is returned too: its messages can be received.
+    /// At the limit of [`max_instances`](ListenerOptions::max_instances) it waits until a connection
+    /// is given up, and for a client then.
     ///
     /// # Errors
     ///
     /// [`Error::Io`], after which `accept` can be called again. A failure to create a further
     /// instance is reported once, when no instance waits any more; `accept` then keeps trying and
-    /// goes on when the cause is gone.
+    /// goes on when the cause is gone. That all instances are in use is no failure.
     ///
     /// # Cancel safety
     ///
@@ -119,7 +137,11 @@ impl Listener {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// Waits for a client and returns Tokio's bare handle, for a protocol of your own.
+    /// Waits for a client and returns the stream to it, for a protocol of your own.
+    ///
+    /// Of [`ListenerOptions::connection`] it has the
+    /// [`close_deadline`](ConnectionOptions::close_deadline) and the
+    /// [`linger`](ConnectionOptions::linger) time.
     ///
     /// # Errors
     ///
@@ -128,10 +150,10 @@ impl Listener {
     /// # Cancel safety
     ///
     /// As [`accept`](Self::accept).
-    pub async fn accept_raw(&mut self) -> Result<NamedPipeServer, Error> {
-        let server = poll_fn(|cx| self.poll_accept_raw(cx)).await?;
+    pub async fn accept_stream(&mut self) -> Result<PipeStream, Error> {
+        let stream = poll_fn(|cx| self.poll_accept_stream(cx)).await?;
         debug!(pipe = %self.name, "accepted");
-        Ok(server)
+        Ok(stream)
     }
 
     /// Returns the connections as a stream, which never ends.
@@ -159,35 +181,42 @@ impl Listener {
 
     /// Polls for a connection: what [`accept`](Self::accept) awaits.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection<PipeStream>, Error>> {
-        self.poll_accept_raw(cx).map_ok(|server| {
+        self.poll_accept_stream(cx).map_ok(|stream| {
             self.accepted += 1;
-            let stream = PipeStream::server(server, self.name.clone());
             let connection = stream.into_connection(&self.connection, Some(self.accepted), 0);
             connection.span().in_scope(|| debug!(pipe = %self.name, "accepted"));
             connection
         })
     }
 
-    fn poll_accept_raw(&mut self, cx: &mut Context<'_>) -> Poll<Result<NamedPipeServer, Error>> {
+    fn poll_accept_stream(&mut self, cx: &mut Context<'_>) -> Poll<Result<PipeStream, Error>> {
+        self.poll_admitted(cx).map_ok(|arrival| {
+            PipeStream::server(arrival, self.name.clone())
+                .with_close_deadline(self.connection.close_deadline)
+                .with_linger(self.connection.linger)
+        })
+    }
+
+    fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Error>> {
         self.poll_rearm(cx);
         if let Some(error) = self.unreported_outage() {
             return Poll::Ready(Err(error));
         }
         while let Some(connected) = self.poll_connected(cx) {
-            match connected.map(|server| self.admission.examine(server, &self.name)) {
-                Ok(Candidacy::Admitted(server)) => return Poll::Ready(Ok(server)),
+            match connected.map(|arrival| self.admission.examine(arrival, &self.name)) {
+                Ok(Candidacy::Admitted(arrival)) => return Poll::Ready(Ok(arrival)),
                 Ok(Candidacy::Undecided(candidate)) => self.candidates.push_back(candidate),
                 Err(e) => return Poll::Ready(Err(e)),
             }
-            if let Some(server) = self.poll_candidates(cx) {
-                return Poll::Ready(Ok(server));
+            if let Some(arrival) = self.poll_candidates(cx) {
+                return Poll::Ready(Ok(arrival));
             }
         }
-        self.poll_candidates(cx).map_or(Poll::Pending, |server| Poll::Ready(Ok(server)))
+        self.poll_candidates(cx).map_or(Poll::Pending, |arrival| Poll::Ready(Ok(arrival)))
     }
 
     /// Decides on the candidates, and returns the first that is admitted.
-    fn poll_candidates(&mut self, cx: &mut Context<'_>) -> Option<NamedPipeServer> {
+    fn poll_candidates(&mut self, cx: &mut Context<'_>) -> Option<Arrival> {
         let mut undecided = 0;
         // Each is taken out while it is polled: should a filter panic, that client alone is lost.
         for _ in 0..self.candidates.len() {
@@ -197,9 +226,9 @@ impl Listener {
                     self.candidates.push_back(candidate);
                     undecided += 1;
                 }
-                Poll::Ready(Some(server)) => {
+                Poll::Ready(Some(arrival)) => {
                     self.candidates.rotate_right(undecided);
-                    return Some(server);
+                    return Some(arrival);
                 }
                 Poll::Ready(None) => {}
             }
@@ -212,17 +241,16 @@ impl Listener {
     }
 
     /// Returns the next client that has connected.
-    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Option<Result<NamedPipeServer, Error>> {
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Option<Result<Arrival, Error>> {
         for index in 0..self.waiting.len() {
             let Poll::Ready(connected) = self.waiting[index].connected.as_mut().poll(cx) else {
                 continue;
             };
-            let instance = self.waiting.remove(index).and_then(Instance::into_server);
-            // Before the client is handed out: at no time is there no instance, so neither does a
-            // client find the server busy, nor can another process take the name.
+            let instance = self.waiting.remove(index).and_then(Instance::into_arrival);
+            // Before the client is handed out, so that the next one does not find the server busy.
             self.poll_rearm(cx);
             return Some(match (connected, instance) {
-                (Ok(()), Some(server)) => Ok(server),
+                (Ok(()), Some(arrival)) => Ok(arrival),
                 (Err(e), _) => Err(self.error(Operation::Accept, e)),
                 (Ok(()), None) => unreachable!("the connect future was the only other owner"),
             });
@@ -230,35 +258,50 @@ impl Listener {
         None
     }
 
-    /// Fills the backlog, and if that fails tries again after a while.
+    /// Fills the backlog as far as the limit of instances lets it, and if that fails tries again
+    /// after a while.
     fn poll_rearm(&mut self, cx: &mut Context<'_>) {
         while self.waiting.len() < self.backlog {
-            if let Some(outage) = &mut self.outage {
-                if outage.retry.as_mut().poll(cx).is_pending() {
-                    return;
-                }
+            if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
+                return;
             }
-            match self.arm() {
+            let Poll::Ready(place) = self.places.poll_take(cx) else {
+                if self.waiting.is_empty() && !self.full {
+                    self.full = true;
+                    debug!(pipe = %self.name, "all instances are in use");
+                }
+                return;
+            };
+            match self.arm(place) {
                 Ok(()) => {
-                    if let Some(outage) = self.outage.take() {
+                    self.full = false;
+                    if let Some(outage) = self.outage.take().filter(Outage::was_told) {
                         let attempts = outage.attempts;
                         warn!(pipe = %self.name, attempts, "instances can be created again");
                     }
                 }
-                Err(e) => match &mut self.outage {
-                    Some(outage) => outage.prolong(),
-                    None => {
-                        warn!(pipe = %self.name, error = %e, "no further instance can be created");
-                        self.outage = Some(Outage::new(e));
-                    }
-                },
+                Err(error) => self.note_outage(error),
             }
         }
     }
 
-    fn arm(&mut self) -> io::Result<()> {
-        let server = sys::create_instance(&self.name, self.words, self.security.as_descriptor())?;
-        self.waiting.push_back(Instance::new(server));
+    fn note_outage(&mut self, error: io::Error) {
+        let text = error.to_string();
+        let outage = match &mut self.outage {
+            Some(outage) => {
+                outage.prolong();
+                outage
+            }
+            none => none.insert(Outage::new(error)),
+        };
+        if outage.begins_to_be_told() {
+            warn!(pipe = %self.name, error = text, "no further instance can be created");
+        }
+    }
+
+    fn arm(&mut self, place: Place) -> io::Result<()> {
+        let handle = sys::create_instance(&self.name, self.words, self.security.as_descriptor())?;
+        self.waiting.push_back(Instance::new(sys::register_server(handle)?, place));
         Ok(())
     }
 
@@ -266,7 +309,7 @@ impl Listener {
         if !self.waiting.is_empty() {
             return None;
         }
-        let error = self.outage.as_mut()?.error.take()?;
+        let error = self.outage.as_mut()?.take_unreported()?;
         Some(self.error(Operation::Listen, error))
     }
 
@@ -307,6 +350,8 @@ impl fmt::Debug for Listener {
         f.debug_struct("Listener")
             .field("name", &self.name)
             .field("waiting", &self.waiting.len())
+            .field("undecided", &self.candidates.len())
+            .field("accepted", &self.accepted)
             .finish_non_exhaustive()
     }
 }

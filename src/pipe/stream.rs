@@ -16,6 +16,7 @@ use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode
 use self::handle::{End, PipeHandle};
 use super::{
     drain::{Drain, Place},
+    listener::Arrival,
     sys::{PipeType, token},
 };
 use crate::{
@@ -56,8 +57,10 @@ pub struct PipeStream {
 }
 
 impl PipeStream {
-    pub(super) fn server(handle: NamedPipeServer, name: PipeName) -> Self {
-        Self { name: Some(name), ..Self::over(PipeHandle::new(End::Server(handle))) }
+    pub(super) fn server(arrival: Arrival, name: PipeName) -> Self {
+        let Arrival { server, place } = arrival;
+        let handle = PipeHandle::new(End::Server(server)).in_place(place);
+        Self { name: Some(name), ..Self::over(handle) }
     }
 
     pub(super) fn client(handle: NamedPipeClient, name: PipeName) -> Self {
@@ -170,6 +173,10 @@ impl PipeStream {
     }
 
     /// Returns Tokio's handle if this is the server's end.
+    ///
+    /// From then on a listener's [`max_instances`](crate::ListenerOptions::max_instances) does not
+    /// count the client. Its instance is still one of the pipe's: at the limit the next client gets in
+    /// when the handle is closed, which the listener is not told and looks for.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ mod end;
 #[cfg(test)]
 mod failures;
 mod flush;
+mod hold;
 mod impersonation;
 pub(super) mod security;
 pub(super) mod token;
@@ -21,11 +22,9 @@ use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer};
 use windows_sys::Win32::{
     Foundation::{
         ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY,
-        ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
+        ERROR_PIPE_LISTENING, ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
     },
-    Storage::FileSystem::{
-        CreateFileW, FILE_READ_ATTRIBUTES, FILE_TYPE_PIPE, GetFileType, OPEN_EXISTING, SYNCHRONIZE,
-    },
+    Storage::FileSystem::{CreateFileW, FILE_TYPE_PIPE, GetFileType, OPEN_EXISTING},
     System::Pipes::{
         CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_READMODE_MESSAGE, SetNamedPipeHandleState,
     },
@@ -35,6 +34,7 @@ pub use self::words::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
     end::{cancel_io, disconnect},
     flush::{Look, cancel_synchronous_io, flush, is_released, look, write_quota},
+    hold::{create_shut, take_place},
     wait::{FreeInstance, PipeDevice},
     words::{InstanceWords, OpenWords},
 };
@@ -51,6 +51,8 @@ pub(super) enum Code {
     Busy,
     /// `ERROR_PIPE_NOT_CONNECTED` (233): the other end called `DisconnectNamedPipe`.
     Disconnected,
+    /// `ERROR_PIPE_LISTENING` (536): no client has opened the instance.
+    Listening,
     /// `ERROR_CANNOT_IMPERSONATE` (1368): nothing was read yet from a client that shows who it is
     /// with each write.
     NothingRead,
@@ -64,6 +66,7 @@ impl Code {
             ERROR_ACCESS_DENIED => Self::AccessDenied,
             ERROR_PIPE_BUSY => Self::Busy,
             ERROR_PIPE_NOT_CONNECTED => Self::Disconnected,
+            ERROR_PIPE_LISTENING => Self::Listening,
             ERROR_CANNOT_IMPERSONATE => Self::NothingRead,
             _ => Self::Other,
         }
@@ -71,15 +74,11 @@ impl Code {
 }
 
 /// Creates one instance of a pipe, which clients can open from then on.
-///
-/// # Panics
-///
-/// Outside a Tokio runtime with I/O enabled, as Tokio's handles do.
 pub(super) fn create_instance(
     name: &PipeName,
     words: InstanceWords,
     security: &security::Descriptor,
-) -> io::Result<NamedPipeServer> {
+) -> io::Result<OwnedHandle> {
     let path = wide(name.as_str());
     let security = security.attributes();
     // SAFETY: `path` ends with a NUL, and it and the security descriptor outlive the call.
@@ -95,8 +94,17 @@ pub(super) fn create_instance(
             &security,
         )
     };
-    let handle = owned(handle)?;
-    // SAFETY: the handle is a pipe's server end, opened for overlapped I/O, and nobody else's.
+    owned(handle)
+}
+
+/// Registers the server end of a pipe with the runtime.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime with I/O enabled, as Tokio's handles do.
+pub(super) fn register_server(handle: OwnedHandle) -> io::Result<NamedPipeServer> {
+    // SAFETY: the handle comes from `create_instance`, which asks for overlapped I/O, and is nobody
+    // else's.
     unsafe { NamedPipeServer::from_raw_handle(handle.into_raw_handle()) }
 }
 
@@ -163,13 +171,6 @@ fn read_messages(client: &OwnedHandle) -> io::Result<()> {
     let ok =
         unsafe { SetNamedPipeHandleState(client.as_raw_handle(), &mode, ptr::null(), ptr::null()) };
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Opens the client end of a pipe with no right but to look at it, so that nobody else gets that
-/// instance.
-pub(super) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
-    let words = OpenWords::new(Direction::Inbound);
-    open(name, OpenWords { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..words })
 }
 
 /// Registers the client end of a pipe with the runtime.

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io::Write, time::Duration};
 
+use futures::FutureExt;
 use npipes::{
     Backoff, Client, Closed, ConnectOptions, Connection, ConnectionOptions, Connector, Error,
     Listener, ListenerOptions, PipeStream, Retry, ServerIdentity,
@@ -165,29 +166,49 @@ async fn a_corrupt_frame_from_another_program_is_told() {
 }
 
 #[tokio::test]
+async fn a_listener_tells_that_it_has_reached_its_limit() {
+    let (recorder, _guard) = Recorder::install();
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().max_instances(1).bind(&name).unwrap();
+    for _ in 0..2 {
+        let (client, server) =
+            within(async { tokio::join!(npipes::connect(&name), listener.accept()) }).await;
+        for _ in 0..3 {
+            assert!(listener.accept().now_or_never().is_none());
+        }
+        let told = recorder.take();
+        assert_documented(&told);
+        let full = the_one(&told, "all instances are in use");
+        assert_eq!((full.level, full.get("pipe")), (Level::DEBUG, &*path(&name)));
+        assert!(told.iter().all(|event| event.level > Level::WARN), "{told:?}");
+        drop((client.unwrap(), server.unwrap()));
+    }
+}
+
+/// What holds the instance is a bare handle, of which the listener is not told.
+#[tokio::test(start_paused = true)]
 async fn a_listener_tells_of_its_troubles_and_of_its_recovery() {
     let (recorder, _guard) = Recorder::install();
     let name = unique_name();
-    let mut listener = ListenerOptions::new().backlog(1).max_instances(1).bind(&name).unwrap();
+    let mut listener = ListenerOptions::new().max_instances(1).bind(&name).unwrap();
     let client = within(npipes::connect(&name)).await.unwrap();
-    let server = within(listener.accept()).await.unwrap();
-    let error = within(listener.accept()).await.unwrap_err();
-    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    let handle = within(listener.accept_stream()).await.unwrap().into_server().unwrap();
+    let half_a_minute = Duration::from_secs(30);
+    tokio::time::timeout(half_a_minute, listener.accept()).await.unwrap_err();
     let told = recorder.take();
     assert_documented(&told);
     let trouble = the_one(&told, "no further instance can be created");
     assert_eq!((trouble.level, trouble.get("pipe")), (Level::WARN, &*path(&name)));
 
-    drop((client, server));
-    let options = ConnectOptions::new().busy(STEADY).not_found(STEADY);
+    drop((client, handle));
     let (client, server) =
-        within(async { tokio::join!(options.connect(&name), listener.accept()) }).await;
+        within(async { tokio::join!(npipes::connect(&name), listener.accept()) }).await;
     let _ends = (client.unwrap(), server.unwrap());
     let told = recorder.take();
     assert_documented(&told);
     let recovery = the_one(&told, "instances can be created again");
     assert_eq!(recovery.level, Level::WARN);
-    assert!(recovery.get("attempts").parse::<u32>().unwrap() >= 1);
+    assert!(recovery.get("attempts").parse::<u32>().unwrap() >= 30);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn the_futures_of_pipes_can_be_sent_to_another_thread() {
         is_sent(&npipes::connect("orders"));
         is_sent(&ConnectOptions::new().connect("orders"));
         is_sent(&listener.accept());
-        is_sent(&listener.accept_raw());
+        is_sent(&listener.accept_stream());
         is_sent(&listener.close());
         is_sent(&ipc.send_message("Hello"));
         is_sent(&ipc.receive_message());

@@ -119,7 +119,7 @@ async fn ends(receive_buffer: u32, send_buffer: u32) -> (NamedPipeServer, Connec
     let mut listener = options.bind(&name).unwrap();
     let options = ConnectionOptions::new().close_deadline(SHORT);
     let client = within(ConnectOptions::new().connection(options).connect(&name)).await.unwrap();
-    (within(listener.accept_raw()).await.unwrap(), client)
+    (within(listener.accept_stream()).await.unwrap().into_server().unwrap(), client)
 }
 
 /// Returns whether this system tells how much of a write quota is used: a stock Wine does not.

@@ -327,7 +327,7 @@ async fn messages_can_be_read_one_by_one() {
     let mut listener = ListenerOptions::new().pipe_type(PipeType::Message).bind(&name).unwrap();
     let options = ConnectOptions::new().message_read_mode();
     let mut client = within(options.connect(&name)).await.unwrap().into_inner();
-    let mut server = within(listener.accept_raw()).await.unwrap();
+    let mut server = within(listener.accept_stream()).await.unwrap();
     for message in ["first", "second", "third"] {
         within(server.write_all(message.as_bytes())).await.unwrap();
     }

@@ -89,7 +89,7 @@ async fn a_client_of_a_byte_type_pipe_lets_frames_share_a_write() {
     let mut listener = Listener::bind(&name).unwrap();
     let mut client = within(connect(&name)).await.unwrap();
     assert_eq!(client.get_ref().pipe_type().unwrap(), PipeType::Byte);
-    let mut server = within(listener.accept_raw()).await.unwrap();
+    let mut server = within(listener.accept_stream()).await.unwrap();
     for message in ["one", "", "three"] {
         within(client.feed(message)).await.unwrap();
     }

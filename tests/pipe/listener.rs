@@ -4,8 +4,7 @@ use std::{task::Poll, time::Duration};
 
 use futures::{FutureExt, StreamExt, poll};
 use npipes::{
-    ConnectOptions, Direction, Error, Listener, ListenerOptions, NameError, Operation, PipeType,
-    connect,
+    ConnectOptions, Direction, Error, Listener, ListenerOptions, NameError, PipeType, connect,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -215,60 +214,11 @@ async fn clients_that_only_probe_do_not_stop_the_accepting() {
 }
 
 #[tokio::test]
-async fn at_the_instance_limit_the_error_is_reported_once_and_accepting_goes_on_by_itself() {
-    let name = unique_name();
-    let mut listener = ListenerOptions::new().backlog(2).max_instances(2).bind(&name).unwrap();
-    let mut first_client = within(connect(&name)).await.unwrap();
-    let mut first = within(listener.accept()).await.unwrap();
-    let mut second_client = within(connect(&name)).await.unwrap();
-    let second = within(listener.accept()).await.unwrap();
-
-    let error = within(listener.accept()).await.unwrap_err();
-    let Error::Io { operation: Operation::Listen, ref source, .. } = error else {
-        panic!("{error:?}");
-    };
-    assert_eq!(source.raw_os_error(), Some(ERROR_PIPE_BUSY));
-    assert!(error.is_retryable());
-
-    // Not a second time, and the connected ones are left alone.
-    let accept = listener.accept();
-    tokio::pin!(accept);
-    for _ in 0..3 {
-        assert!(matches!(poll!(&mut accept), Poll::Pending));
-        within(first_client.send("still there")).await.unwrap();
-        assert_eq!(within(first.receive()).await.unwrap().unwrap(), b"still there"[..]);
-    }
-
-    let third_client = tokio::spawn({
-        let name = name.clone();
-        async move { connect(&name).await }
-    });
-    drop(second);
-    assert!(within(second_client.receive()).await.unwrap().is_none());
-    drop(second_client);
-    within(accept).await.unwrap();
-    within(third_client).await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn an_outage_is_not_reported_while_instances_wait() {
-    let name = unique_name();
-    let mut listener = ListenerOptions::new().backlog(3).max_instances(3).bind(&name).unwrap();
-    // Each accept fails to fill the backlog up again, and the next one succeeds all the same.
-    let mut pairs = Vec::new();
-    for _ in 0..3 {
-        let client = within(connect(&name)).await.unwrap();
-        pairs.push((client, within(listener.accept()).await.unwrap()));
-    }
-    within(listener.accept()).await.unwrap_err();
-}
-
-#[tokio::test]
-async fn a_bare_handle_serves_a_protocol_of_ones_own() {
+async fn a_stream_serves_a_protocol_of_ones_own() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
     let mut client = within(connect(&name)).await.unwrap().into_inner().into_client().unwrap();
-    let mut server = within(listener.accept_raw()).await.unwrap();
+    let mut server = within(listener.accept_stream()).await.unwrap();
     within(client.write_all(b"no frame")).await.unwrap();
     let mut arrived = [0; 8];
     within(server.read_exact(&mut arrived)).await.unwrap();
@@ -287,23 +237,6 @@ async fn incoming_yields_a_connection_for_each_client() {
     }
     let listener = incoming.into_listener();
     assert_eq!(listener.name().as_str(), path(&name));
-}
-
-#[tokio::test]
-async fn incoming_goes_on_after_an_error() {
-    let name = unique_name();
-    let listener = ListenerOptions::new().backlog(1).max_instances(1).bind(&name).unwrap();
-    let mut incoming = listener.incoming();
-    let client = within(connect(&name)).await.unwrap();
-    let connection = within(incoming.next()).await.unwrap().unwrap();
-    within(incoming.next()).await.unwrap().unwrap_err();
-    drop((client, connection));
-    // Without its only instance the name is gone until the listener recovers.
-    let patient = ConnectOptions::new().not_found(ConnectOptions::WAIT_FOR_SERVER);
-    let (client, connection) =
-        within(async { tokio::join!(patient.connect(&name), incoming.next()) }).await;
-    client.unwrap();
-    connection.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -366,9 +299,11 @@ async fn options_reach_the_operating_system() {
         .bind(&name)
         .unwrap();
     let _client = within(connect(&name)).await.unwrap();
-    let info = within(listener.accept_raw()).await.unwrap().info().unwrap();
+    let server = within(listener.accept_stream()).await.unwrap().into_server().unwrap();
+    let info = server.info().unwrap();
     assert_eq!(info.mode, PipeMode::Message);
-    assert_eq!(info.max_instances, 7);
+    // One more than clients: it holds the name.
+    assert_eq!(info.max_instances, 8);
     assert_eq!((info.in_buffer_size, info.out_buffer_size), (1000, 3000));
 }
 

@@ -29,6 +29,7 @@ mod elsewhere;
 mod exchange;
 mod giving_up;
 mod ipc;
+mod limit;
 mod listener;
 mod names;
 mod races;

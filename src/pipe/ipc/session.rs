@@ -21,7 +21,10 @@ use crate::{
     connection::Connection,
     error::{ConnectError, Error, Operation},
     name::PipeName,
-    pipe::{listener::ListenerOptions, stream::PipeStream},
+    pipe::{
+        listener::{Arrival, ListenerOptions, Place},
+        stream::PipeStream,
+    },
 };
 
 /// One end's way to its peer.
@@ -86,7 +89,8 @@ impl Session {
                 if let Some(server) = self.waiting.take().and_then(Waiting::into_server) {
                     debug!(pipe = %name, "met a peer as its server");
                     let options = options.connection(until);
-                    let stream = PipeStream::server(server, name.clone());
+                    let arrival = Arrival { server, place: Place::default() };
+                    let stream = PipeStream::server(arrival, name.clone());
                     return Ok(stream.into_connection(&options, None, 0));
                 }
             }
@@ -190,7 +194,7 @@ impl Session {
 /// Takes possession of a name, with one instance; `None` if another one has it.
 fn claim(name: &PipeName, options: &ListenerOptions) -> Result<Option<NamedPipeServer>, Error> {
     match options.clone().for_npipes_1_0_1().claim(name) {
-        Ok((server, _)) => Ok(Some(server)),
+        Ok(server) => Ok(Some(server)),
         Err(Error::NameTaken { .. }) => Ok(None),
         Err(e) => Err(e),
     }

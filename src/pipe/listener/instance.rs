@@ -1,9 +1,16 @@
 //! Instances of a pipe: the first, which takes the name, and those that wait for a client.
 
-use std::{future::Future, io, os::windows::io::AsHandle, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    os::windows::io::{AsHandle, OwnedHandle},
+    pin::Pin,
+    sync::Arc,
+};
 
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
+use super::places::Place;
 use crate::{
     error::{Error, Operation},
     name::PipeName,
@@ -24,7 +31,7 @@ pub(super) fn claim(
     name: &PipeName,
     words: InstanceWords,
     security: &SecurityDescriptor,
-) -> Result<NamedPipeServer, Error> {
+) -> Result<OwnedHandle, Error> {
     let first = match sys::create_instance(name, words.first(), security.as_descriptor()) {
         Ok(first) => first,
         Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
@@ -34,13 +41,47 @@ pub(super) fn claim(
     };
     match sys::instances(first.as_handle()) {
         Ok(0 | 1) => Ok(first),
-        Ok(_) => {
-            // Not to be found by a client that looks for the owner of the name.
-            let _ = first.disconnect();
-            Err(Error::NameTaken { pipe: name.clone() })
-        }
+        Ok(_) => Err(Error::NameTaken { pipe: name.clone() }),
         Err(e) if Code::of(&e) == Code::AccessDenied => Ok(first),
         Err(e) => Err(Error::io(Operation::Listen, Some(name), e)),
+    }
+}
+
+/// The instance that holds a listener's name. No client gets in by it: where no other instance
+/// waits, the pipe is busy.
+pub(super) struct Hold {
+    _instance: OwnedHandle,
+}
+
+impl Hold {
+    /// Takes possession of a name that nobody owns.
+    pub(super) fn take(
+        name: &PipeName,
+        words: InstanceWords,
+        security: &SecurityDescriptor,
+    ) -> Result<Self, Error> {
+        if let Ok(first) = sys::create_shut(name, words, security.as_descriptor()) {
+            let state = sys::disconnect(first.as_handle());
+            if state.is_err_and(|e| Code::of(&e) == Code::Disconnected) {
+                return Ok(Self { _instance: first });
+            }
+        }
+        let first = claim(name, words, security)?;
+        Self::shut(name, &first).map_err(|e| Error::io(Operation::Listen, Some(name), e))?;
+        Ok(Self { _instance: first })
+    }
+
+    /// Shuts an instance that clients can open: `DisconnectNamedPipe` refuses to do that to one that
+    /// has none, so this process becomes its client. A client that was quicker is disconnected: it
+    /// has come before there was a listener.
+    fn shut(name: &PipeName, first: &OwnedHandle) -> io::Result<()> {
+        let place = match sys::take_place(name) {
+            Err(e) if Code::of(&e) != Code::Busy => return Err(e),
+            place => place,
+        };
+        sys::disconnect(first.as_handle())?;
+        drop(place);
+        Ok(())
     }
 }
 
@@ -48,17 +89,25 @@ pub(super) fn claim(
 pub(super) struct Instance {
     pub(super) server: Arc<NamedPipeServer>,
     pub(super) connected: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
+    place: Place,
 }
 
 impl Instance {
-    pub(super) fn new(server: NamedPipeServer) -> Self {
+    pub(super) fn new(server: NamedPipeServer, place: Place) -> Self {
         let server = Arc::new(server);
         let waiting = Arc::clone(&server);
-        Self { server, connected: Box::pin(async move { waiting.connect().await }) }
+        Self { server, connected: Box::pin(async move { waiting.connect().await }), place }
     }
 
-    pub(super) fn into_server(self) -> Option<NamedPipeServer> {
+    pub(super) fn into_arrival(self) -> Option<Arrival> {
         drop(self.connected);
-        Arc::into_inner(self.server)
+        let place = self.place;
+        Arc::into_inner(self.server).map(|server| Arrival { server, place })
     }
+}
+
+/// The server's end of a client that has connected. Its fields are dropped in this order.
+pub(in crate::pipe) struct Arrival {
+    pub(in crate::pipe) server: NamedPipeServer,
+    pub(in crate::pipe) place: Place,
 }

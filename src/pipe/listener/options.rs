@@ -6,7 +6,8 @@ use tokio::net::windows::named_pipe::NamedPipeServer;
 
 use super::{
     Listener,
-    instance::{Instance, claim},
+    instance::{Hold, claim},
+    places::Places,
 };
 use crate::{
     connection::ConnectionOptions,
@@ -16,7 +17,7 @@ use crate::{
         admission::Admission,
         peer::Peer,
         security::{Access, SecurityDescriptor},
-        sys::{Direction, InstanceWords, PipeType},
+        sys::{self, Direction, InstanceWords, PipeType},
     },
 };
 
@@ -40,7 +41,7 @@ use crate::{
 #[must_use]
 pub struct ListenerOptions {
     backlog: u8,
-    max_instances: u8,
+    max_instances: Option<u8>,
     direction: Direction,
     pipe_type: PipeType,
     send_buffer: u32,
@@ -61,7 +62,7 @@ impl ListenerOptions {
     /// The default number of instances that wait for clients.
     pub const DEFAULT_BACKLOG: u8 = 4;
 
-    /// The most instances that a pipe can be limited to.
+    /// The most instances that a listener can be limited to.
     pub const MAX_INSTANCES: u8 = 254;
 
     /// The default size of each of the operating system's buffers, in bytes: 132 KiB, which a
@@ -71,13 +72,13 @@ impl ListenerOptions {
     pub const DEFAULT_BUFFER: u32 = 132 * 1024;
 
     /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
-    const UNLIMITED: u8 = 255;
+    const UNLIMITED: u32 = 255;
 
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {
             backlog: Self::DEFAULT_BACKLOG,
-            max_instances: Self::UNLIMITED,
+            max_instances: None,
             direction: Direction::Duplex,
             pipe_type: PipeType::Byte,
             send_buffer: Self::DEFAULT_BUFFER,
@@ -93,6 +94,8 @@ impl ListenerOptions {
     /// type, with one instance and buffers of 64 KiB, speaking [`ConnectionOptions::NPIPES_1_0_1`].
     ///
     /// One client at a time, then: the next one gets `ERROR_PIPE_BUSY` until the connection is gone.
+    /// The name stays the listener's in between too. The pipe itself has two instances, of which one
+    /// holds the name: the module does not ask how many there are.
     pub fn for_npipes_1_0_1(self) -> Self {
         self.backlog(1)
             .max_instances(1)
@@ -110,12 +113,15 @@ impl ListenerOptions {
         self
     }
 
-    /// Allows this many instances at once, connected ones included, 1 to 254. The default is no
-    /// limit; 0 counts as 1, and more than 254 as 254.
+    /// Serves this many clients at once, those that are not accepted yet included, 1 to 254. The
+    /// default is no limit; 0 counts as 1, and more than 254 as 254.
     ///
-    /// At the limit clients find the server busy, and [`Listener::accept`] reports it once.
+    /// At the limit clients find the server busy, and [`Listener::accept`] waits until a connection is
+    /// given up. The pipe that the operating system shows has one instance more, which holds the name
+    /// and lets nobody in. That is its limit too, so no server that forgets to ask whether it is the
+    /// first can join in while the listener has all of them; with 254 it has none.
     pub const fn max_instances(mut self, instances: u8) -> Self {
-        self.max_instances = at_most_254(instances);
+        self.max_instances = Some(at_most_254(instances));
         self
     }
 
@@ -230,51 +236,64 @@ impl ListenerOptions {
         Error: From<N::Error>,
     {
         let name = name.try_into()?;
-        let (first, security) = self.claim(&name)?;
+        let security = self.rules_for(&name)?;
+        let words = self.words(match self.max_instances {
+            // One more, to hold the name.
+            Some(max) => u32::from(max) + 1,
+            None => Self::UNLIMITED,
+        });
+        let hold = Hold::take(&name, words, &security)?;
         let connection = match self.pipe_type {
             PipeType::Byte => self.connection,
             PipeType::Message => self.connection.frame_per_write(),
         };
         Listener {
             name,
-            words: self.words(),
+            words,
             security,
-            backlog: usize::from(self.backlog.min(self.max_instances)),
+            backlog: usize::from(self.max_instances.unwrap_or(self.backlog).min(self.backlog)),
             admission: self.admission.clone(),
             candidates: VecDeque::new(),
             connection,
-            waiting: VecDeque::from([Instance::new(first)]),
+            waiting: VecDeque::new(),
+            places: Places::limited(self.max_instances),
+            full: false,
             outage: None,
+            _hold: hold,
             accepted: 0,
         }
         .started()
     }
 
-    /// Takes possession of the name with one instance, and returns who may connect as well.
-    pub(in crate::pipe) fn claim(
-        &self,
-        name: &PipeName,
-    ) -> Result<(NamedPipeServer, SecurityDescriptor), Error> {
+    /// Takes possession of the name with one instance, which a client can open.
+    pub(in crate::pipe) fn claim(&self, name: &PipeName) -> Result<NamedPipeServer, Error> {
+        let security = self.rules_for(name)?;
+        let words = self.words(self.max_instances.map_or(Self::UNLIMITED, u32::from));
+        let first = claim(name, words, &security)?;
+        sys::register_server(first).map_err(|e| Error::io(Operation::Listen, Some(name), e))
+    }
+
+    /// Returns who may connect to a pipe of this machine.
+    fn rules_for(&self, name: &PipeName) -> Result<SecurityDescriptor, Error> {
         if !name.is_local() {
             return Err(Error::InvalidName {
                 name: name.as_str().to_owned(),
                 source: NameError::Remote,
             });
         }
-        let security = match &self.security {
+        match &self.security {
             Security::Access(access) => {
-                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(name), e))?
+                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(name), e))
             }
-            Security::Descriptor(descriptor) => descriptor.clone(),
-        };
-        Ok((claim(name, self.words(), &security)?, security))
+            Security::Descriptor(descriptor) => Ok(descriptor.clone()),
+        }
     }
 
-    fn words(&self) -> InstanceWords {
+    fn words(&self, max_instances: u32) -> InstanceWords {
         let words = InstanceWords::new(self.direction, self.pipe_type);
         let words = if self.accept_remote { words.accept_remote_clients() } else { words };
         InstanceWords {
-            max_instances: u32::from(self.max_instances),
+            max_instances,
             out_buffer: self.send_buffer,
             in_buffer: self.receive_buffer,
             ..words
@@ -302,7 +321,7 @@ mod tests {
 
     #[track_caller]
     fn has_modes(options: ListenerOptions, open_mode: u32, pipe_mode: u32) {
-        let words = options.words().first();
+        let words = options.words(ListenerOptions::UNLIMITED).first();
         assert_eq!((words.open_mode, words.pipe_mode), (open_mode, pipe_mode));
     }
 

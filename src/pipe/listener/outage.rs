@@ -1,35 +1,146 @@
 //! What a listener does while no further instance can be created.
 
-use std::{io, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::time::Sleep;
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
 
-use crate::backoff::{Backoff, Delays};
+use crate::{
+    backoff::{Backoff, Delays},
+    pipe::sys::Code,
+};
 
 /// A time in which no further instance could be created.
+///
+/// `ERROR_PIPE_BUSY` is no failure at first: a connection that was given up holds its instance until
+/// the runtime's driver has closed the handle.
 pub(super) struct Outage {
     /// Not reported yet.
-    pub(super) error: Option<io::Error>,
-    pub(super) retry: Pin<Box<Sleep>>,
+    unreported: Option<io::Error>,
+    retry: Pin<Box<dyn Future<Output = ()> + Send>>,
     delays: Delays,
     /// That have failed.
     pub(super) attempts: u32,
+    begun: Instant,
+    /// Worth telling the log.
+    told: bool,
 }
 
 impl Outage {
-    /// A client may leave at any time and make room, and nothing tells of it. Others may wait for
-    /// that, so tries stay frequent; thirty a second cost nothing that would show.
+    /// Others may wait for the instance, so tries stay frequent; thirty a second cost nothing that
+    /// would show.
     const RETRY: Backoff =
         Backoff::new(Duration::from_millis(2), Duration::from_millis(32)).without_jitter();
 
+    /// Tries between which no more than the driver's turn is waited for, in which it closes handles.
+    const TURNS: u32 = 8;
+
+    /// How long the pipe may be busy until the log is told: a handle takes so long only if
+    /// something holds it, such as a write that its client does not read.
+    const QUIET: Duration = Duration::from_secs(1);
+
     pub(super) fn new(error: io::Error) -> Self {
-        let mut delays = Self::RETRY.delays();
-        let retry = Box::pin(tokio::time::sleep(delays.next_delay()));
-        Self { error: Some(error), retry, delays, attempts: 1 }
+        let busy = Code::of(&error) == Code::Busy;
+        Self {
+            unreported: Some(error).filter(|_| !busy),
+            retry: Box::pin(yield_now()),
+            delays: Self::RETRY.delays(),
+            attempts: 1,
+            begun: Instant::now(),
+            told: false,
+        }
     }
 
+    /// Notes that another attempt has failed.
     pub(super) fn prolong(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
-        self.retry = Box::pin(tokio::time::sleep(self.delays.next_delay()));
+        self.retry = if self.attempts <= Self::TURNS {
+            Box::pin(yield_now())
+        } else {
+            Box::pin(sleep(self.delays.next_delay()))
+        };
+    }
+
+    /// Waits until it is time for another attempt.
+    pub(super) fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.retry.as_mut().poll(cx)
+    }
+
+    /// Returns the error that the caller of `accept` is to see, once.
+    pub(super) fn take_unreported(&mut self) -> Option<io::Error> {
+        self.unreported.take()
+    }
+
+    /// Returns whether the log is to be told now, once.
+    pub(super) fn begins_to_be_told(&mut self) -> bool {
+        let due = self.unreported.is_some() || self.begun.elapsed() >= Self::QUIET;
+        let begins = due && !self.told;
+        self.told |= due;
+        begins
+    }
+
+    /// Returns whether the log was told.
+    pub(super) fn was_told(&self) -> bool {
+        self.told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::poll_fn;
+    use windows_sys::Win32::Foundation::{ERROR_NO_SYSTEM_RESOURCES, ERROR_PIPE_BUSY};
+
+    use super::*;
+
+    fn error(code: u32) -> io::Error {
+        io::Error::from_raw_os_error(code.try_into().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_reported_and_told_once() {
+        let mut outage = Outage::new(error(ERROR_NO_SYSTEM_RESOURCES));
+        assert!(outage.begins_to_be_told());
+        assert!(!outage.begins_to_be_told() && outage.was_told());
+        assert_eq!(
+            outage.take_unreported().unwrap().raw_os_error(),
+            error(ERROR_NO_SYSTEM_RESOURCES).raw_os_error()
+        );
+        outage.prolong();
+        assert!(outage.take_unreported().is_none() && !outage.begins_to_be_told());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_pipe_is_not_reported_and_told_only_when_it_stays_busy() {
+        let mut outage = Outage::new(error(ERROR_PIPE_BUSY));
+        let begun = Instant::now();
+        while !outage.begins_to_be_told() {
+            assert!(outage.take_unreported().is_none());
+            assert!(begun.elapsed() < Outage::QUIET && !outage.was_told());
+            poll_fn(|cx| outage.poll_retry(cx)).await;
+            outage.prolong();
+        }
+        assert!(begun.elapsed() >= Outage::QUIET);
+        assert!(!outage.begins_to_be_told() && outage.was_told());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_follow_the_driver_first_and_then_the_clock_without_an_end() {
+        let mut outage = Outage::new(error(ERROR_PIPE_BUSY));
+        let mut delays = Vec::new();
+        for _ in 0..Outage::TURNS + 7 {
+            let before = Instant::now();
+            poll_fn(|cx| outage.poll_retry(cx)).await;
+            outage.prolong();
+            delays.push(before.elapsed().as_millis());
+        }
+        assert_eq!(delays, [0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 8, 16, 32, 32, 32]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem,
     os::windows::io::{AsHandle, BorrowedHandle},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, Waker, ready},
@@ -17,7 +18,10 @@ use tokio::{
 use super::linger;
 use crate::{
     connection::ConnectionOptions,
-    pipe::sys::{self, Code},
+    pipe::{
+        listener::Place,
+        sys::{self, Code},
+    },
 };
 
 /// One end of an open pipe.
@@ -90,6 +94,8 @@ pub(in crate::pipe) struct PipeHandle {
     linger: AtomicU64,
     was_written_to: AtomicBool,
     is_aborted: AtomicBool,
+    /// Given back after the end is closed, whose instance it stands for.
+    place: Place,
 }
 
 impl PipeHandle {
@@ -100,7 +106,14 @@ impl PipeHandle {
             linger: AtomicU64::new(millis(ConnectionOptions::DEFAULT_LINGER)),
             was_written_to: AtomicBool::new(false),
             is_aborted: AtomicBool::new(false),
+            place: Place::default(),
         }
+    }
+
+    /// Says that the end has a place among a listener's instances.
+    pub(super) fn in_place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
     }
 
     pub(super) fn set_linger(&self, time: Duration) {
@@ -176,7 +189,8 @@ impl PipeHandle {
     pub(super) fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
         match self.end() {
-            End::Server(handle) => sys::disconnect(handle.as_handle()),
+            // Without a client there is nothing to end.
+            End::Server(handle) => drop(sys::disconnect(handle.as_handle())),
             End::Client(handle) => sys::cancel_io(handle.as_handle()),
         }
     }
@@ -202,7 +216,7 @@ impl Drop for PipeHandle {
         }
         if let Some(runtime) = &self.runtime {
             let at_most = Duration::from_millis(self.linger.load(Ordering::Relaxed));
-            linger::until_written(runtime, end, at_most);
+            linger::until_written(runtime, end, mem::take(&mut self.place), at_most);
         }
     }
 }

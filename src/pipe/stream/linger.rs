@@ -16,7 +16,7 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::handle::End;
-use crate::pipe::sys;
+use crate::pipe::{listener::Place, sys};
 
 /// How soon a cancelled write that is not over is cancelled again: mio may have been about to write
 /// the rest of a short write.
@@ -33,15 +33,18 @@ static CANCELLER: Canceller = Canceller {
     changed: Condvar::new(),
 };
 
-/// Closes `end` when its write is complete, or has been cancelled after `at_most`.
+/// Closes `end` when its write is complete, or has been cancelled after `at_most`, and gives its
+/// `place` back.
 ///
 /// A runtime that ends meanwhile drops the end: nothing drives it any more.
-pub(super) fn until_written(runtime: &Handle, end: End, at_most: Duration) {
+pub(super) fn until_written(runtime: &Handle, end: End, place: Place, at_most: Duration) {
     let end = Arc::new(end);
     CANCELLER.add(Arc::downgrade(&end), at_most);
     runtime.spawn(async move {
         // Fails only if the runtime ends.
         let _ = end.writable().await;
+        drop(end);
+        drop(place);
     });
 }
 

@@ -1,6 +1,7 @@
 //! Ending what is under way on a pipe.
 
 use std::{
+    io,
     os::windows::io::{AsRawHandle, BorrowedHandle},
     ptr,
 };
@@ -8,14 +9,17 @@ use std::{
 use windows_sys::Win32::System::{IO::CancelIoEx, Pipes::DisconnectNamedPipe};
 
 /// Disconnects the client of a server's end: every operation under way on either end fails, and what
-/// was not read is discarded.
+/// was not read is discarded. From then on clients find the instance busy.
+///
+/// Fails with [`Code::Listening`](super::Code::Listening) while no client has opened the instance, and
+/// with [`Code::Disconnected`](super::Code::Disconnected) if it was disconnected already.
 ///
 /// It is not Tokio's `disconnect`, which forgets a write that is under way: what waits for that write
 /// would never hear of its end.
-pub(in crate::pipe) fn disconnect(server: BorrowedHandle<'_>) {
-    // SAFETY: the handle is open while `server` is borrowed. It fails if there is no client, and then
-    // there is nothing to end.
-    unsafe { DisconnectNamedPipe(server.as_raw_handle()) };
+pub(in crate::pipe) fn disconnect(server: BorrowedHandle<'_>) -> io::Result<()> {
+    // SAFETY: the handle is open while `server` is borrowed.
+    let ok = unsafe { DisconnectNamedPipe(server.as_raw_handle()) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Cancels every operation under way on the handle; each one fails with `ERROR_OPERATION_ABORTED`.

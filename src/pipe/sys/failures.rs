@@ -11,15 +11,16 @@ use std::{
 
 use tokio::{
     io::AsyncReadExt,
-    net::windows::named_pipe::{ClientOptions, NamedPipeServer, ServerOptions},
+    net::windows::named_pipe::{ClientOptions, NamedPipeServer, PipeMode, ServerOptions},
 };
 use windows_sys::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_INVALID_PARAMETER, ERROR_PATH_NOT_FOUND,
 };
 
 use super::{
-    Code, Direction, InstanceWords, Look, OpenWords, PipeDevice, PipeType, create_instance, flush,
-    instances, look, open, open_path, register_client,
+    Code, Direction, InstanceWords, Look, OpenWords, PipeDevice, PipeType, create_instance,
+    create_shut, disconnect, flush, instances, look, open, open_path, register_client,
+    register_server,
     security::{self, Descriptor},
     take_place,
 };
@@ -65,6 +66,60 @@ async fn an_instance_beyond_the_limit_is_not_created() {
     let _first = create_instance(&name, words, &everyone()).unwrap();
     let error = create_instance(&name, words, &everyone()).unwrap_err();
     assert_eq!(Code::of(&error), Code::Busy, "{error}");
+}
+
+#[test]
+fn an_instance_is_disconnected_when_a_client_has_opened_it_and_once() {
+    let name = name("shut");
+    let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
+    let server = create_instance(&name, words, &everyone()).unwrap();
+    let error = disconnect(server.as_handle()).unwrap_err();
+    assert_eq!(Code::of(&error), Code::Listening, "{error}");
+    let client = take_place(&name).unwrap();
+    assert_eq!(Code::of(&take_place(&name).unwrap_err()), Code::Busy);
+    disconnect(server.as_handle()).unwrap();
+    let error = disconnect(server.as_handle()).unwrap_err();
+    assert_eq!(Code::of(&error), Code::Disconnected, "{error}");
+    drop(client);
+    // The name is still there, and nobody gets in.
+    assert_eq!(Code::of(&take_place(&name).unwrap_err()), Code::Busy);
+    drop(server);
+    assert_eq!(Code::of(&take_place(&name).unwrap_err()), Code::NotFound);
+}
+
+#[test]
+fn a_pipe_whose_rules_let_nobody_in_is_opened_by_its_owner() {
+    let name = name("owner");
+    let nobody = Descriptor::from_sddl("D:(A;;0x4;;;WD)").unwrap();
+    let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
+    let server = create_instance(&name, words, &nobody).unwrap();
+    let _client = take_place(&name).unwrap();
+    disconnect(server.as_handle()).unwrap();
+}
+
+/// What a further instance has to agree with, and what decides for all.
+#[tokio::test]
+async fn an_instance_that_is_created_shut_is_the_first_of_its_kind() {
+    for direction in [Direction::Duplex, Direction::Inbound, Direction::Outbound] {
+        let name = name("born");
+        let words = InstanceWords::new(direction, PipeType::Message);
+        let words = InstanceWords { max_instances: 2, in_buffer: 1000, out_buffer: 3000, ..words };
+        let first = create_shut(&name, words, &everyone()).unwrap();
+        let error = disconnect(first.as_handle()).unwrap_err();
+        assert!(matches!(Code::of(&error), Code::Listening | Code::Disconnected), "{error}");
+        let second = create_instance(&name, words, &everyone()).unwrap();
+        let error = create_instance(&name, words, &everyone()).unwrap_err();
+        assert_eq!(Code::of(&error), Code::Busy, "{error}");
+        let second = register_server(second).unwrap();
+        if direction == Direction::Outbound {
+            // Its server may not ask.
+            assert_eq!(Code::of(&second.info().unwrap_err()), Code::AccessDenied);
+        } else {
+            let info = second.info().unwrap();
+            assert_eq!((info.mode, info.max_instances), (PipeMode::Message, 2));
+        }
+        drop(first);
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Descriptor {
         SECURITY_ATTRIBUTES { nLength: LEN, lpSecurityDescriptor: self.as_ptr(), bInheritHandle: 0 }
     }
 
-    fn as_ptr(&self) -> *mut c_void {
+    pub(super) fn as_ptr(&self) -> *mut c_void {
         self.0.0.as_ptr()
     }
 }

@@ -1,0 +1,441 @@
+//! A listener with a limit of clients: its name is never absent and never another's, and `accept` waits.
+
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::join_all};
+use npipes::{Connection, Error, Listener, ListenerOptions, PipeStream, PipeType, connect};
+use tokio::{net::windows::named_pipe::ClientOptions, task::yield_now};
+
+use crate::support::{unique_name, within};
+
+const ERROR_FILE_NOT_FOUND: i32 = 2;
+const ERROR_PIPE_BUSY: i32 = 231;
+
+const LIMITS: [u8; 4] = [1, 2, 3, 254];
+
+type Ends = (Connection<PipeStream>, Connection<PipeStream>);
+
+fn path(name: &str) -> String {
+    format!(r"\\.\pipe\{name}")
+}
+
+fn limited(max: u8) -> ListenerOptions {
+    ListenerOptions::new().backlog(max).max_instances(max)
+}
+
+/// Connects a client to a listener that has room, and returns both ends.
+#[track_caller]
+fn meet(name: &str, listener: &mut Listener) -> impl Future<Output = Ends> {
+    let both = within(async move { tokio::join!(connect(name), listener.accept()) });
+    async {
+        let (client, server) = both.await;
+        (client.unwrap(), server.unwrap())
+    }
+}
+
+/// Opens the pipe as a client that does not wait; the code of the error if it does not get in.
+fn open(name: &str) -> Result<impl Sized + use<>, i32> {
+    ClientOptions::new().open(path(name)).map_err(|e| e.raw_os_error().unwrap())
+}
+
+#[track_caller]
+fn is_taken(name: &str) {
+    let error = Listener::bind(name).expect_err("the name has an owner");
+    assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
+}
+
+/// Checks that nobody else can have the name, and that a client finds it busy.
+#[track_caller]
+fn is_taken_and_busy(name: &str) {
+    is_taken(name);
+    assert_eq!(open(name).err(), Some(ERROR_PIPE_BUSY));
+}
+
+/// Lets the runtime's driver close what was dropped, and whatever it likes to do besides.
+async fn turns_of_the_driver() {
+    for _ in 0..16 {
+        yield_now().await;
+    }
+}
+
+async fn echo(mut connection: Connection<PipeStream>) {
+    while let Ok(Some(message)) = connection.receive().await {
+        if connection.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn as_many_clients_get_in_as_the_limit_says_and_none_by_the_instance_that_holds_the_name() {
+    for max in LIMITS {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        let clients: Vec<_> = std::iter::from_fn(|| open(&name).ok()).collect();
+        assert_eq!(clients.len(), usize::from(max));
+        is_taken_and_busy(&name);
+        let mut accepted = Vec::new();
+        for _ in 0..max {
+            accepted.push(within(listener.accept()).await.unwrap());
+        }
+        is_taken_and_busy(&name);
+    }
+}
+
+#[tokio::test]
+async fn the_name_stays_the_listeners_when_all_clients_have_left_and_accept_is_not_awaited() {
+    for max in LIMITS {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        let mut ends = Vec::new();
+        for _ in 0..max {
+            ends.push(meet(&name, &mut listener).await);
+        }
+        drop(ends);
+        for _ in 0..50 {
+            is_taken_and_busy(&name);
+            yield_now().await;
+        }
+        // It is as good as new.
+        for _ in 0..max {
+            meet(&name, &mut listener).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_name_is_never_absent_while_accept_is_awaited_and_clients_come_and_go() {
+    for max in LIMITS {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        let served = tokio::spawn(async move {
+            for _ in 0..300 {
+                drop(listener.accept().await.unwrap());
+            }
+            listener
+        });
+        let mut got_in = 0;
+        while got_in < 300 {
+            match open(&name) {
+                Ok(client) => {
+                    got_in += 1;
+                    drop(client);
+                }
+                Err(code) => {
+                    assert_eq!(code, ERROR_PIPE_BUSY);
+                    within(yield_now()).await;
+                }
+            }
+        }
+        drop(within(served).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_who_wants_the_name_never_gets_it_while_clients_come_and_go() {
+    let name = unique_name();
+    let mut listener = limited(1).bind(&name).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let rival = std::thread::spawn({
+        let (name, over) = (name.clone(), Arc::clone(&over));
+        let runtime = tokio::runtime::Handle::current();
+        move || {
+            let _entered = runtime.enter();
+            let mut tries = 0_u32;
+            while !over.load(Ordering::Relaxed) || tries == 0 {
+                is_taken(&name);
+                tries += 1;
+            }
+        }
+    });
+    for _ in 0..200 {
+        // A rival that Wine lets in for a moment, before it looks, can be who a client meets.
+        let client = tokio::spawn({
+            let name = name.clone();
+            async move { connect(&name).await.map(drop) }
+        });
+        while !client.is_finished() {
+            let _ = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
+        }
+        let _ = within(client).await.unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    rival.join().unwrap();
+}
+
+#[tokio::test]
+async fn accept_at_the_limit_waits_until_a_connection_is_given_up() {
+    for max in [1, 2, 3] {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        let mut ends = Vec::new();
+        for _ in 0..max {
+            ends.push(meet(&name, &mut listener).await);
+        }
+        let waiting = tokio::spawn({
+            let name = name.clone();
+            async move { connect(&name).await }
+        });
+        let mut accept = Box::pin(listener.accept());
+        for (client, server) in &mut ends {
+            assert!(accept.as_mut().now_or_never().is_none());
+            within(client.send("still there")).await.unwrap();
+            assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"still there"[..]);
+        }
+        let (mut left, given_up) = ends.pop().unwrap();
+        drop(given_up);
+        within(accept).await.unwrap();
+        within(waiting).await.unwrap().unwrap();
+        assert!(within(left.receive()).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_loop_that_ends_at_the_first_error_serves_clients_one_after_the_other() {
+    let name = unique_name();
+    let mut listener = limited(1).bind(&name).unwrap();
+    let server = tokio::spawn(async move {
+        for _ in 0..200 {
+            echo(listener.accept().await?).await;
+        }
+        Ok::<_, Error>(())
+    });
+    for number in 0..200_u8 {
+        let mut client = within(connect(&name)).await.unwrap();
+        within(client.send(vec![number])).await.unwrap();
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), [number][..]);
+    }
+    within(server).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_wait_for_their_turn_all_get_it() {
+    for max in [1, 2, 254] {
+        let name = unique_name();
+        let mut listener = ListenerOptions::new().max_instances(max).bind(&name).unwrap();
+        let server = tokio::spawn(async move {
+            loop {
+                tokio::spawn(echo(listener.accept().await.unwrap()));
+            }
+        });
+        let clients = (0..4).map(|_| {
+            let name = name.clone();
+            tokio::spawn(async move {
+                for _ in 0..25 {
+                    let mut client = connect(&name).await.unwrap();
+                    client.send("hi").await.unwrap();
+                    assert_eq!(client.receive().await.unwrap().unwrap(), b"hi"[..]);
+                }
+            })
+        });
+        for client in within(join_all(clients)).await {
+            client.unwrap();
+        }
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn clients_that_leave_before_they_are_accepted_use_nothing_up() {
+    for max in [1, 2, 3] {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        for _ in 0..20 {
+            let gone: Vec<_> = std::iter::from_fn(|| open(&name).ok()).collect();
+            assert_eq!(gone.len(), usize::from(max));
+            drop(gone);
+            is_taken_and_busy(&name);
+            turns_of_the_driver().await;
+            for _ in 0..max {
+                let mut ghost = within(listener.accept()).await.unwrap();
+                assert_eq!(within(ghost.receive()).await.unwrap(), None);
+            }
+            // The last place is filled when accept is next awaited.
+            assert!(listener.accept().now_or_never().is_none());
+            turns_of_the_driver().await;
+            assert!(listener.accept().now_or_never().is_none());
+        }
+        meet(&name, &mut listener).await;
+    }
+}
+
+#[tokio::test]
+async fn an_accept_that_is_dropped_at_the_limit_loses_no_place_and_no_client() {
+    for max in [1, 2] {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        for round in 0..20 {
+            let mut ends = Vec::new();
+            for _ in 0..max {
+                ends.push(meet(&name, &mut listener).await);
+            }
+            for _ in 0..round % 3 {
+                assert!(listener.accept().now_or_never().is_none());
+            }
+            is_taken_and_busy(&name);
+            drop(ends);
+            for _ in 0..round % 5 {
+                assert!(listener.accept().now_or_never().is_none());
+                is_taken(&name);
+                yield_now().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_the_filter_refuses_gives_its_place_to_the_next() {
+    let name = unique_name();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let every_second = move |_: &npipes::Peer| counter.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+    let mut listener = limited(1).filter(every_second).bind(&name).unwrap();
+    for round in 1..=10 {
+        let clients = async {
+            let mut refused = connect(&name).await.unwrap();
+            assert!(!matches!(refused.receive().await, Ok(Some(_))));
+            let mut admitted = connect(&name).await.unwrap();
+            assert_eq!(admitted.receive().await.unwrap().unwrap(), b"welcome"[..]);
+        };
+        let server = async {
+            let mut connection = listener.accept().await.unwrap();
+            connection.send("welcome").await.unwrap();
+            assert_eq!(connection.receive().await.unwrap(), None);
+        };
+        within(async { tokio::join!(clients, server) }).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 2 * round);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_gives_its_place_to_the_next() {
+    let name = unique_name();
+    let options = limited(1).handshake_timeout(Duration::from_millis(20));
+    let mut listener = options.bind(&name).unwrap();
+    let silent = open(&name).unwrap();
+    let client = async {
+        let mut client = connect(&name).await.unwrap();
+        client.send("Hello").await.unwrap();
+        client
+    };
+    let (_client, server) = within(async { tokio::join!(client, listener.accept()) }).await;
+    assert_eq!(within(server.unwrap().receive()).await.unwrap().unwrap(), b"Hello"[..]);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_listener_for_the_python_module_keeps_its_name_between_two_clients() {
+    let name = unique_name();
+    let mut listener = ListenerOptions::new().for_npipes_1_0_1().bind(&name).unwrap();
+    for _ in 0..20 {
+        let (client, mut server) = meet(&name, &mut listener).await;
+        assert_eq!(server.get_ref().pipe_type().unwrap(), PipeType::Message);
+        drop(client);
+        assert_eq!(within(server.receive()).await.unwrap(), None);
+        is_taken_and_busy(&name);
+        drop(server);
+        is_taken_and_busy(&name);
+    }
+}
+
+#[tokio::test]
+async fn while_a_listener_has_all_its_instances_no_server_can_join_its_name() {
+    for max in [1, 2, 253] {
+        let name = unique_name();
+        let mut listener = limited(max).bind(&name).unwrap();
+        let joins = || tokio::net::windows::named_pipe::ServerOptions::new().create(path(&name));
+        let refused = |joined: io::Result<_>| joined.map(drop).unwrap_err().raw_os_error();
+        assert_eq!(refused(joins()), Some(ERROR_PIPE_BUSY));
+        let _ends = meet(&name, &mut listener).await;
+        assert_eq!(refused(joins()), Some(ERROR_PIPE_BUSY));
+    }
+}
+
+#[tokio::test]
+async fn the_place_of_a_connection_in_halves_is_free_when_both_are_dropped() {
+    let name = unique_name();
+    let mut listener = limited(1).bind(&name).unwrap();
+    let (client, server) = meet(&name, &mut listener).await;
+    let (sending, receiving) = server.split();
+    drop(sending);
+    let mut accept = Box::pin(listener.accept());
+    for _ in 0..16 {
+        assert!(accept.as_mut().now_or_never().is_none());
+        assert_eq!(open(&name).err(), Some(ERROR_PIPE_BUSY));
+        yield_now().await;
+    }
+    drop((receiving, client));
+    let (client, server) = within(async { tokio::join!(connect(&name), accept) }).await;
+    client.unwrap();
+    server.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bare_handle_keeps_the_next_client_out_until_it_is_closed() {
+    let name = unique_name();
+    let mut listener = limited(1).bind(&name).unwrap();
+    let client = within(connect(&name)).await.unwrap();
+    let handle = within(listener.accept_stream()).await.unwrap().into_server().unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(5), listener.accept()).await;
+    assert!(waited.is_err(), "no error is reported: {waited:?}");
+    is_taken_and_busy(&name);
+    drop((client, handle));
+    meet(&name, &mut listener).await;
+}
+
+#[tokio::test]
+async fn incoming_goes_on_at_the_limit() {
+    let name = unique_name();
+    let mut incoming = limited(1).bind(&name).unwrap().incoming();
+    for _ in 0..20 {
+        let (client, server) =
+            within(async { tokio::join!(connect(&name), incoming.next()) }).await;
+        drop((client.unwrap(), server.unwrap().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_is_closed_at_the_limit_leaves_no_instance_behind() {
+    for max in [1, 2, 3] {
+        let name = unique_name();
+        for held in 0..=max {
+            let mut listener = limited(max).bind(&name).unwrap();
+            let mut ends = Vec::new();
+            for _ in 0..held {
+                ends.push(meet(&name, &mut listener).await);
+            }
+            assert!(listener.accept().now_or_never().is_none());
+            within(listener.close()).await;
+            let code = if held == 0 { ERROR_FILE_NOT_FOUND } else { ERROR_PIPE_BUSY };
+            assert_eq!(open(&name).err(), Some(code), "{held} of {max}");
+            drop(ends);
+            turns_of_the_driver().await;
+            assert_eq!(open(&name).err(), Some(ERROR_FILE_NOT_FOUND), "{held} of {max}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_is_dropped_at_the_limit_lets_nobody_in() {
+    for held in [0, 1] {
+        let name = unique_name();
+        let mut listener = limited(1).bind(&name).unwrap();
+        let ends = if held == 0 { None } else { Some(meet(&name, &mut listener).await) };
+        assert!(listener.accept().now_or_never().is_none());
+        drop(listener);
+        drop(ends);
+        for _ in 0..16 {
+            assert!(open(&name).is_err());
+            yield_now().await;
+        }
+        Listener::bind(&name).unwrap();
+    }
+}
