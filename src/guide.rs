@@ -318,6 +318,11 @@
 //! tells what is to go wrong, with a paused clock and the same outcome each time. What remains are real
 //! pipes: on Linux under Wine, as this crate tests itself with `scripts/on-wine cargo test`.
 //!
+//! Do not pause the clock over real pipes. Tokio moves a paused clock on whenever all tasks wait, and for
+//! the operating system too: a deadline of five seconds is over before a peer could run. Nothing is
+//! lost by it and nothing false reported, but connecting to a busy or absent server, and closing to a
+//! peer that has not read yet, time out at once.
+//!
 //! # Looking inside
 //!
 //! Each connection has a `tracing` span, and connects, retries, drains, corrupt frames and reconnects

@@ -91,7 +91,9 @@ impl ConnectionOptions {
     /// Sets how long [`close`](crate::Connection::close) waits, for the transport to take what is
     /// queued and for the peer to read everything. The default is 5 s.
     ///
-    /// A pipe that hangs in the operating system, on another machine, may add a second.
+    /// A pipe that hangs in the operating system, on another machine, may add a second. The time is
+    /// Tokio's: with its clock paused it is over at once, and the close says so, while a peer of
+    /// another thread or process reads on.
     pub const fn close_deadline(mut self, deadline: Duration) -> Self {
         self.close_deadline = deadline;
         self

@@ -29,6 +29,10 @@ use crate::{
 ///
 /// As [`ConnectOptions::connect`].
 ///
+/// # Panics
+///
+/// As [`ConnectOptions::connect`].
+///
 /// # Examples
 ///
 /// ```no_run
@@ -107,6 +111,9 @@ impl ConnectOptions {
     }
 
     /// Gives up after this time, whatever the causes were. The default is 5 s.
+    ///
+    /// The time is Tokio's: with its clock paused, as in a test, it is over as soon as nothing but the
+    /// operating system is waited for.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.patience.deadline = deadline;
         self
@@ -211,6 +218,10 @@ impl ConnectOptions {
     ///
     /// A future that is dropped stops trying and leaves nothing behind. On another machine's pipe an
     /// attempt that is under way ends by itself.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with I/O and time enabled.
     pub async fn connect<N>(&self, name: N) -> Result<Connection<PipeStream>, Error>
     where
         N: TryInto<PipeName>,

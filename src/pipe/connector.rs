@@ -10,6 +10,10 @@ use crate::{client::Connect, connection::Connection, error::Error, name::PipeNam
 
 /// Connects a [`Client`](crate::Client) to a pipe.
 ///
+/// # Panics
+///
+/// Connecting panics outside a Tokio runtime with I/O and time enabled; making one does not.
+///
 /// # Examples
 ///
 /// ```no_run

@@ -133,6 +133,10 @@ impl Listener {
     /// # Cancel safety
     ///
     /// No client is lost: one that has connected meanwhile is returned by the next call.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with I/O and time enabled.
     pub async fn accept(&mut self) -> Result<Connection<PipeStream>, Error> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
@@ -150,6 +154,10 @@ impl Listener {
     /// # Cancel safety
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// # Panics
+    ///
+    /// As [`accept`](Self::accept).
     pub async fn accept_stream(&mut self) -> Result<PipeStream, Error> {
         let stream = poll_fn(|cx| self.poll_accept_stream(cx)).await?;
         debug!(pipe = %self.name, "accepted");
@@ -157,6 +165,10 @@ impl Listener {
     }
 
     /// Returns the connections as a stream, which never ends.
+    ///
+    /// # Panics
+    ///
+    /// Polling it does as [`accept`](Self::accept) does.
     pub fn incoming(self) -> Incoming {
         Incoming { listener: self }
     }

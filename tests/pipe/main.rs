@@ -33,6 +33,7 @@ mod limit;
 mod listener;
 mod names;
 mod races;
+mod runtime;
 mod sandbox;
 mod security;
 mod serve;
