@@ -91,8 +91,8 @@ async fn the_creator() {
     let mut listener =
         ListenerOptions::new().security_descriptor(rules).backlog(1).bind(name).unwrap();
     // The instance that is connected is no use: it takes one that listens.
-    let (server, _client) = tokio::join!(listener.accept_raw(), connect(name));
-    let server = server.unwrap();
+    let (server, _client) = tokio::join!(listener.accept_stream(), connect(name));
+    let server = server.unwrap().into_server().unwrap();
     drop(listener);
     server.disconnect().unwrap();
     let listening = futures::poll!(Box::pin(server.connect()));
