@@ -149,8 +149,11 @@ async fn server_without_a_process(
 
 #[tokio::test]
 async fn an_owner_speaks_for_a_process_out_of_sight_only_where_nobody_else_may_serve() {
+    let plain: SecurityDescriptor = "D:P(A;;FA;;;SY)".parse().unwrap();
+    let user = plain.owner().unwrap().unwrap();
     let name = unique_name();
-    let _keeper = server_without_a_process(&name, "D:P(A;;FA;;;SY)(A;;0x12019b;;;WD)").await;
+    let rules = format!("D:P(A;;FA;;;SY)(A;;FA;;;{user})(A;;0x12019b;;;WD)");
+    let _keeper = server_without_a_process(&name, &rules).await;
     within(connect(&name)).await.unwrap();
 
     let name = unique_name();

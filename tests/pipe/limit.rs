@@ -1,39 +1,37 @@
-//! A listener with a limit of clients: its name is never absent and never another's, and `accept` waits.
+//! A listener with a limit of clients: `accept` waits, and places come back.
 
 use std::{
     future::Future,
-    io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, StreamExt, future::join_all};
-use npipes::{Connection, Error, Listener, ListenerOptions, PipeStream, PipeType, connect};
-use tokio::{net::windows::named_pipe::ClientOptions, task::yield_now};
+use npipes::{
+    Closed, Connection, ConnectionOptions, Error, Listener, ListenerOptions, PipeStream, connect,
+};
+use tokio::{io::AsyncWriteExt, net::windows::named_pipe::ClientOptions, task::yield_now};
 
 use crate::support::{unique_name, within};
 
-const ERROR_FILE_NOT_FOUND: i32 = 2;
-const ERROR_PIPE_BUSY: i32 = 231;
+pub(crate) const ERROR_PIPE_BUSY: i32 = 231;
 
-const LIMITS: [u8; 4] = [1, 2, 3, 254];
+pub(crate) type Ends = (Connection<PipeStream>, Connection<PipeStream>);
 
-type Ends = (Connection<PipeStream>, Connection<PipeStream>);
-
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!(r"\\.\pipe\{name}")
 }
 
-fn limited(max: u8) -> ListenerOptions {
+pub(crate) fn limited(max: u8) -> ListenerOptions {
     ListenerOptions::new().backlog(max).max_instances(max)
 }
 
 /// Connects a client to a listener that has room, and returns both ends.
 #[track_caller]
-fn meet(name: &str, listener: &mut Listener) -> impl Future<Output = Ends> {
+pub(crate) fn meet(name: &str, listener: &mut Listener) -> impl Future<Output = Ends> {
     let both = within(async move { tokio::join!(connect(name), listener.accept()) });
     async {
         let (client, server) = both.await;
@@ -42,25 +40,25 @@ fn meet(name: &str, listener: &mut Listener) -> impl Future<Output = Ends> {
 }
 
 /// Opens the pipe as a client that does not wait; the code of the error if it does not get in.
-fn open(name: &str) -> Result<impl Sized + use<>, i32> {
+pub(crate) fn open(name: &str) -> Result<impl Sized + use<>, i32> {
     ClientOptions::new().open(path(name)).map_err(|e| e.raw_os_error().unwrap())
 }
 
 #[track_caller]
-fn is_taken(name: &str) {
+pub(crate) fn is_taken(name: &str) {
     let error = Listener::bind(name).expect_err("the name has an owner");
     assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
 }
 
 /// Checks that nobody else can have the name, and that a client finds it busy.
 #[track_caller]
-fn is_taken_and_busy(name: &str) {
+pub(crate) fn is_taken_and_busy(name: &str) {
     is_taken(name);
     assert_eq!(open(name).err(), Some(ERROR_PIPE_BUSY));
 }
 
 /// Lets the runtime's driver close what was dropped, and whatever it likes to do besides.
-async fn turns_of_the_driver() {
+pub(crate) async fn turns_of_the_driver() {
     for _ in 0..16 {
         yield_now().await;
     }
@@ -72,103 +70,6 @@ async fn echo(mut connection: Connection<PipeStream>) {
             break;
         }
     }
-}
-
-#[tokio::test]
-async fn as_many_clients_get_in_as_the_limit_says_and_none_by_the_instance_that_holds_the_name() {
-    for max in LIMITS {
-        let name = unique_name();
-        let mut listener = limited(max).bind(&name).unwrap();
-        let clients: Vec<_> = std::iter::from_fn(|| open(&name).ok()).collect();
-        assert_eq!(clients.len(), usize::from(max));
-        is_taken_and_busy(&name);
-        let mut accepted = Vec::new();
-        for _ in 0..max {
-            accepted.push(within(listener.accept()).await.unwrap());
-        }
-        is_taken_and_busy(&name);
-    }
-}
-
-#[tokio::test]
-async fn the_name_stays_the_listeners_when_all_clients_have_left_and_accept_is_not_awaited() {
-    for max in LIMITS {
-        let name = unique_name();
-        let mut listener = limited(max).bind(&name).unwrap();
-        let mut ends = Vec::new();
-        for _ in 0..max {
-            ends.push(meet(&name, &mut listener).await);
-        }
-        drop(ends);
-        for _ in 0..50 {
-            is_taken_and_busy(&name);
-            yield_now().await;
-        }
-        // It is as good as new.
-        for _ in 0..max {
-            meet(&name, &mut listener).await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_name_is_never_absent_while_accept_is_awaited_and_clients_come_and_go() {
-    for max in LIMITS {
-        let name = unique_name();
-        let mut listener = limited(max).bind(&name).unwrap();
-        let served = tokio::spawn(async move {
-            for _ in 0..300 {
-                drop(listener.accept().await.unwrap());
-            }
-            listener
-        });
-        let mut got_in = 0;
-        while got_in < 300 {
-            match open(&name) {
-                Ok(client) => {
-                    got_in += 1;
-                    drop(client);
-                }
-                Err(code) => {
-                    assert_eq!(code, ERROR_PIPE_BUSY);
-                    within(yield_now()).await;
-                }
-            }
-        }
-        drop(within(served).await.unwrap());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn somebody_who_wants_the_name_never_gets_it_while_clients_come_and_go() {
-    let name = unique_name();
-    let mut listener = limited(1).bind(&name).unwrap();
-    let over = Arc::new(AtomicBool::new(false));
-    let rival = std::thread::spawn({
-        let (name, over) = (name.clone(), Arc::clone(&over));
-        let runtime = tokio::runtime::Handle::current();
-        move || {
-            let _entered = runtime.enter();
-            let mut tries = 0_u32;
-            while !over.load(Ordering::Relaxed) || tries == 0 {
-                is_taken(&name);
-                tries += 1;
-            }
-        }
-    });
-    for _ in 0..200 {
-        // A rival that Wine lets in for a moment, before it looks, can be who a client meets.
-        let client = tokio::spawn({
-            let name = name.clone();
-            async move { connect(&name).await.map(drop) }
-        });
-        while !client.is_finished() {
-            let _ = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
-        }
-        let _ = within(client).await.unwrap();
-    }
-    over.store(true, Ordering::Relaxed);
-    rival.join().unwrap();
 }
 
 #[tokio::test]
@@ -332,31 +233,44 @@ async fn a_client_that_says_nothing_gives_its_place_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_listener_for_the_python_module_keeps_its_name_between_two_clients() {
+async fn hung_clients_that_were_given_up_use_nothing_up() {
     let name = unique_name();
-    let mut listener = ListenerOptions::new().for_npipes_1_0_1().bind(&name).unwrap();
-    for _ in 0..20 {
+    let given_up = ConnectionOptions::new().close_deadline(Duration::from_millis(50));
+    let mut listener = limited(4).connection(given_up).bind(&name).unwrap();
+    let mut hung = Vec::new();
+    for by_abort in [true, false, true, false] {
         let (client, mut server) = meet(&name, &mut listener).await;
-        assert_eq!(server.get_ref().pipe_type().unwrap(), PipeType::Message);
-        drop(client);
-        assert_eq!(within(server.receive()).await.unwrap(), None);
-        is_taken_and_busy(&name);
-        drop(server);
-        is_taken_and_busy(&name);
+        let sending = server.send(vec![1; 1 << 20]);
+        assert!(tokio::time::timeout(Duration::from_millis(50), sending).await.is_err());
+        if by_abort {
+            server.abort();
+        } else {
+            let closed = within(server.close()).await.unwrap();
+            assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+        }
+        hung.push(client);
     }
+    for _ in 0..8 {
+        meet(&name, &mut listener).await;
+    }
+    drop(hung);
 }
 
 #[tokio::test]
-async fn while_a_listener_has_all_its_instances_no_server_can_join_its_name() {
-    for max in [1, 2, 253] {
-        let name = unique_name();
-        let mut listener = limited(max).bind(&name).unwrap();
-        let joins = || tokio::net::windows::named_pipe::ServerOptions::new().create(path(&name));
-        let refused = |joined: io::Result<_>| joined.map(drop).unwrap_err().raw_os_error();
-        assert_eq!(refused(joins()), Some(ERROR_PIPE_BUSY));
-        let _ends = meet(&name, &mut listener).await;
-        assert_eq!(refused(joins()), Some(ERROR_PIPE_BUSY));
-    }
+async fn a_write_that_lingers_keeps_its_place_until_it_is_cancelled() {
+    let name = unique_name();
+    let brief = ConnectionOptions::new().linger(Duration::from_millis(200));
+    let mut listener = limited(1).connection(brief).bind(&name).unwrap();
+    let hung = within(connect(&name)).await.unwrap();
+    let mut server = within(listener.accept_stream()).await.unwrap();
+    // More than the pipe holds, in one write.
+    within(server.write(&vec![1; 1 << 20])).await.unwrap();
+    drop(server);
+    let dropped = Instant::now();
+    is_taken_and_busy(&name);
+    meet(&name, &mut listener).await;
+    assert!(dropped.elapsed() >= Duration::from_millis(150), "{:?}", dropped.elapsed());
+    drop(hung);
 }
 
 #[tokio::test]
@@ -399,43 +313,5 @@ async fn incoming_goes_on_at_the_limit() {
         let (client, server) =
             within(async { tokio::join!(connect(&name), incoming.next()) }).await;
         drop((client.unwrap(), server.unwrap().unwrap()));
-    }
-}
-
-#[tokio::test]
-async fn a_listener_that_is_closed_at_the_limit_leaves_no_instance_behind() {
-    for max in [1, 2, 3] {
-        let name = unique_name();
-        for held in 0..=max {
-            let mut listener = limited(max).bind(&name).unwrap();
-            let mut ends = Vec::new();
-            for _ in 0..held {
-                ends.push(meet(&name, &mut listener).await);
-            }
-            assert!(listener.accept().now_or_never().is_none());
-            within(listener.close()).await;
-            let code = if held == 0 { ERROR_FILE_NOT_FOUND } else { ERROR_PIPE_BUSY };
-            assert_eq!(open(&name).err(), Some(code), "{held} of {max}");
-            drop(ends);
-            turns_of_the_driver().await;
-            assert_eq!(open(&name).err(), Some(ERROR_FILE_NOT_FOUND), "{held} of {max}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_listener_that_is_dropped_at_the_limit_lets_nobody_in() {
-    for held in [0, 1] {
-        let name = unique_name();
-        let mut listener = limited(1).bind(&name).unwrap();
-        let ends = if held == 0 { None } else { Some(meet(&name, &mut listener).await) };
-        assert!(listener.accept().now_or_never().is_none());
-        drop(listener);
-        drop(ends);
-        for _ in 0..16 {
-            assert!(open(&name).is_err());
-            yield_now().await;
-        }
-        Listener::bind(&name).unwrap();
     }
 }

@@ -32,6 +32,7 @@ mod ipc;
 mod limit;
 mod listener;
 mod names;
+mod owned;
 mod races;
 mod runtime;
 mod sandbox;

@@ -11,9 +11,9 @@ use std::{
 
 use futures::FutureExt;
 use npipes::{
-    Access, ConnectOptions, Connection, Error, ImpersonationLevel, IntegrityLevel, Listener,
-    ListenerOptions, Operation, Peer, PipeServer, PipeStream, SecurityDescriptor, ServerIdentity,
-    Sid, connect,
+    Access, ConnectOptions, Connection, Direction, Error, ImpersonationLevel, IntegrityLevel,
+    Listener, ListenerOptions, Operation, Peer, PipeServer, PipeStream, SecurityDescriptor,
+    ServerIdentity, Sid, connect,
 };
 use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
 
@@ -92,13 +92,13 @@ async fn who_has_no_rule_cannot_connect() {
     if rules::ACCESS.skips("who_has_no_rule_cannot_connect") {
         return;
     }
-    // Nobody may write, which every duplex client asks for; the creator of the first instance has
-    // what it asks for.
+    // Nobody may write, which a client of this pipe asks for and its server does not.
     let descriptor: SecurityDescriptor = "D:P(D;;0x2;;;WD)(A;;FA;;;WD)".parse().unwrap();
     let name = unique_name();
-    let options = ListenerOptions::new().security_descriptor(descriptor).backlog(1);
-    let _listener = options.bind(&name).unwrap();
-    let error = within(connect(&name)).await.unwrap_err();
+    let options = ListenerOptions::new().security_descriptor(descriptor);
+    let _listener = options.direction(Direction::Inbound).bind(&name).unwrap();
+    let client = ConnectOptions::new().direction(Direction::Inbound);
+    let error = within(client.connect(&name)).await.unwrap_err();
     assert!(matches!(&error, Error::Connect(e) if e.attempts.access_denied == 1), "{error:?}");
 }
 
@@ -108,17 +108,14 @@ async fn who_may_only_connect_cannot_be_the_server() {
         return;
     }
     let descriptor: SecurityDescriptor = "D:P(A;;0x12019b;;;WD)".parse().unwrap();
-    let name = unique_name();
+    // Not even the listener itself, which says so before a client has come.
     let options = ListenerOptions::new().security_descriptor(descriptor).backlog(1);
-    let _listener = options.bind(&name).unwrap();
-    // Not even the listener itself, which says so.
-    let error = options.backlog(2).bind(unique_name()).unwrap_err();
+    let name = unique_name();
+    let error = options.bind(&name).unwrap_err();
     assert!(matches!(error, Error::Io { operation: Operation::Listen, .. }), "{error:?}");
     assert!(error.to_string().contains("FILE_CREATE_PIPE_INSTANCE"), "{error}");
-    let error = ServerOptions::new().create(format!(r"\\.\pipe\{name}")).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(5));
-    // And yet such a client connects, since it does not ask for more.
-    within(connect(&name)).await.unwrap();
+    // Nothing of it is left.
+    Listener::bind(&name).unwrap();
 }
 
 /// Returns a server's end as it is made without this crate: with the default descriptor.

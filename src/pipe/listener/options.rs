@@ -166,6 +166,9 @@ impl ListenerOptions {
 
     /// Sets who may connect, in the full language of Windows. It takes the place of an
     /// [`access`](Self::access): the last of the two calls counts.
+    ///
+    /// It must let the server itself create instances beside the one that holds the name
+    /// (`FILE_CREATE_PIPE_INSTANCE`), or [`bind`](Self::bind) fails.
     pub fn security_descriptor(mut self, descriptor: SecurityDescriptor) -> Self {
         self.security = Security::Descriptor(descriptor);
         self
