@@ -216,8 +216,15 @@
 //! ```
 //!
 //! [`Closed`](crate::Closed) says how a connection ended: drained, timed out with so many bytes unread,
-//! or the peer gone. Drained means that the peer's process has taken the bytes. That its program has
-//! dealt with them only an answer can say, and [`Client`](crate::Client) can wait for one.
+//! or the peer gone, which is how most conversations end: a peer that has its answer leaves. Drained
+//! means that the peer's process has taken the bytes. That its program has dealt with them only an answer
+//! can say, and [`Client`](crate::Client) can wait for one. Over a stream that cannot tell what was read,
+//! as TCP cannot, it is flushed.
+//!
+//! A peer may hang. A close that timed out, [`abort`](crate::Connection::abort), and `serve` at its
+//! deadline give it up for good: no handle, no instance and no name is left, whatever it does. Dropping a
+//! connection leaves what was sent to be read, and gives a write that still waits for room a
+//! [limited time](crate::ConnectionOptions::linger).
 //!
 //! # Security
 //!
@@ -319,9 +326,9 @@
 //! pipes: on Linux under Wine, as this crate tests itself with `scripts/on-wine cargo test`.
 //!
 //! Do not pause the clock over real pipes. Tokio moves a paused clock on whenever all tasks wait, and for
-//! the operating system too: a deadline of five seconds is over before a peer could run. Nothing is
-//! lost by it and nothing false reported, but connecting to a busy or absent server, and closing to a
-//! peer that has not read yet, time out at once.
+//! the operating system too: a deadline of five seconds is over before a peer could run. Nothing false
+//! is reported, but connecting to a busy or absent server, and closing to a peer that has not read yet,
+//! time out at once, and a close that timed out has given the connection up.
 //!
 //! # Looking inside
 //!
