@@ -1,14 +1,18 @@
 //! The client's side: opening a pipe, and waiting as it should when that is not possible yet.
 
+mod connector;
+mod waiter;
+
 use std::{io, time::Duration};
 
 use tokio::time::sleep;
 
+pub use self::connector::Connector;
+use self::waiter::Waiter;
 use super::{
     identity::ServerIdentity,
     stream::PipeStream,
     sys::{self, Code, Direction, ImpersonationLevel, OpenWords, PipeType},
-    wait::Waiter,
 };
 use crate::{
     backoff::Backoff,

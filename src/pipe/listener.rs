@@ -1,9 +1,9 @@
 //! The server's side: a name that is owned from `bind` on, and instances that wait on it.
 
+mod admission;
 mod instance;
 mod options;
 mod outage;
-mod places;
 
 use std::{
     collections::VecDeque,
@@ -18,14 +18,13 @@ use futures_core::Stream;
 use tracing::{debug, warn};
 
 pub use self::options::ListenerOptions;
-pub(super) use self::{instance::Arrival, places::Place};
 use self::{
+    admission::{Admission, Candidacy, Candidate},
     instance::{Hold, Instance},
     outage::Outage,
-    places::Places,
 };
 use super::{
-    admission::{Admission, Candidacy, Candidate},
+    places::{Arrival, Place, Places},
     security::SecurityDescriptor,
     stream::PipeStream,
     sys::{self, InstanceWords},

@@ -1,24 +1,19 @@
 //! Everything that knows the operating system: Windows named pipes under Tokio.
 
-mod admission;
 mod connect;
-mod connector;
 mod drain;
-mod flusher;
 mod identity;
 mod ipc;
 mod listener;
 mod peer;
-mod sddl;
+mod places;
 mod security;
 mod stream;
 #[allow(unsafe_code)]
 mod sys;
-mod wait;
 
 pub use self::{
-    connect::{ConnectOptions, connect},
-    connector::Connector,
+    connect::{ConnectOptions, Connector, connect},
     identity::{MayServe, PipeServer, ServerIdentity},
     ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     listener::{Incoming, Listener, ListenerOptions},

@@ -1,8 +1,11 @@
 //! Who may open a pipe: rules as a value, and the security descriptor that they become.
 
+mod sddl;
+
 use std::{fmt, io, os::windows::io::AsHandle, str::FromStr, sync::Arc};
 
-use super::{peer::Peer, sddl::first_refused, sys::security::Descriptor};
+use self::sddl::first_refused;
+use super::{peer::Peer, sys::security::Descriptor};
 use crate::{error::Error, sid::Sid};
 
 /// What a client needs and no more: `FILE_GENERIC_READ | FILE_GENERIC_WRITE` without

@@ -1,5 +1,6 @@
 //! Either end of a pipe as one type, so that users write one function for both roles.
 
+mod closing;
 mod handle;
 mod io;
 mod linger;
@@ -16,7 +17,7 @@ use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode
 use self::handle::{End, PipeHandle};
 use super::{
     drain::{Drain, Place},
-    listener::Arrival,
+    places::Arrival,
     sys::{PipeType, token},
 };
 use crate::{

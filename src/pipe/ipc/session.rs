@@ -22,7 +22,8 @@ use crate::{
     error::{ConnectError, Error, Operation},
     name::PipeName,
     pipe::{
-        listener::{Arrival, ListenerOptions, Place},
+        listener::ListenerOptions,
+        places::{Arrival, Place},
         stream::PipeStream,
     },
 };

@@ -10,11 +10,11 @@ use std::{
 
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
-use super::places::Place;
 use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
+        places::{Arrival, Place},
         security::SecurityDescriptor,
         sys::{self, Code, InstanceWords},
     },
@@ -104,10 +104,4 @@ impl Instance {
         let place = self.place;
         Arc::into_inner(self.server).map(|server| Arrival { server, place })
     }
-}
-
-/// The server's end of a client that has connected. Its fields are dropped in this order.
-pub(in crate::pipe) struct Arrival {
-    pub(in crate::pipe) server: NamedPipeServer,
-    pub(in crate::pipe) place: Place,
 }

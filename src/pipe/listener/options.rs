@@ -6,16 +6,16 @@ use tokio::net::windows::named_pipe::NamedPipeServer;
 
 use super::{
     Listener,
+    admission::Admission,
     instance::{Hold, claim},
-    places::Places,
 };
 use crate::{
     connection::ConnectionOptions,
     error::{Error, Operation},
     name::{NameError, PipeName},
     pipe::{
-        admission::Admission,
         peer::Peer,
+        places::Places,
         security::{Access, SecurityDescriptor},
         sys::{self, Direction, InstanceWords, PipeType},
     },

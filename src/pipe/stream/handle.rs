@@ -19,7 +19,7 @@ use super::linger;
 use crate::{
     connection::ConnectionOptions,
     pipe::{
-        listener::Place,
+        places::Place,
         sys::{self, Code},
     },
 };

@@ -5,8 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{connect::ConnectOptions, stream::PipeStream};
-use crate::{client::Connect, connection::Connection, error::Error, name::PipeName};
+use super::ConnectOptions;
+use crate::{
+    client::Connect, connection::Connection, error::Error, name::PipeName, pipe::stream::PipeStream,
+};
 
 /// Connects a [`Client`](crate::Client) to a pipe.
 ///

@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use super::sys::{FreeInstance, PipeDevice};
-use crate::name::PipeName;
+use crate::{
+    name::PipeName,
+    pipe::sys::{FreeInstance, PipeDevice},
+};
 
 /// Waits for free instances of one pipe on behalf of one client.
 pub(super) struct Waiter<'a> {

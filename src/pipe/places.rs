@@ -1,4 +1,5 @@
-//! How many instances a listener may have, and who has them.
+//! How many instances a listener may have, and who has them: those that wait, and the streams that
+//! it has handed out.
 
 use std::{
     fmt,
@@ -6,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    net::windows::named_pipe::NamedPipeServer,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::PollSemaphore;
 
 /// The places of a listener: one for each instance that waits, is being examined, or is handed out.
@@ -45,7 +49,7 @@ impl Places {
 /// A place of a listener, which is free again when this is dropped. So whoever owns the instance's
 /// handle as well drops that first. By default it is nobody's.
 #[derive(Default)]
-pub(in crate::pipe) struct Place(
+pub(super) struct Place(
     #[expect(dead_code, reason = "it is there to be dropped")] Option<OwnedSemaphorePermit>,
 );
 
@@ -53,6 +57,12 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Place")
     }
+}
+
+/// The server's end of a client that has connected. Its fields are dropped in this order.
+pub(super) struct Arrival {
+    pub(super) server: NamedPipeServer,
+    pub(super) place: Place,
 }
 
 #[cfg(test)]

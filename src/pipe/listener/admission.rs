@@ -8,8 +8,10 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{listener::Arrival, peer::Peer, sys::Code};
-use crate::name::PipeName;
+use crate::{
+    name::PipeName,
+    pipe::{peer::Peer, places::Arrival, sys::Code},
+};
 
 /// A connected client whose admission is not decided: the server's end if it is admitted.
 pub(super) type Candidate = Pin<Box<dyn Future<Output = Option<Arrival>> + Send>>;

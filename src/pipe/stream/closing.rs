@@ -1,0 +1,108 @@
+//! Waiting for the peer, and ending one direction.
+
+use std::{future::poll_fn, pin::Pin};
+
+use super::PipeStream;
+use crate::{
+    connection::{Closed, Connection, Transport},
+    error::{Error, Operation},
+    pipe::sys::PipeType,
+};
+
+impl PipeStream {
+    /// Waits until the peer has read everything that was written, without closing.
+    ///
+    /// [`Closed`] says what came of it, and how sure that is. Writing can go on afterwards, whatever
+    /// it says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the wait cannot be begun, or fails for a reason that is not the peer's end.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped ends the wait and leaves nothing behind.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime with time enabled.
+    pub async fn drained(&mut self) -> Result<Closed, Error> {
+        struct Wait<'a>(&'a mut PipeStream);
+
+        impl Drop for Wait<'_> {
+            fn drop(&mut self) {
+                Pin::new(&mut *self.0).stop_draining();
+            }
+        }
+
+        let wait = Wait(self);
+        let done = poll_fn(|cx| Pin::new(&mut *wait.0).poll_drained(cx)).await;
+        Closed::of_drain(done, Operation::Drain, wait.0.name())
+    }
+
+    /// Ends this direction and leaves the other open, on a message-type pipe: waits until the peer
+    /// has read everything, then sends a message of no bytes.
+    ///
+    /// A peer that reads messages takes it for the end of the stream: go-winio's `CloseWrite` is
+    /// this, and a [`Connection`] reads it as `None`. A peer that does not know it waits on.
+    ///
+    /// Only after [`Closed::Drained`] was the message sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HalfClose`] if the pipe is of the byte type, where a write of no bytes is nothing;
+    /// [`Error::Io`] as [`drained`](Self::drained).
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has sent nothing.
+    ///
+    /// # Panics
+    ///
+    /// As [`drained`](Self::drained).
+    pub async fn close_write(&mut self) -> Result<Closed, Error> {
+        self.check_half_close()?;
+        match self.drained().await? {
+            Closed::Drained => {
+                let sent = poll_fn(|cx| Pin::new(&mut *self).poll_close_write(cx)).await;
+                Closed::of_drain(sent, Operation::Close, self.name())
+            }
+            closed => Ok(closed),
+        }
+    }
+
+    fn check_half_close(&self) -> Result<(), Error> {
+        match self.pipe_type() {
+            Ok(PipeType::Message) => Ok(()),
+            Ok(_) => Err(Error::HalfClose { pipe: self.name().cloned() }),
+            Err(e) => Err(Error::io(Operation::Close, self.name(), e)),
+        }
+    }
+}
+
+impl Connection<PipeStream> {
+    /// Ends the sending direction of a message-type pipe with a message of no bytes, after what is
+    /// queued was sent and the peer has read it: see [`PipeStream::close_write`].
+    ///
+    /// Only after [`Closed::Drained`] was the message sent. Then nothing more can be sent, while
+    /// messages can still be received.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HalfClose`] if the pipe is of the byte type, and as [`drained`](Self::drained).
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has not ended the direction.
+    ///
+    /// # Panics
+    ///
+    /// As [`drained`](Self::drained).
+    pub async fn close_write(&mut self) -> Result<Closed, Error> {
+        self.get_ref().check_half_close()?;
+        match self.drained().await? {
+            Closed::Drained => self.end_sending().await,
+            closed => Ok(closed),
+        }
+    }
+}
