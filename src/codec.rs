@@ -13,13 +13,17 @@
 //!   └──────────┘ follows a wrong length is not a header
 //! ```
 
+mod digest;
+mod read_window;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
+use self::digest::Digest;
+pub(crate) use self::read_window::ReadWindow;
 use crate::{
     error::Error,
     frame::{Dialect, FrameError, FrameFormat, Header, OVERHEAD, ReceiveChecksum, Trailer},
-    read_window::ReadWindow,
 };
 
 /// Decodes and encodes frames for [`Framed`](tokio_util::codec::Framed) and its relatives, as
@@ -295,40 +299,4 @@ pub(crate) fn put_frame(
     dst.put_slice(payload);
     dst.put_slice(&Trailer::encode(format.checksum(payload), dialect));
     Ok(())
-}
-
-/// The CRC-32 of a payload that is still arriving.
-///
-/// What has arrived is summed up at once, while the processor's cache still holds it; a payload that
-/// arrives whole is summed up in one go.
-#[derive(Debug, Clone)]
-struct Digest {
-    hasher: Option<crc32fast::Hasher>,
-    hashed: usize,
-}
-
-impl Digest {
-    /// Less than this is not worth a step of its own, in bytes.
-    const STEP: usize = 4 * 1024;
-
-    const fn new() -> Self {
-        Self { hasher: None, hashed: 0 }
-    }
-
-    fn update(&mut self, arrived: &[u8]) {
-        if arrived.len() - self.hashed >= Self::STEP {
-            self.hasher.get_or_insert_default().update(&arrived[self.hashed..]);
-            self.hashed = arrived.len();
-        }
-    }
-
-    fn finish(&mut self, payload: &[u8]) -> u32 {
-        match self.hasher.take() {
-            None => crc32fast::hash(payload),
-            Some(mut hasher) => {
-                hasher.update(&payload[self.hashed..]);
-                hasher.finalize()
-            }
-        }
-    }
 }

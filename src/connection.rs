@@ -13,6 +13,8 @@ mod split;
 mod stream;
 mod transport;
 mod undrained;
+#[allow(dead_code, reason = "only pipes use it")]
+mod unread;
 mod write_limit;
 mod writer;
 
@@ -42,6 +44,7 @@ use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, wri
 pub(crate) use self::{
     transport::unless_peer_left,
     undrained::{NotTold, Undrained},
+    unread::Written,
 };
 use crate::{
     error::{Error, Operation},

@@ -80,19 +80,15 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod backoff;
 mod client;
 mod codec;
 mod connection;
-#[allow(dead_code, reason = "only what connects by itself uses it")]
-mod course;
 mod error;
 mod frame;
 pub mod guide;
 mod name;
 pub mod observability;
 pub mod peers;
-mod read_window;
 #[allow(dead_code, reason = "only what connects by itself uses it")]
 mod retry;
 mod server;
@@ -100,11 +96,8 @@ mod sid;
 #[cfg(feature = "simulated")]
 pub mod simulated;
 mod text;
-#[allow(dead_code, reason = "only pipes use it")]
-mod unread;
 
 pub use self::{
-    backoff::{Backoff, Delays},
     client::{
         Client, ClientCounters, ClientOptions, ClientState, Connect, DeliveredWhen, Fate,
         MessageId, Returned, Settlement,
@@ -119,7 +112,7 @@ pub use self::{
         ByteOrder, Dialect, FrameError, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
     },
     name::{NameError, NameFault, PipeName},
-    retry::Retry,
+    retry::{Backoff, Delays, Retry},
     server::{Accept, ServeOptions, Served, serve},
     sid::Sid,
     text::{TextDecodeError, TextEncodeError, TextEncoding},

@@ -1,10 +1,13 @@
 //! Whether a cause of failure is worth another attempt, and when.
 
+pub(crate) mod attempts;
+mod backoff;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::backoff::{Backoff, Delays};
+pub use self::backoff::{Backoff, Delays};
 
 /// What a client does about one cause of failure: gives up, or tries again after a delay.
 ///

@@ -29,9 +29,9 @@ use tracing::{debug, warn};
 use self::floor::Floor;
 pub use self::served::Served;
 use crate::{
-    backoff::Backoff,
     connection::Connection,
     error::{Error, WithoutContent},
+    retry::Backoff,
 };
 
 /// What [`serve`] gets its connections from. Over a pipe that is a `Listener`.

@@ -31,10 +31,10 @@ use tracing::debug;
 
 use super::options::ClientOptions;
 use crate::{
-    backoff::Delays,
     connection::Connection,
     error::{Error, WithoutContent},
     frame::FrameError,
+    retry::Delays,
 };
 
 /// What a [`Client`](crate::Client) connects with. Over a pipe that is a `Connector`; for another

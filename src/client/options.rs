@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::retry::Backoff;
 
 /// When a message that was handed over counts as delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -15,11 +15,10 @@ use super::{
     limits::{Clock, Limits},
 };
 use crate::{
-    codec::{FrameCodec, take_payload},
+    codec::{FrameCodec, ReadWindow, take_payload},
     error::{Error, Operation},
     frame::{Dialect, FrameError, FrameFormat},
     name::PipeName,
-    read_window::ReadWindow,
 };
 
 /// The dialect that the reader has detected, for the writer to answer in. Set once.

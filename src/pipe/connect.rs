@@ -15,12 +15,13 @@ use super::{
     sys::{self, Code, Direction, ImpersonationLevel, OpenWords, PipeType},
 };
 use crate::{
-    backoff::Backoff,
     connection::{Connection, ConnectionOptions},
-    course::{Course, Obstacle, Patience},
     error::{Attempts, Error},
     name::PipeName,
-    retry::Retry,
+    retry::{
+        Backoff, Retry,
+        attempts::{Course, Obstacle, Patience},
+    },
 };
 
 /// Connects to the pipe `name` with the default options: [`ConnectOptions::connect`].

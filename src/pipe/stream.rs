@@ -21,9 +21,8 @@ use super::{
     sys::{PipeType, token},
 };
 use crate::{
-    connection::{Connection, ConnectionOptions, Origin, Role},
+    connection::{Connection, ConnectionOptions, Origin, Role, Written},
     name::PipeName,
-    unread::Written,
 };
 
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient`.

@@ -12,9 +12,11 @@ use super::{
 use crate::{
     client::Connect,
     connection::{Connection, ConnectionOptions, Origin, Role},
-    course::{Course, Patience},
     error::Error,
-    retry::Retry,
+    retry::{
+        Retry,
+        attempts::{Course, Patience},
+    },
 };
 
 /// Connects to a simulated pipe, and keeps trying, as a `Connector` and `ConnectOptions` do on

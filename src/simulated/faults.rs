@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::course::Obstacle;
+use crate::retry::attempts::Obstacle;
 
 /// Why a simulated pipe lets no client in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

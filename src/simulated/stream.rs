@@ -21,9 +21,8 @@ use super::{
     wire::{End, Wire},
 };
 use crate::{
-    connection::{AbortHandle, Transport, Undrained, unless_peer_left},
+    connection::{AbortHandle, Transport, Undrained, Written, unless_peer_left},
     name::PipeName,
-    unread::Written,
 };
 
 /// One end of an open simulated pipe: what a `PipeStream` is on Windows.

@@ -17,7 +17,6 @@ use tracing::debug;
 
 use super::{IpcOptions, IpcRole, before};
 use crate::{
-    backoff::{Backoff, Delays},
     connection::Connection,
     error::{ConnectError, Error, Operation},
     name::PipeName,
@@ -26,6 +25,7 @@ use crate::{
         places::{Arrival, Place},
         stream::PipeStream,
     },
+    retry::{Backoff, Delays},
 };
 
 /// One end's way to its peer.

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    backoff::{Backoff, Delays},
     pipe::sys::Code,
+    retry::{Backoff, Delays},
 };
 
 /// A time in which no further instance could be created.

@@ -6,11 +6,10 @@ use std::{fmt, future::Future, io, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+use super::{Backoff, Retries, Retry};
 use crate::{
-    backoff::Backoff,
     error::{Attempts, ConnectError, Error},
     name::PipeName,
-    retry::{Retries, Retry},
 };
 
 /// What a client waits out, and for how long.
