@@ -106,6 +106,7 @@ mod connector;
 mod faults;
 mod listener;
 mod pipe;
+mod state;
 mod stream;
 mod wire;
 

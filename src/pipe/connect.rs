@@ -5,8 +5,6 @@ mod waiter;
 
 use std::{io, time::Duration};
 
-use tokio::time::sleep;
-
 pub use self::connector::Connector;
 use self::waiter::Waiter;
 use super::{
@@ -20,7 +18,7 @@ use crate::{
     name::PipeName,
     retry::{
         Backoff, Retry,
-        attempts::{Course, Obstacle, Patience},
+        attempts::{self, Failed, Failure, Open, RetryPolicy},
     },
 };
 
@@ -71,7 +69,7 @@ where
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ConnectOptions {
-    patience: Patience,
+    policy: RetryPolicy,
     direction: Direction,
     impersonation: ImpersonationLevel,
     server_identity: ServerIdentity,
@@ -82,11 +80,11 @@ pub struct ConnectOptions {
 
 impl ConnectOptions {
     /// The default for [`deadline`](Self::deadline): 5 s.
-    pub const DEFAULT_DEADLINE: Duration = Patience::DEFAULT_DEADLINE;
+    pub const DEFAULT_DEADLINE: Duration = RetryPolicy::DEFAULT_DEADLINE;
 
     /// The default for [`busy`](Self::busy): another attempt after at most 1 ms, then 2 ms, up to
     /// 32 ms, with full jitter.
-    pub const DEFAULT_BUSY: Retry = Patience::DEFAULT_BUSY;
+    pub const DEFAULT_BUSY: Retry = RetryPolicy::DEFAULT_BUSY;
 
     /// For [`not_found`](Self::not_found): waits for the server to appear, with another attempt
     /// after at most 10 ms, then 20 ms, up to 250 ms, with full jitter.
@@ -96,7 +94,7 @@ impl ConnectOptions {
     /// How long a server that was busy may be absent, whatever [`not_found`](Self::not_found) says:
     /// 100 ms from the first attempt that did not find it. A server with one instance is absent
     /// between two clients, if nothing holds its name.
-    pub const ABSENCE_GRACE: Duration = Patience::ABSENCE_GRACE;
+    pub const ABSENCE_GRACE: Duration = RetryPolicy::ABSENCE_GRACE;
 
     /// For [`access_denied`](Self::access_denied): tries for one second, in which a server with other
     /// access rules may take the place of one that ends.
@@ -105,7 +103,7 @@ impl ConnectOptions {
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {
-            patience: Patience::new(),
+            policy: RetryPolicy::new(),
             direction: Direction::Duplex,
             impersonation: ImpersonationLevel::Identification,
             server_identity: ServerIdentity::usual(),
@@ -120,7 +118,7 @@ impl ConnectOptions {
     /// The time is Tokio's: with its clock paused, as in a test, it is over as soon as nothing but the
     /// operating system is waited for.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.patience.deadline = deadline;
+        self.policy.deadline = deadline;
         self
     }
 
@@ -129,7 +127,7 @@ impl ConnectOptions {
     ///
     /// A delay is the longest wait: on this machine it ends as soon as an instance becomes free.
     pub const fn busy(mut self, retry: Retry) -> Self {
-        self.patience.busy = retry;
+        self.policy.busy = retry;
         self
     }
 
@@ -140,7 +138,7 @@ impl ConnectOptions {
     /// One that an attempt of the same call has found busy is looked for again during the
     /// [`ABSENCE_GRACE`](Self::ABSENCE_GRACE) at least.
     pub const fn not_found(mut self, retry: Retry) -> Self {
-        self.patience.not_found = retry;
+        self.policy.not_found = retry;
         self
     }
 
@@ -152,7 +150,7 @@ impl ConnectOptions {
     /// [`RESTART_GRACE`](Self::RESTART_GRACE) is for where another server, with other rules, takes the
     /// name over.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
-        self.patience.access_denied = retry;
+        self.policy.access_denied = retry;
         self
     }
 
@@ -254,42 +252,8 @@ impl ConnectOptions {
     /// Opens the pipe of a server that is trusted, as often and as long as these options say; returns
     /// the attempts that failed before as well.
     async fn open(&self, name: &PipeName) -> Result<(PipeStream, Attempts), Error> {
-        let mut course = Course::new(name, self.patience);
-        let mut waiter = Waiter::new(name);
-        loop {
-            let source = match course.attempt(self.attempt(name)).await?? {
-                Ok(stream) => return Ok((stream, course.finish())),
-                Err(source) => source,
-            };
-            let obstacle = match Code::of(&source) {
-                Code::Busy => Obstacle::Busy,
-                // One that has disconnected left before it could be judged: its pipe is no longer
-                // there.
-                Code::NotFound | Code::Disconnected => Obstacle::NotFound,
-                Code::AccessDenied => Obstacle::AccessDenied,
-                Code::Listening | Code::NothingRead | Code::Other => Obstacle::Other,
-            };
-            let delay = course.meet(obstacle, source)?;
-            match obstacle {
-                Obstacle::Busy => waiter.free_instance(delay).await,
-                _ => sleep(delay).await,
-            }
-        }
-    }
-
-    /// Opens the pipe and judges its server, once. The error inside may be worth another attempt.
-    async fn attempt(&self, name: &PipeName) -> Result<io::Result<PipeStream>, Error> {
-        let stream = match self.try_open(name).await {
-            Ok(stream) => stream,
-            Err(e) => return Ok(Err(e)),
-        };
-        match self.server_identity.judge(&stream, name).await {
-            Ok(()) => Ok(Ok(stream)),
-            Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
-                Ok(Err(source))
-            }
-            Err(e) => Err(e),
-        }
+        attempts::open(name, self.policy, Opener { options: self, name, waiter: Waiter::new(name) })
+            .await
     }
 
     async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
@@ -306,6 +270,46 @@ impl ConnectOptions {
         };
         Ok(PipeStream::client(sys::register_client(handle)?, name.clone()))
     }
+}
+
+/// Opens a pipe and judges its server.
+struct Opener<'a> {
+    options: &'a ConnectOptions,
+    name: &'a PipeName,
+    waiter: Waiter<'a>,
+}
+
+impl Open for Opener<'_> {
+    type Stream = PipeStream;
+
+    async fn open(&mut self) -> Result<Result<PipeStream, Failed>, Error> {
+        let stream = match self.options.try_open(self.name).await {
+            Ok(stream) => stream,
+            Err(e) => return Ok(Err(failed(e))),
+        };
+        match self.options.server_identity.judge(&stream, self.name).await {
+            Ok(()) => Ok(Ok(stream)),
+            Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
+                Ok(Err(failed(source)))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn wait_for_free(&mut self, at_most: Duration) {
+        self.waiter.free_instance(at_most).await;
+    }
+}
+
+fn failed(source: io::Error) -> Failed {
+    let failure = match Code::of(&source) {
+        Code::Busy => Failure::Busy,
+        // A server that has disconnected left before it could be judged: its pipe is no longer there.
+        Code::NotFound | Code::Disconnected => Failure::NotFound,
+        Code::AccessDenied => Failure::AccessDenied,
+        Code::NothingRead | Code::Listening | Code::Other => Failure::Other,
+    };
+    Failed { failure, source }
 }
 
 impl Default for ConnectOptions {

@@ -1,9 +1,9 @@
-//! The course of one call to connect: what each failed attempt means for the next one. It opens
-//! nothing itself, so that whatever stands in for a pipe keeps to the same course.
+//! The attempts of one call to connect: what each failure means for the next one. Nothing is opened
+//! here, so real and simulated pipes run the same loop.
 
 use std::{fmt, future::Future, io, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use super::{Backoff, Retries, Retry};
@@ -14,14 +14,14 @@ use crate::{
 
 /// What a client waits out, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct RetryPolicy {
     pub(crate) deadline: Duration,
     pub(crate) busy: Retry,
     pub(crate) not_found: Retry,
     pub(crate) access_denied: Retry,
 }
 
-impl Patience {
+impl RetryPolicy {
     pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
     pub(crate) const DEFAULT_BUSY: Retry =
@@ -45,16 +45,16 @@ impl Patience {
     }
 }
 
-/// What stands in the way of a connection.
+/// What an attempt failed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Obstacle {
+pub(crate) enum Failure {
     Busy,
     NotFound,
     AccessDenied,
     Other,
 }
 
-impl fmt::Display for Obstacle {
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Busy => "busy",
@@ -65,10 +65,48 @@ impl fmt::Display for Obstacle {
     }
 }
 
+/// What opens a pipe.
+pub(crate) trait Open {
+    type Stream;
+
+    /// Makes one attempt. The inner failure may be worth another one; the outer one ends the call.
+    fn open(&mut self) -> impl Future<Output = Result<Result<Self::Stream, Failed>, Error>> + Send;
+
+    /// Waits until a server that was busy may be free, for `at_most` that long.
+    fn wait_for_free(&mut self, at_most: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// An attempt that failed.
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    pub(crate) source: io::Error,
+}
+
+/// Opens the pipe `name` as often and as long as `policy` says; returns the attempts that failed
+/// before as well.
+pub(crate) async fn open<O: Open>(
+    name: &PipeName,
+    policy: RetryPolicy,
+    mut opener: O,
+) -> Result<(O::Stream, Attempts), Error> {
+    let mut call = Call::new(name, policy);
+    loop {
+        let Failed { failure, source } = match call.within_deadline(opener.open()).await?? {
+            Ok(stream) => return Ok((stream, call.attempts)),
+            Err(failed) => failed,
+        };
+        let delay = call.on_failure(failure, source)?;
+        match failure {
+            Failure::Busy => opener.wait_for_free(delay).await,
+            Failure::NotFound | Failure::AccessDenied | Failure::Other => sleep(delay).await,
+        }
+    }
+}
+
 /// One call to connect.
-pub(crate) struct Course<'a> {
+struct Call<'a> {
     name: &'a PipeName,
-    patience: Patience,
+    policy: RetryPolicy,
     start: Instant,
     end: Option<Instant>,
     busy: Retries,
@@ -79,74 +117,65 @@ pub(crate) struct Course<'a> {
     attempts: Attempts,
 }
 
-impl<'a> Course<'a> {
-    pub(crate) fn new(name: &'a PipeName, patience: Patience) -> Self {
+impl<'a> Call<'a> {
+    fn new(name: &'a PipeName, policy: RetryPolicy) -> Self {
         let start = Instant::now();
         Self {
             name,
-            patience,
+            policy,
             start,
-            end: start.checked_add(patience.deadline),
-            busy: Retries::new(patience.busy),
-            not_found: Retries::new(patience.not_found),
+            end: start.checked_add(policy.deadline),
+            busy: Retries::new(policy.busy),
+            not_found: Retries::new(policy.not_found),
             absent_after_busy: None,
-            access_denied: Retries::new(patience.access_denied),
+            access_denied: Retries::new(policy.access_denied),
             attempts: Attempts::default(),
         }
     }
 
     /// Awaits `attempt` until the deadline. One that is done at once counts even after it.
-    pub(crate) async fn attempt<F: Future>(&mut self, attempt: F) -> Result<F::Output, Error> {
+    async fn within_deadline<F: Future>(&mut self, attempt: F) -> Result<F::Output, Error> {
         let Some(end) = self.end else {
             return Ok(attempt.await);
         };
         timeout_at(end, attempt).await.map_err(|elapsed| {
             self.attempts.unanswered += 1;
-            self.give_up(Some(self.patience.deadline), elapsed.into())
+            self.give_up(Some(self.policy.deadline), elapsed.into())
         })
     }
 
-    /// Takes note that an attempt met an obstacle, and returns the time to wait before the next one.
+    /// Records a failure, and returns the time to wait before the next attempt.
     ///
     /// # Errors
     ///
     /// What the call fails with, if no other attempt is to be made.
-    pub(crate) fn meet(
-        &mut self,
-        obstacle: Obstacle,
-        source: io::Error,
-    ) -> Result<Duration, Error> {
-        self.attempts.count(obstacle);
-        let delay = match obstacle {
-            Obstacle::Busy => {
-                self.absent_after_busy = Some(Retries::new(Patience::ABSENT_AFTER_BUSY));
+    fn on_failure(&mut self, failure: Failure, source: io::Error) -> Result<Duration, Error> {
+        self.attempts.count(failure);
+        let delay = match failure {
+            Failure::Busy => {
+                self.absent_after_busy = Some(Retries::new(RetryPolicy::ABSENT_AFTER_BUSY));
                 self.busy.next_delay()
             }
             // Both are asked, so that the grace is over as soon as it is without the policy.
-            Obstacle::NotFound => {
+            Failure::NotFound => {
                 let grace = self.absent_after_busy.as_mut().and_then(Retries::next_delay);
                 self.not_found.next_delay().or(grace)
             }
-            Obstacle::AccessDenied => self.access_denied.next_delay(),
-            Obstacle::Other => None,
+            Failure::AccessDenied => self.access_denied.next_delay(),
+            Failure::Other => None,
         };
         let Some(delay) = delay else {
             return Err(self.give_up(None, source));
         };
         let left = self.end.map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
         if left.is_zero() {
-            return Err(self.give_up(Some(self.patience.deadline), source));
+            return Err(self.give_up(Some(self.policy.deadline), source));
         }
         // The last attempt falls on the deadline itself.
         let delay = delay.min(left);
         let attempt = self.attempts.total();
-        debug!(pipe = %self.name, attempt, cause = %obstacle, ?delay, "retrying");
+        debug!(pipe = %self.name, attempt, cause = %failure, ?delay, "retrying");
         Ok(delay)
-    }
-
-    /// Returns the attempts that failed before the one that succeeded.
-    pub(crate) fn finish(self) -> Attempts {
-        self.attempts
     }
 
     fn give_up(&self, deadline: Option<Duration>, source: io::Error) -> Error {
@@ -163,12 +192,12 @@ impl Attempts {
         debug!(%pipe, busy, not_found, access_denied, "connected");
     }
 
-    fn count(&mut self, obstacle: Obstacle) {
-        let counter = match obstacle {
-            Obstacle::Busy => &mut self.busy,
-            Obstacle::NotFound => &mut self.not_found,
-            Obstacle::AccessDenied => &mut self.access_denied,
-            Obstacle::Other => &mut self.other,
+    fn count(&mut self, failure: Failure) {
+        let counter = match failure {
+            Failure::Busy => &mut self.busy,
+            Failure::NotFound => &mut self.not_found,
+            Failure::AccessDenied => &mut self.access_denied,
+            Failure::Other => &mut self.other,
         };
         *counter = counter.saturating_add(1);
     }

@@ -1,13 +1,16 @@
 //! The client's side of a simulated pipe.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::futures::Notified,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
-    faults::Refusal,
-    pipe::{Pipe, Refused},
+    state::{Refused, Shared},
     stream::Stream,
+    wire::End,
 };
 use crate::{
     client::Connect,
@@ -15,7 +18,7 @@ use crate::{
     error::Error,
     retry::{
         Retry,
-        attempts::{Course, Patience},
+        attempts::{self, Failed, Open, RetryPolicy},
     },
 };
 
@@ -24,39 +27,39 @@ use crate::{
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Connector {
-    pipe: Pipe,
-    patience: Patience,
+    pipe: Arc<Shared>,
+    policy: RetryPolicy,
     connection: ConnectionOptions,
 }
 
 impl Connector {
-    pub(super) fn new(pipe: Pipe) -> Self {
-        Self { pipe, patience: Patience::new(), connection: ConnectionOptions::new() }
+    pub(super) fn new(pipe: Arc<Shared>) -> Self {
+        Self { pipe, policy: RetryPolicy::new(), connection: ConnectionOptions::new() }
     }
 
     /// Gives up after this time, whatever the causes were. The default is 5 s.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.patience.deadline = deadline;
+        self.policy.deadline = deadline;
         self
     }
 
     /// Sets what to do while the server has no free instance. The default is another attempt after
     /// at most 1 ms, then 2 ms, up to 32 ms, with full jitter.
     pub const fn busy(mut self, retry: Retry) -> Self {
-        self.patience.busy = retry;
+        self.policy.busy = retry;
         self
     }
 
     /// Sets what to do when there is no such pipe. The default is to give up at once. One that was
     /// busy before in the same call is looked for again for 100 ms at least.
     pub const fn not_found(mut self, retry: Retry) -> Self {
-        self.patience.not_found = retry;
+        self.policy.not_found = retry;
         self
     }
 
     /// Sets what to do when the pipe does not let this user in. The default is to give up at once.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
-        self.patience.access_denied = retry;
+        self.policy.access_denied = retry;
         self
     }
 
@@ -81,44 +84,57 @@ impl Connector {
     ///
     /// Outside a Tokio runtime with time enabled.
     pub async fn connect(&self) -> Result<Connection<Stream>, Error> {
-        let mut course = Course::new(self.pipe.name(), self.patience);
-        loop {
-            // Before the attempt, so that an instance that becomes free just after it is noticed.
-            let mut freed = pin!(self.pipe.freed().notified());
-            freed.as_mut().enable();
-            let Refused { refusal, until } = match course.attempt(self.try_open()).await? {
-                Ok((stream, id)) => {
-                    let attempts = course.finish();
-                    let name = self.pipe.name();
-                    let origin = Origin {
-                        pipe: Some(name.clone()),
-                        role: Some(Role::Client),
-                        id: Some(id),
-                        retries: attempts.total(),
-                    };
-                    let connection = Connection::over_transport(stream, &self.connection, origin);
-                    connection.span().in_scope(|| attempts.log_success(name));
-                    return Ok(connection);
-                }
-                Err(refused) => refused,
-            };
-            let delay = course.meet(refusal.obstacle(), refusal.error())?;
-            match refusal {
-                Refusal::Busy => {
-                    let left = until.map_or(delay, |until| until.duration_since(Instant::now()));
-                    let _ = timeout(delay.min(left), freed).await;
-                }
-                Refusal::NotFound | Refusal::AccessDenied => sleep(delay).await,
-            }
-        }
+        let name = self.pipe.name();
+        let opener = Opener { connector: self, freed: None, until: None };
+        let ((stream, id), attempts) = attempts::open(name, self.policy, opener).await?;
+        let origin = Origin {
+            pipe: Some(name.clone()),
+            role: Some(Role::Client),
+            id: Some(id),
+            retries: attempts.total(),
+        };
+        let connection = Connection::over_transport(stream, &self.connection, origin);
+        connection.span().in_scope(|| attempts.log_success(name));
+        Ok(connection)
     }
+}
 
-    async fn try_open(&self) -> Result<(Stream, u64), Refused> {
-        let delay = self.pipe.connect_delay();
+struct Opener<'a> {
+    connector: &'a Connector,
+    /// Registered before each attempt, so that an instance that becomes free just after it is noticed.
+    freed: Option<Pin<Box<Notified<'a>>>>,
+    /// When the refusal of the last attempt ends, if it is known.
+    until: Option<Instant>,
+}
+
+impl Open for Opener<'_> {
+    type Stream = (Stream, u64);
+
+    async fn open(&mut self) -> Result<Result<(Stream, u64), Failed>, Error> {
+        let Connector { pipe, connection, .. } = self.connector;
+        let mut freed = Box::pin(pipe.freed().notified());
+        freed.as_mut().enable();
+        self.freed = Some(freed);
+        let delay = pipe.state().connect_delay;
         if !delay.is_zero() {
             sleep(delay).await;
         }
-        self.pipe.open(self.connection.close_deadline)
+        let (wire, id) = match pipe.open() {
+            Ok(opened) => opened,
+            Err(Refused { refusal, until }) => {
+                self.until = until;
+                return Ok(Err(Failed { failure: refusal.failure(), source: refusal.error() }));
+            }
+        };
+        let name = pipe.name().clone();
+        Ok(Ok((Stream::new(wire, End::Client, name, connection.close_deadline, None), id)))
+    }
+
+    async fn wait_for_free(&mut self, at_most: Duration) {
+        let left = self.until.map_or(at_most, |until| until.duration_since(Instant::now()));
+        if let Some(freed) = self.freed.take() {
+            let _ = timeout(at_most.min(left), freed).await;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::retry::attempts::Obstacle;
+use crate::retry::attempts::Failure;
 
 /// Why a simulated pipe lets no client in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,11 +17,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub(super) fn obstacle(self) -> Obstacle {
+    pub(super) fn failure(self) -> Failure {
         match self {
-            Self::Busy => Obstacle::Busy,
-            Self::NotFound => Obstacle::NotFound,
-            Self::AccessDenied => Obstacle::AccessDenied,
+            Self::Busy => Failure::Busy,
+            Self::NotFound => Failure::NotFound,
+            Self::AccessDenied => Failure::AccessDenied,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,7 +11,7 @@ use tokio::time::{Sleep, sleep_until};
 use tracing::debug;
 
 use super::{
-    pipe::{Arrival, Pipe},
+    state::{Arrival, Shared},
     stream::Stream,
     wire::End,
 };
@@ -24,7 +25,7 @@ use crate::{
 /// dropped or closed, and clients connect before they are accepted.
 #[derive(Debug)]
 pub struct Listener {
-    pipe: Pipe,
+    pipe: Arc<Shared>,
     connection: ConnectionOptions,
     /// Connections handed out, to number them by.
     accepted: u64,
@@ -32,7 +33,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(pipe: Pipe) -> Self {
+    pub(super) fn new(pipe: Arc<Shared>) -> Self {
         Self { pipe, connection: ConnectionOptions::new(), accepted: 0, timer: None }
     }
 

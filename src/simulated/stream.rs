@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     faults::Cut,
-    pipe::Instance,
+    state::Instance,
     wire::{End, Wire},
 };
 use crate::{
