@@ -42,7 +42,7 @@ pub(crate) fn send(words: &str) {
         if manner == "Write" {
             let mut stream = connection.into_inner();
             within(stream.write_all(&frame(&payload))).await.unwrap();
-            connection = Connection::with_options(stream, &options);
+            connection = Connection::with_transport(stream, &options);
         } else {
             within(connection.feed(payload)).await.unwrap();
         }
@@ -51,7 +51,8 @@ pub(crate) fn send(words: &str) {
         let outcome = match closed {
             Closed::Drained => "drained",
             Closed::TimedOut { .. } => "timed out",
-            _ => "peer gone",
+            Closed::PeerGone => "peer gone",
+            _ => "flushed",
         };
         println!("{outcome} after {}", start.elapsed().as_millis());
         if ending == "Exits" {
