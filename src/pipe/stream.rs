@@ -1,6 +1,7 @@
 //! Either end of a pipe as one type, so that users write one function for both roles.
 
 mod closing;
+mod end;
 mod handle;
 mod io;
 mod linger;
@@ -14,7 +15,7 @@ use std::{
 
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
 
-use self::handle::{End, PipeHandle};
+use self::{end::End, handle::PipeHandle};
 use super::{
     drain::{Drain, Place},
     places::Arrival,

@@ -3,19 +3,15 @@
 use std::{
     io::{self, IoSlice},
     mem,
-    os::windows::io::{AsHandle, BorrowedHandle},
+    os::windows::io::AsHandle,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use tokio::{
-    io::{Interest, ReadBuf},
-    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeInfo},
-    runtime::Handle,
-};
+use tokio::{io::ReadBuf, runtime::Handle};
 
-use super::linger;
+use super::{end::End, linger};
 use crate::{
     connection::ConnectionOptions,
     pipe::{
@@ -23,66 +19,6 @@ use crate::{
         sys::{self, Code},
     },
 };
-
-/// One end of an open pipe.
-pub(super) enum End {
-    Server(NamedPipeServer),
-    Client(NamedPipeClient),
-}
-
-/// Calls the same method of either handle.
-macro_rules! either {
-    ($end:expr, $handle:ident => $call:expr) => {
-        match $end {
-            End::Server($handle) => $call,
-            End::Client($handle) => $call,
-        }
-    };
-}
-
-impl End {
-    pub(super) fn info(&self) -> io::Result<PipeInfo> {
-        either!(self, handle => handle.info())
-    }
-
-    /// Waits until a write can begin, so until the one before is complete or has failed.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        either!(self, handle => handle.writable().await)
-    }
-
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, handle => handle.poll_write_ready(cx))
-    }
-
-    /// Begins a write, whose end is what makes the handle writable again.
-    ///
-    /// mio takes a write, and reports it as done, before it is. Tokio then believes that a further one
-    /// could begin, and finds out by trying. Here the readiness is cleared with each write, so that
-    /// it tells whether a write is under way. `try_io` clears what it saw before the write, so it
-    /// cannot clear the news of its completion.
-    fn try_write(
-        &self,
-        write: impl FnOnce(&Self) -> io::Result<usize>,
-    ) -> io::Result<Option<usize>> {
-        let mut begun = None;
-        let cleared = |end: &Self| {
-            begun = Some(write(end)?);
-            Err(io::ErrorKind::WouldBlock.into())
-        };
-        let tried: io::Result<()> =
-            either!(self, handle => handle.try_io(Interest::WRITABLE, || cleared(self)));
-        match tried {
-            Err(e) if e.kind() != io::ErrorKind::WouldBlock => Err(e),
-            _ => Ok(begun),
-        }
-    }
-}
-
-impl AsHandle for End {
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        either!(self, handle => handle.as_handle())
-    }
-}
 
 /// An end that is closed when nobody shares it any more and its last write is complete.
 pub(in crate::pipe) struct PipeHandle {
@@ -141,9 +77,9 @@ impl PipeHandle {
     ) -> Poll<io::Result<()>> {
         let end = self.end();
         loop {
-            ready!(either!(end, handle => handle.poll_read_ready(cx)))?;
+            ready!(end.poll_read_ready(cx))?;
             self.check()?;
-            match either!(end, handle => handle.try_read_buf(buf)) {
+            match end.try_read(buf) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(|_| ()).map_err(classify)),
             }
@@ -152,29 +88,28 @@ impl PipeHandle {
 
     /// Begins a write when the one before is complete, and returns its length.
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |end| either!(end, handle => handle.try_write(buf)))
+        self.poll_write_with(cx, |end| end.try_write(buf))
     }
 
-    /// As [`poll_write`](Self::poll_write): mio gathers the slices into the one copy that it makes of
-    /// any write.
+    /// As [`poll_write`](Self::poll_write).
     pub(super) fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |end| either!(end, handle => handle.try_write_vectored(bufs)))
+        self.poll_write_with(cx, |end| end.try_write_vectored(bufs))
     }
 
     fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
-        write: impl Fn(&End) -> io::Result<usize>,
+        write: impl Fn(&End) -> io::Result<Option<usize>>,
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.end().poll_write_ready(cx))?;
             self.check()?;
             self.was_written_to.store(true, Ordering::Relaxed);
-            if let Some(count) = self.end().try_write(&write).map_err(classify)? {
+            if let Some(count) = write(self.end()).map_err(classify)? {
                 return Poll::Ready(Ok(count));
             }
         }

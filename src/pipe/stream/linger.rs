@@ -15,7 +15,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::handle::End;
+use super::end::End;
 use crate::pipe::{places::Place, sys};
 
 /// How soon a cancelled write that is not over is cancelled again: mio may have been about to write

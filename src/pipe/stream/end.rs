@@ -1,0 +1,88 @@
+//! Tokio's handle of either end.
+
+use std::{
+    io::{self, IoSlice},
+    os::windows::io::{AsHandle, BorrowedHandle},
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{Interest, ReadBuf},
+    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeInfo},
+};
+
+/// One end of an open pipe.
+pub(super) enum End {
+    Server(NamedPipeServer),
+    Client(NamedPipeClient),
+}
+
+/// Calls the same method of either handle.
+macro_rules! either {
+    ($end:expr, $handle:ident => $call:expr) => {
+        match $end {
+            End::Server($handle) => $call,
+            End::Client($handle) => $call,
+        }
+    };
+}
+
+impl End {
+    pub(super) fn info(&self) -> io::Result<PipeInfo> {
+        either!(self, handle => handle.info())
+    }
+
+    /// Waits until a write can begin, so until the one before is complete or has failed.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        either!(self, handle => handle.writable().await)
+    }
+
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, handle => handle.poll_read_ready(cx))
+    }
+
+    pub(super) fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
+        either!(self, handle => handle.try_read_buf(buf))
+    }
+
+    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, handle => handle.poll_write_ready(cx))
+    }
+
+    /// Begins a write; `None` if the one before is not complete.
+    pub(super) fn try_write(&self, buf: &[u8]) -> io::Result<Option<usize>> {
+        self.begin_write(|| either!(self, handle => handle.try_write(buf)))
+    }
+
+    /// As [`try_write`](Self::try_write): mio gathers the slices into the one copy that it makes of any
+    /// write.
+    pub(super) fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        self.begin_write(|| either!(self, handle => handle.try_write_vectored(bufs)))
+    }
+
+    /// Begins a write, whose end is what makes the handle writable again.
+    ///
+    /// mio takes a write, and reports it as done, before it is. Tokio then believes that a further one
+    /// could begin, and finds out by trying. Here the readiness is cleared with each write, so that
+    /// it tells whether a write is under way. `try_io` clears what it saw before the write, so it
+    /// cannot clear the news of its completion.
+    fn begin_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<Option<usize>> {
+        let mut begun = None;
+        let clearing = || {
+            begun = Some(write()?);
+            Err(io::ErrorKind::WouldBlock.into())
+        };
+        let tried: io::Result<()> =
+            either!(self, handle => handle.try_io(Interest::WRITABLE, clearing));
+        match tried {
+            Err(e) if e.kind() != io::ErrorKind::WouldBlock => Err(e),
+            _ => Ok(begun),
+        }
+    }
+}
+
+impl AsHandle for End {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        either!(self, handle => handle.as_handle())
+    }
+}
