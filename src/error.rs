@@ -16,7 +16,8 @@ pub use self::connect::{Attempts, ConnectError, UntrustedServer};
 pub(crate) use self::content::WithoutContent;
 use crate::{
     frame::FrameError,
-    name::{NameError, PipeName},
+    name::{InvalidName, PipeName},
+    sid::InvalidSid,
     text::{TextDecodeError, TextEncodeError},
 };
 
@@ -61,20 +62,12 @@ pub enum Error {
     Closed,
 
     /// The caller's fault: no pipe can have this name.
-    #[error("invalid pipe name {name:?}")]
-    InvalidName {
-        /// The text as it was given.
-        name: String,
-        /// What is wrong with it.
-        source: NameError,
-    },
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
 
     /// The caller's fault: this is not a security identifier.
-    #[error("{text:?} is not a security identifier like S-1-5-18")]
-    InvalidSid {
-        /// The text as it was given.
-        text: String,
-    },
+    #[error(transparent)]
+    InvalidSid(#[from] InvalidSid),
 
     /// The caller's fault: this is not a security descriptor in Windows' definition language.
     #[error("invalid security descriptor {text:?}{}", Refused(.position, .text))]

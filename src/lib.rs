@@ -111,10 +111,10 @@ pub use self::{
     frame::{
         ByteOrder, Dialect, FrameError, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
     },
-    name::{NameError, NameFault, PipeName},
+    name::{InvalidName, NameError, NameFault, PipeName},
     retry::{Backoff, Delays, Retry},
     server::{Accept, ServeOptions, Served, serve},
-    sid::Sid,
+    sid::{InvalidSid, Sid},
     text::{TextDecodeError, TextEncodeError, TextEncoding},
 };
 

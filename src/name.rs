@@ -5,9 +5,8 @@ mod spelling;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-pub use self::error::{NameError, NameFault};
+pub use self::error::{InvalidName, NameError, NameFault};
 use self::spelling::Spelled;
-use crate::error::Error;
 
 pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 
@@ -53,11 +52,11 @@ impl PipeName {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if no pipe can have the name: it is empty, contains a NUL, is too
+    /// [`InvalidName`] if no pipe can have the name: it is empty, contains a NUL, is too
     /// long, is a path but not one to a pipe, or would be taken for another one. Its source says what
     /// to write instead.
-    pub fn new(text: &str) -> Result<Self, Error> {
-        Self::parse(text).map_err(|source| Error::InvalidName { name: text.to_owned(), source })
+    pub fn new(text: &str) -> Result<Self, InvalidName> {
+        Self::parse(text).map_err(|source| InvalidName::new(text, source))
     }
 
     fn parse(text: &str) -> Result<Self, NameError> {
@@ -104,33 +103,33 @@ impl fmt::Debug for PipeName {
 }
 
 impl FromStr for PipeName {
-    type Err = Error;
+    type Err = InvalidName;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
         Self::new(text)
     }
 }
 
 impl TryFrom<&str> for PipeName {
-    type Error = Error;
+    type Error = InvalidName;
 
-    fn try_from(text: &str) -> Result<Self, Error> {
+    fn try_from(text: &str) -> Result<Self, InvalidName> {
         Self::new(text)
     }
 }
 
 impl TryFrom<String> for PipeName {
-    type Error = Error;
+    type Error = InvalidName;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self, InvalidName> {
         Self::new(&text)
     }
 }
 
 impl TryFrom<&String> for PipeName {
-    type Error = Error;
+    type Error = InvalidName;
 
-    fn try_from(text: &String) -> Result<Self, Error> {
+    fn try_from(text: &String) -> Result<Self, InvalidName> {
         Self::new(text)
     }
 }
@@ -153,7 +152,7 @@ mod tests {
     #[track_caller]
     fn is_refused(text: &str, reason: NameError) {
         match PipeName::new(text) {
-            Err(Error::InvalidName { name, source }) => {
+            Err(InvalidName { name, source }) => {
                 assert_eq!((name.as_str(), source), (text, reason));
             }
             other => panic!("{other:?}"),

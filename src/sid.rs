@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::error::Error;
+use thiserror::Error as ThisError;
 
 /// A Windows security identifier: a user, a group, or one of the system's own, as in
 /// `S-1-5-21-1004336348-1177238915-682003330-512`.
@@ -118,6 +118,15 @@ impl Sid {
     }
 }
 
+/// A text that is not a security identifier.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{text:?} is not a security identifier like S-1-5-18")]
+#[non_exhaustive]
+pub struct InvalidSid {
+    /// The text as it was given.
+    pub text: String,
+}
+
 /// Reads a decimal number, or a hexadecimal one after `0x`; no sign, which `from_str` would take.
 fn number(field: &str) -> Option<u64> {
     let (digits, radix) = match field.strip_prefix("0x") {
@@ -146,10 +155,10 @@ impl fmt::Debug for Sid {
 }
 
 impl FromStr for Sid {
-    type Err = Error;
+    type Err = InvalidSid;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::parse(text).ok_or_else(|| Error::InvalidSid { text: text.to_owned() })
+    fn from_str(text: &str) -> Result<Self, InvalidSid> {
+        Self::parse(text).ok_or_else(|| InvalidSid { text: text.to_owned() })
     }
 }
 
@@ -209,7 +218,7 @@ mod tests {
             ["", "S-1", "S-1-5", "S-2-5-18", "S-1-5-", "S-1-5-+1", "S-1-5-4294967296", &sixteen]
         {
             let error = text.parse::<Sid>().unwrap_err();
-            assert!(matches!(&error, Error::InvalidSid { text: t } if t == text), "{error:?}");
+            assert_eq!(error, InvalidSid { text: text.to_owned() });
         }
     }
 }

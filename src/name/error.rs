@@ -2,6 +2,23 @@
 
 use thiserror::Error as ThisError;
 
+/// A text that is not the name of a pipe.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("invalid pipe name {name:?}")]
+#[non_exhaustive]
+pub struct InvalidName {
+    /// The text as it was given.
+    pub name: String,
+    /// What is wrong with it, and what to write instead.
+    pub source: NameError,
+}
+
+impl InvalidName {
+    pub(crate) fn new(name: &str, source: NameError) -> Self {
+        Self { name: name.to_owned(), source }
+    }
+}
+
 /// Why a text is not the name of a pipe.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[non_exhaustive]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    name::{NameError, PipeName},
+    name::{InvalidName, NameError, PipeName},
 };
 
 /// What everybody who knows a simulated pipe shares.
@@ -106,8 +106,7 @@ impl Shared {
     /// Takes possession of the name.
     pub(super) fn listen(&self) -> Result<(), Error> {
         if !self.name.is_local() {
-            let name = self.name.as_str().to_owned();
-            return Err(Error::InvalidName { name, source: NameError::Remote });
+            return Err(InvalidName::new(self.name.as_str(), NameError::Remote).into());
         }
         let mut state = self.state();
         if state.listening || state.instances > 0 {

@@ -4,7 +4,8 @@ use std::{task::Poll, time::Duration};
 
 use futures::{FutureExt, StreamExt, poll};
 use npipes::{
-    ConnectOptions, Direction, Error, Listener, ListenerOptions, NameError, PipeType, connect,
+    ConnectOptions, Direction, Error, InvalidName, Listener, ListenerOptions, NameError, PipeType,
+    connect,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -98,7 +99,10 @@ async fn another_server_cannot_join_a_name() {
 #[tokio::test]
 async fn another_machines_name_cannot_be_listened_on() {
     let error = ListenerOptions::new().bind(r"\\host\pipe\orders").unwrap_err();
-    assert!(matches!(error, Error::InvalidName { source: NameError::Remote, .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::InvalidName(InvalidName { source: NameError::Remote, .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

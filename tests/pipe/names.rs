@@ -94,9 +94,9 @@ async fn no_name_leads_to_a_file() {
         format!(r"\\.\C:\{file}"),
     ] {
         let error = within(connect(&name)).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidName { .. }), "{name}: {error:?}");
+        assert!(matches!(error, Error::InvalidName(_)), "{name}: {error:?}");
         let error = Listener::bind(&name).unwrap_err();
-        assert!(matches!(error, Error::InvalidName { .. }), "{name}: {error:?}");
+        assert!(matches!(error, Error::InvalidName(_)), "{name}: {error:?}");
     }
     assert_eq!(fs::read(&victim).unwrap(), before);
     fs::remove_file(&victim).unwrap();

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     connection::ConnectionOptions,
     error::{Error, Operation},
-    name::{NameError, PipeName},
+    name::{InvalidName, NameError, PipeName},
     pipe::{
         peer::Peer,
         places::Places,
@@ -279,10 +279,7 @@ impl ListenerOptions {
     /// Returns who may connect to a pipe of this machine.
     fn rules_for(&self, name: &PipeName) -> Result<SecurityDescriptor, Error> {
         if !name.is_local() {
-            return Err(Error::InvalidName {
-                name: name.as_str().to_owned(),
-                source: NameError::Remote,
-            });
+            return Err(InvalidName::new(name.as_str(), NameError::Remote).into());
         }
         match &self.security {
             Security::Access(access) => {
