@@ -1,4 +1,8 @@
 //! Everything that knows the operating system: Windows named pipes under Tokio.
+//!
+//! What the code takes for granted of Windows stands in docs/windows.md, a line for each fact with its
+//! source and its test. A new one is added there, and a question to `tests/open_questions` where there is
+//! no source.
 
 mod connect;
 mod drain;

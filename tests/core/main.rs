@@ -15,6 +15,7 @@ mod codec;
 mod connection;
 mod drip;
 mod errors;
+mod facts;
 mod golden;
 mod laws;
 mod text;
