@@ -51,6 +51,8 @@ pub struct PipeStream {
     close_deadline: Duration,
     /// Something was written that the peer is not known to have read.
     undrained: bool,
+    /// It has read everything, and the end of the last write may be yet to be seen.
+    completing: bool,
     written: Written,
     /// The bytes that the pipe holds in a direction, once they were asked for.
     quota: Option<u32>,
@@ -75,6 +77,7 @@ impl PipeStream {
             name: None,
             close_deadline: ConnectionOptions::DEFAULT_CLOSE_DEADLINE,
             undrained: false,
+            completing: false,
             written: Written::default(),
             quota: None,
             drain: None,

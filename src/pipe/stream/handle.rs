@@ -137,9 +137,20 @@ impl PipeHandle {
         }
     }
 
+    /// Is ready when no write is under way.
+    pub(super) fn poll_written(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_written_by(self.end(), cx)
+    }
+
+    fn poll_written_by(&self, end: &End, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.was_written_to.load(Ordering::Relaxed) {
+            true => end.poll_write_ready(cx),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
     fn is_writing(&self, end: &End) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.was_written_to.load(Ordering::Relaxed) && end.poll_write_ready(&mut cx).is_pending()
+        self.poll_written_by(end, &mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 

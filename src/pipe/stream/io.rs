@@ -26,20 +26,26 @@ const UNASKED: u64 = 64 * 1024;
 impl Transport for PipeStream {
     fn poll_drained(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if !this.undrained {
-            return Poll::Ready(Ok(()));
+        if this.undrained {
+            let place = this.place();
+            let pipe = this.handle.end().as_handle();
+            if this.drain.is_none() {
+                this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
+            }
+            if let Some(drain) = &mut this.drain {
+                let drained = ready!(drain.poll(pipe, cx));
+                this.drain = None;
+                drained.map_err(classify)?;
+            }
+            this.undrained = false;
+            this.completing = true;
         }
-        let place = this.place();
-        let pipe = this.handle.end().as_handle();
-        if this.drain.is_none() {
-            this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
+        // What was read was written, and yet the runtime may not have been told. A runtime that ends
+        // before leaves the handle open: mio does not close one with a write under way.
+        if this.completing {
+            ready!(this.handle.poll_written(cx))?;
+            this.completing = false;
         }
-        if let Some(drain) = &mut this.drain {
-            let drained = ready!(drain.poll(pipe, cx));
-            this.drain = None;
-            drained.map_err(classify)?;
-        }
-        this.undrained = false;
         Poll::Ready(Ok(()))
     }
 
@@ -87,6 +93,7 @@ impl Transport for PipeStream {
             name: self.name.clone(),
             close_deadline: self.close_deadline,
             undrained: false,
+            completing: false,
             written: self.written,
             quota: self.quota,
             drain: None,
