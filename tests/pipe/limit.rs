@@ -1,7 +1,9 @@
 //! A listener with a limit of clients: `accept` waits, and places come back.
 
 use std::{
+    fs::File,
     future::Future,
+    io::Write,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,7 +17,7 @@ use npipes::{
 };
 use tokio::{io::AsyncWriteExt, net::windows::named_pipe::ClientOptions, task::yield_now};
 
-use crate::support::{unique_name, within};
+use crate::support::{pattern, unique_name, within};
 
 pub(crate) const ERROR_PIPE_BUSY: i32 = 231;
 
@@ -313,5 +315,48 @@ async fn incoming_goes_on_at_the_limit() {
         let (client, server) =
             within(async { tokio::join!(connect(&name), incoming.next()) }).await;
         drop((client.unwrap(), server.unwrap().unwrap()));
+    }
+}
+
+/// What it had on its way, in either direction, is gone with it.
+#[tokio::test]
+async fn nothing_of_a_client_reaches_the_next_one() {
+    let name = unique_name();
+    let options = ListenerOptions::new().backlog(1).max_instances(1);
+    let mut listener = options.bind(&name).unwrap();
+    for round in 0..50_u64 {
+        let coming = async {
+            loop {
+                match File::options().read(true).write(true).open(path(&name)) {
+                    Err(e) if e.raw_os_error() == Some(ERROR_PIPE_BUSY) => yield_now().await,
+                    client => break client.unwrap(),
+                }
+            }
+        };
+        let (server, mut rude) = within(async { tokio::join!(listener.accept(), coming) }).await;
+        let mut server = server.unwrap();
+        rude.write_all(&[17, 0, 0, 0, 5, 0, 0, 0, b'H', b'e']).unwrap();
+        within(server.send(pattern(1000, round))).await.unwrap();
+        if round % 2 == 0 {
+            // Some of it was read ahead, or all, or nothing.
+            let _ = futures::poll!(Box::pin(server.receive()));
+        }
+        drop(rude);
+        drop(server);
+
+        let polite = async {
+            let mut client = within(connect(&name)).await.unwrap();
+            within(client.send("Hello")).await.unwrap();
+            within(client.receive()).await.unwrap().unwrap()
+        };
+        let serving = async {
+            let mut server = within(listener.accept()).await.unwrap();
+            let message = within(server.receive()).await.unwrap().unwrap();
+            assert_eq!(message, b"Hello"[..], "round {round}");
+            within(server.send(format!("answer {round}"))).await.unwrap();
+            within(server.receive()).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(polite, serving);
+        assert_eq!(answer, format!("answer {round}").as_bytes());
     }
 }
