@@ -24,7 +24,7 @@ impl AttemptLog {
 
 impl Subscriber for AttemptLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target() == "npipes::course"
+        metadata.is_event() && metadata.target() == "npipes::retry::attempts"
     }
 
     fn event(&self, event: &Event<'_>) {

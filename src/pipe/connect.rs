@@ -259,7 +259,7 @@ impl ConnectOptions {
     async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
         let words = OpenWords::new(self.direction).impersonation(self.impersonation);
         let words = if self.message_read_mode { words.message_read_mode() } else { words };
-        let handle = if name.is_local() {
+        let (handle, pipe_type) = if name.is_local() {
             sys::open(name, words)?
         } else {
             // Through the network CreateFileW takes as long as the network does.
@@ -268,7 +268,7 @@ impl ConnectOptions {
                 .await
                 .map_err(io::Error::other)??
         };
-        Ok(PipeStream::client(sys::register_client(handle)?, name.clone()))
+        Ok(PipeStream::client(sys::register_client(handle)?, pipe_type, name.clone()))
     }
 }
 

@@ -48,6 +48,8 @@ use crate::{
 pub struct PipeStream {
     handle: Arc<PipeHandle>,
     name: Option<PipeName>,
+    /// If the system has told when the pipe was opened.
+    pipe_type: Option<PipeType>,
     close_deadline: Duration,
     /// Something was written that the peer is not known to have read.
     undrained: bool,
@@ -66,8 +68,12 @@ impl PipeStream {
         Self { name: Some(name), ..Self::over(handle) }
     }
 
-    pub(super) fn client(handle: NamedPipeClient, name: PipeName) -> Self {
-        Self { name: Some(name), ..Self::over(PipeHandle::new(End::Client(handle))) }
+    pub(super) fn client(
+        handle: NamedPipeClient,
+        pipe_type: Option<PipeType>,
+        name: PipeName,
+    ) -> Self {
+        Self { name: Some(name), pipe_type, ..Self::over(PipeHandle::new(End::Client(handle))) }
     }
 
     /// A stream that nothing was written to.
@@ -75,6 +81,7 @@ impl PipeStream {
         Self {
             handle: Arc::new(handle),
             name: None,
+            pipe_type: None,
             close_deadline: ConnectionOptions::DEFAULT_CLOSE_DEADLINE,
             undrained: false,
             completing: false,
@@ -163,6 +170,9 @@ impl PipeStream {
     ///
     /// What the operating system says.
     pub fn pipe_type(&self) -> std::io::Result<PipeType> {
+        if let Some(pipe_type) = self.pipe_type {
+            return Ok(pipe_type);
+        }
         Ok(match self.handle.end().info()?.mode {
             PipeMode::Message => PipeType::Message,
             _ => PipeType::Byte,

@@ -14,7 +14,9 @@ mod words;
 
 use std::{
     io,
-    os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle},
+    os::windows::io::{
+        AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle,
+    },
     ptr,
 };
 
@@ -33,7 +35,7 @@ use windows_sys::Win32::{
 pub use self::words::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
     end::{cancel_io, disconnect},
-    flush::{Look, cancel_synchronous_io, flush, is_released, look, write_quota},
+    flush::{Look, cancel_synchronous_io, flush, is_released, look, pipe_type, write_quota},
     hold::{create_shut, take_place},
     wait::{FreeInstance, PipeDevice},
     words::{InstanceWords, OpenWords},
@@ -132,14 +134,33 @@ pub(super) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
 #[error("what has this name is not a pipe; nothing was sent to it")]
 struct NotAPipe;
 
-/// Opens the client end of a pipe.
-pub(super) fn open(name: &PipeName, words: OpenWords) -> io::Result<OwnedHandle> {
+/// Opens the client end of a pipe, and returns the pipe's type too if the system tells.
+pub(super) fn open(
+    name: &PipeName,
+    words: OpenWords,
+) -> io::Result<(OwnedHandle, Option<PipeType>)> {
     open_path(name.as_str(), words)
 }
 
 /// Opens what has this path, and refuses it if that is not a pipe: no name leads out of the folder of
 /// pipes, and should one do so, a file is not written to.
-fn open_path(path: &str, words: OpenWords) -> io::Result<OwnedHandle> {
+fn open_path(path: &str, words: OpenWords) -> io::Result<(OwnedHandle, Option<PipeType>)> {
+    let handle = open_unchecked(path, words)?;
+    // Only a pipe has a type of pipe. One whose type cannot be asked, as perhaps another machine's,
+    // has the type of file that pipes have.
+    let pipe_type = pipe_type(handle.as_handle());
+    // SAFETY: the handle is open.
+    let is_pipe = || unsafe { GetFileType(handle.as_raw_handle()) } == FILE_TYPE_PIPE;
+    if pipe_type.is_none() && !is_pipe() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, NotAPipe));
+    }
+    if words.message_read_mode {
+        read_messages(&handle)?;
+    }
+    Ok((handle, pipe_type))
+}
+
+fn open_unchecked(path: &str, words: OpenWords) -> io::Result<OwnedHandle> {
     let path = wide(path);
     // SAFETY: `path` ends with a NUL and outlives the call; no security attributes and no template
     // are given.
@@ -154,15 +175,7 @@ fn open_path(path: &str, words: OpenWords) -> io::Result<OwnedHandle> {
             ptr::null_mut(),
         )
     };
-    let handle = owned(handle)?;
-    // SAFETY: the handle is open.
-    if unsafe { GetFileType(handle.as_raw_handle()) } != FILE_TYPE_PIPE {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, NotAPipe));
-    }
-    if words.message_read_mode {
-        read_messages(&handle)?;
-    }
-    Ok(handle)
+    owned(handle)
 }
 
 fn read_messages(client: &OwnedHandle) -> io::Result<()> {

@@ -91,6 +91,7 @@ impl Transport for PipeStream {
         Some(Self {
             handle: Arc::clone(&self.handle),
             name: self.name.clone(),
+            pipe_type: self.pipe_type,
             close_deadline: self.close_deadline,
             undrained: false,
             completing: false,

@@ -163,7 +163,7 @@ async fn a_byte_type_pipe_is_closed_again_when_messages_cannot_be_read_from_it()
 async fn a_handle_that_cannot_be_registered_is_closed() {
     let name = name("register");
     let mut server = bare_server(&name);
-    let handle = open(&name, OpenWords::new(Direction::Duplex)).unwrap();
+    let (handle, _) = open(&name, OpenWords::new(Direction::Duplex)).unwrap();
     // A second completion port for one and the same file.
     let copy = handle.try_clone().unwrap();
     let registered = register_client(handle).unwrap();

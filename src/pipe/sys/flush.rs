@@ -9,8 +9,8 @@ use std::{
 use windows_sys::{
     Wdk::Storage::FileSystem::{
         FILE_PIPE_CLOSING_STATE, FILE_PIPE_CONNECTED_STATE, FILE_PIPE_DISCONNECTED_STATE,
-        FILE_PIPE_LOCAL_INFORMATION, FILE_PIPE_SERVER_END, FilePipeLocalInformation,
-        NtQueryInformationFile,
+        FILE_PIPE_LOCAL_INFORMATION, FILE_PIPE_MESSAGE_TYPE, FILE_PIPE_SERVER_END,
+        FilePipeLocalInformation, NtQueryInformationFile,
     },
     Win32::{
         Foundation::{ERROR_OPERATION_ABORTED, NTSTATUS, STATUS_PIPE_DISCONNECTED, STATUS_SUCCESS},
@@ -18,6 +18,8 @@ use windows_sys::{
         System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK},
     },
 };
+
+use super::PipeType;
 
 /// What a pipe tells without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,16 @@ fn quota_of(info: &FILE_PIPE_LOCAL_INFORMATION) -> u32 {
         FILE_PIPE_SERVER_END => info.OutboundQuota,
         _ => info.InboundQuota,
     }
+}
+
+/// Returns the type of a pipe, which its server has chosen; `None` if the handle may not ask, or is no
+/// pipe's.
+pub(in crate::pipe) fn pipe_type(pipe: BorrowedHandle<'_>) -> Option<PipeType> {
+    let info = local_information(pipe).ok()?;
+    Some(match info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE {
+        0 => PipeType::Byte,
+        _ => PipeType::Message,
+    })
 }
 
 /// Returns a pipe's `FilePipeLocalInformation`, or the status.

@@ -26,7 +26,9 @@ use windows_sys::{
     },
 };
 
-use super::{Code, InstanceWords, OpenWords, open, security::Descriptor, words::Direction};
+use super::{
+    Code, InstanceWords, OpenWords, open_unchecked, security::Descriptor, words::Direction,
+};
 use crate::name::{LOCAL_PREFIX, PipeName};
 
 #[link(name = "ntdll", kind = "raw-dylib")]
@@ -102,7 +104,8 @@ pub(in crate::pipe) fn create_shut(
 /// whom the system always lets read the rules.
 pub(in crate::pipe) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
     let words = OpenWords::new(Direction::Inbound);
-    match open(name, OpenWords { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..words }) {
+    let words = OpenWords { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..words };
+    match open_unchecked(name.as_str(), words) {
         Err(e) if Code::of(&e) == Code::AccessDenied => open_as_owner(name),
         opened => opened,
     }
