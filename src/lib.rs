@@ -87,8 +87,28 @@ mod error;
 mod frame;
 pub mod guide;
 mod name;
-pub mod observability;
-pub mod peers;
+#[doc = include_str!("../docs/observability.md")]
+pub mod observability {}
+#[doc = include_str!("../docs/peers.md")]
+///
+/// # NpipesFrames.cs
+///
+/// ```csharp
+#[doc = include_str!("../docs/peers/NpipesFrames.cs")]
+/// ```
+///
+/// # npipes_frames.js
+///
+/// ```js
+#[doc = include_str!("../docs/peers/npipes_frames.js")]
+/// ```
+///
+/// # npipes_frames.py
+///
+/// ```python
+#[doc = include_str!("../docs/peers/npipes_frames.py")]
+/// ```
+pub mod peers {}
 #[allow(dead_code, reason = "only what connects by itself uses it")]
 mod retry;
 mod server;
@@ -118,14 +138,12 @@ pub use self::{
     text::{TextDecodeError, TextEncodeError, TextEncoding},
 };
 
-cfg_if::cfg_if! {
-    if #[cfg(windows)] {
-        mod pipe;
+#[cfg(windows)]
+mod pipe;
 
-        pub use self::pipe::{
-            Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
-            IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe, Peer, PipeServer,
-            PipeStream, PipeType, SecurityDescriptor, ServerIdentity, connect,
-        };
-    }
-}
+#[cfg(windows)]
+pub use self::pipe::{
+    Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
+    IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe, Peer,
+    PipeServer, PipeStream, PipeType, SecurityDescriptor, ServerIdentity, connect,
+};

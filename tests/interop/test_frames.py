@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of peers/npipes_frames.py and peers/npipes_peer.py that need no Windows."""
+"""Tests of docs/peers/npipes_frames.py and peers/npipes_peer.py that need no Windows."""
 
 import io
 import multiprocessing
@@ -12,7 +12,7 @@ import threading
 import unittest
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
-sys.path.insert(0, str(PEERS))
+sys.path.insert(0, str(PEERS.parents[2] / "docs" / "peers"))
 
 from npipes_frames import FrameError, MAX_LENGTH, decode, encode, read, write  # noqa: E402
 

@@ -1,5 +1,5 @@
 //! Python at the other end, on any system but Windows that has it: the module that the wire comes
-//! from, and the frames of `tests/interop/peers` over a Unix socket in place of a pipe.
+//! from, and the frames of `docs/peers` over a Unix socket in place of a pipe.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 

@@ -14,7 +14,7 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { decode, send } = require('./npipes_frames.js');
+const { decode, send } = require('../../../docs/peers/npipes_frames.js');
 
 // None, few, and around 4 KiB and 64 KiB, which a payload or a whole frame (12 more) can meet.
 const SIZES = [0, 1, 63, 64, 4083, 4084, 4085, 4096, 4097, 65523, 65524, 65525, 65536, 65537, 65548, 1 << 20];

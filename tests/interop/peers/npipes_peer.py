@@ -10,12 +10,14 @@ elsewhere. Elsewhere the name is the path of a Unix socket, which stands in for 
 """
 
 import os
+import pathlib
 import socket
 import sys
 import time
 from multiprocessing.connection import Client, Listener
 
-import npipes_frames
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "docs" / "peers"))
+import npipes_frames  # noqa: E402
 
 # None, few, and around 4 KiB and 64 KiB, which a payload or a whole frame (12 more) can meet.
 SIZES = (0, 1, 63, 64, 4083, 4084, 4085, 4096, 4097, 65523, 65524, 65525, 65536, 65537, 65548, 1 << 20)
