@@ -28,14 +28,22 @@ pub struct Backoff {
     first: Duration,
     cap: Duration,
     factor: u32,
-    jitter: bool,
+    jitter: Jitter,
     seed: Option<u64>,
+}
+
+/// Which part of the time up to the bound a delay is drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jitter {
+    Full,
+    UpperHalf,
+    None,
 }
 
 impl Backoff {
     /// Returns a policy whose bound starts at `first`, doubles each time, and stays at `cap`.
     pub const fn new(first: Duration, cap: Duration) -> Self {
-        Self { first, cap, factor: 2, jitter: true, seed: None }
+        Self { first, cap, factor: 2, jitter: Jitter::Full, seed: None }
     }
 
     /// Multiplies the bound by `factor` after each delay. The default is 2; 1 keeps it, and 0 counts
@@ -47,7 +55,14 @@ impl Backoff {
 
     /// Waits the bound itself instead of drawing from 0 to it.
     pub const fn without_jitter(mut self) -> Self {
-        self.jitter = false;
+        self.jitter = Jitter::None;
+        self
+    }
+
+    /// Draws each delay from the upper half, from half of the bound to the bound: clients still do
+    /// not come back in step, and no delay is much shorter than it should be.
+    pub const fn upper_half(mut self) -> Self {
+        self.jitter = Jitter::UpperHalf;
         self
     }
 
@@ -88,7 +103,11 @@ impl Delays {
     pub fn next_delay(&mut self) -> Duration {
         let bound = self.bound;
         self.bound = bound.saturating_mul(self.policy.factor).min(self.policy.cap);
-        if self.policy.jitter { self.random.up_to(bound) } else { bound }
+        match self.policy.jitter {
+            Jitter::Full => self.random.up_to(bound),
+            Jitter::UpperHalf => bound - self.random.up_to(bound / 2),
+            Jitter::None => bound,
+        }
     }
 
     /// Starts again from the first bound, without repeating what was drawn.
@@ -178,6 +197,9 @@ mod tests {
             for (delay, bound) in policy.delays().zip(policy.without_jitter().delays()).take(64) {
                 prop_assert!(delay <= bound);
                 prop_assert!(bound <= Duration::from_nanos(cap));
+            }
+            for (delay, bound) in policy.upper_half().delays().zip(policy.without_jitter().delays()).take(64) {
+                prop_assert!(bound / 2 <= delay && delay <= bound);
             }
         }
     }
