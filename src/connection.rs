@@ -199,7 +199,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// A future that is dropped has not queued the message.
     pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
-        self.writer.start_send(message.into())
+        self.writer.start_send(&message.into())
     }
 
     /// Writes everything that was queued.

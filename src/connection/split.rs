@@ -75,7 +75,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// A future that is dropped has not queued the message.
     pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
-        self.writer.start_send(message.into())
+        self.writer.start_send(&message.into())
     }
 
     /// Writes everything that was queued.
@@ -215,7 +215,7 @@ impl<T: AsyncWrite + Unpin> Sink<Bytes> for SendHalf<T> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), Error> {
-        self.writer.start_send(message)
+        self.writer.start_send(&message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

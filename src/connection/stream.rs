@@ -39,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Bytes> for Connection<T> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), Error> {
-        self.writer.start_send(message)
+        self.writer.start_send(&message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -118,13 +118,13 @@ impl Writer {
     }
 
     /// Queues one frame. Either all of it is queued or none.
-    pub(super) fn start_send(&mut self, payload: Bytes) -> Result<(), Error> {
+    pub(super) fn start_send(&mut self, payload: &Bytes) -> Result<(), Error> {
         self.check_open()?;
         let dialect = self.detected.get().copied().unwrap_or(self.format.dialect);
         let len = payload.len();
         if self.frame_per_write {
             let mut frame = BytesMut::new();
-            put_frame(&self.format, dialect, &payload, &mut frame)?;
+            put_frame(&self.format, dialect, payload, &mut frame)?;
             self.queue.push_back(frame.freeze());
         } else if len < COPY_BELOW {
             let room = self.tail.capacity() - self.tail.len();
@@ -132,13 +132,13 @@ impl Writer {
                 let usual = self.usual_tail.saturating_sub(self.tail.len());
                 self.tail.reserve(usual.max(OVERHEAD + len));
             }
-            put_frame(&self.format, dialect, &payload, &mut self.tail)?;
+            put_frame(&self.format, dialect, payload, &mut self.tail)?;
         } else {
             let header = self.format.header(len)?.encode(dialect);
-            let trailer = Trailer::encode(self.format.checksum(&payload), dialect);
+            let trailer = Trailer::encode(self.format.checksum(payload), dialect);
             self.tail.put_slice(&header);
             self.queue.push_back(self.tail.split().freeze());
-            self.queue.push_back(payload);
+            self.queue.push_back(payload.clone());
             self.tail.put_slice(&trailer);
         }
         self.queued += OVERHEAD + len;
