@@ -13,72 +13,41 @@ fn main() {
 #[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), npipes::Error> {
-    use std::time::Duration;
-
-    use npipes::{Backoff, Client, ClientOptions, ClientState, Connector, Error};
-    use tokio::sync::mpsc;
-
-    fn show_lost(client: &mut Client<Connector>) {
-        for click in client.take_returned() {
-            println!("click {} may not have been heard: {:?}", click.id, click.fate);
-        }
-    }
+    use npipes::{Client, ClientState, Connector};
 
     let name = std::env::args().nth(1).unwrap_or_else(|| "npipes-service".to_owned());
-    // Nobody looks at an icon more often than every few seconds.
-    let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-    let options = ClientOptions::new().backoff(backoff);
-    let mut client = Client::with_options(Connector::new(name)?, &options)
+    let (client, mut inbox) = Client::builder(Connector::new(name)?)
         // A new connection knows nothing of what the last one had subscribed to.
-        .on_connect(|connection| Box::pin(async { connection.send("status, please").await }));
-
-    let mut states = client.watch();
-    tokio::spawn(async move {
-        let mut offline = false;
-        while states.changed().await.is_ok() {
-            match *states.borrow_and_update() {
-                ClientState::Connected { session } => {
-                    offline = false;
-                    println!("icon: green, session {session}");
-                }
-                ClientState::Connecting { .. } if !offline => {
-                    offline = true;
-                    println!("icon: grey, connecting");
-                }
-                _ => {}
-            }
-        }
-    });
+        .on_connect(|connection| Box::pin(async { Ok(connection.send("status, please").await?) }))
+        .spawn();
 
     // A thread of its own: a runtime waits at its end for a read of standard input.
-    let (clicked, mut clicks) = mpsc::channel(1);
+    let (clicked, mut clicks) = tokio::sync::mpsc::channel(1);
     std::thread::spawn(move || {
         std::io::stdin().lines().map_while(Result::ok).try_for_each(|c| clicked.blocking_send(c))
     });
 
+    let mut state = client.watch();
+    let mut online = true;
     loop {
-        // Waiting for a message also keeps the connection alive, and sends what was fed.
-        let outcome = tokio::select! {
-            message = client.receive() => message.map(|message| {
-                println!("says: {}", String::from_utf8_lossy(&message.unwrap_or_default()));
-            }),
+        tokio::select! {
+            message = inbox.receive() => match message {
+                Ok(Some(message)) => println!("says: {}", String::from_utf8_lossy(&message)),
+                Ok(None) => break,
+                Err(e) => println!("icon: yellow, {e}"),
+            },
+            Some(()) = async { state.changed().await.ok() } => match *state.borrow_and_update() {
+                ClientState::Connected { session } => {
+                    online = true;
+                    println!("icon: green, session {session}");
+                }
+                _ if std::mem::take(&mut online) => println!("icon: grey"),
+                _ => {}
+            },
             click = clicks.recv() => match click {
-                Some(click) => loop {
-                    match client.feed(click.clone()).await {
-                        // That is about others. This one was not accepted.
-                        Err(Error::Returned { .. }) => show_lost(&mut client),
-                        outcome => break outcome.map(|id| println!("click {id} accepted")),
-                    }
-                },
+                Some(click) => println!("click {} accepted", client.send(click).await?.id()),
                 None => break,
             },
-        };
-        match outcome {
-            Ok(()) => {}
-            Err(Error::Returned { .. }) => show_lost(&mut client),
-            // One bad message. The client goes on, or has connected anew.
-            Err(e @ Error::Frame(_)) => println!("icon: yellow, {e}"),
-            Err(e) => return Err(e),
         }
     }
     let settlement = client.close().await;

@@ -1,65 +1,98 @@
-//! A client that reconnects, and accounts for every message. It is a state machine polled by its
-//! user: no task, no lock.
+//! A client that reconnects, and accounts for every message: handles, and one driver that owns the
+//! connection.
+//!
+//! ```text
+//!   Client ─┐ messages    ┌─────────┐  feeds, flushes  ┌────────────┐
+//!   Client ─┼───────────▶ │ outbox  │ ───────────────▶ │            │
+//!   Client ─┘ by bytes    └─────────┘                  │ connection │
+//!      ▲                    driver                     │            │
+//!   Receipt ◀─── fates ──── reads and writes, ◀─────── └────────────┘
+//!   Inbox ◀── messages ──── always both
+//! ```
+//!
+//! The driver's life:
+//!
+//! ```text
+//!              connected                  a write fails
+//!   ┌─────────┐ ──────▶ ┌────────────┐ ─────────────────▶ ┌───────────┐ what the peer had
+//!   │ dialing │         │ in session │                    │ salvaging │ sent is still read
+//!   └─────────┘ ◀────── └────────────┘                    └───────────┘
+//!     │  ▲  the peer's end │ a read fails                       │
+//!     │  └─────────────────┼────────────────────────────────────┘ end, failure, or the grace is over
+//!     ▼                    ▼
+//!   gave up              closed: by `close`, the token, or the last handle
+//! ```
 
+mod admission;
+mod builder;
+mod connect;
 mod counters;
 mod dialer;
-mod drive;
-mod ledger;
-mod link;
+mod driver;
+mod duplex;
+mod end;
+mod exchange;
+mod inbox;
 mod options;
-mod stream;
+mod outbox;
+mod permit;
+mod receipt;
+mod room;
+mod session;
+mod shared;
 
 use std::{
-    collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
-    pin::Pin,
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use self::{
+    admission::UNKNOWN,
+    permit::{Room, Sending},
+    shared::Shared,
+};
 pub use self::{
+    builder::ClientBuilder,
+    connect::{ClientState, Connect, HookError},
     counters::ClientCounters,
-    dialer::{ClientState, Connect},
-    ledger::{Fate, MessageId, Returned},
+    driver::Driver,
+    duplex::ClientDuplex,
+    inbox::Inbox,
     options::{ClientOptions, DeliveredWhen},
+    permit::Permit,
+    receipt::{Delivered, Fate, MessageId, Receipt, Returned},
 };
-use self::{dialer::Dialer, ledger::Ledger, link::Link};
-use crate::{
-    connection::{Closed, Connection, Counters},
-    error::Error,
-};
+use crate::{connection::Closed, error::Error};
 
-/// A client that connects when it is used, reconnects when the connection is lost, and can say of
-/// every message what became of it.
+/// A handle of a client that reconnects when the connection is lost, and can say of every message
+/// what became of it.
+///
+/// Clones are handles of the same client, for as many tasks as there are; [`Inbox`] is its one
+/// receiving end. A [`Driver`] owns the connection: it connects at once, always both reads and writes,
+/// and gathers what many tasks send into few writes, so that there is nothing to flush. When the last handle is dropped the client [closes](Self::close).
 ///
 /// # What becomes of a message
 ///
-/// A message that was accepted has one fate:
+/// A message that was accepted has one fate, which its [`Receipt`] tells:
 /// - The transport has not taken all of it when the connection is lost: it is kept, in a
-///   [bounded buffer](ClientOptions::buffer), and sent on the next connection.
-/// - It was handed over, and is known to [have been read or dealt with](DeliveredWhen): delivered.
+///   [bounded outbox](ClientOptions::outbox), and sent on the next connection, for
+///   [a number of times](ClientOptions::max_tries).
+/// - It was handed over, and is known to [have been read or dealt with](DeliveredWhen):
+///   [`Delivered`] says which.
 /// - It was handed over, and the connection was lost before that: it comes back as
 ///   [`Fate::MaybeDelivered`]. It is never sent again by itself.
 /// - It could not be sent at all: it comes back as [`Fate::NotSent`].
 ///
-/// What came back is reported once, by the next call that can, as [`Error::Returned`], and fetched
-/// with [`take_returned`](Self::take_returned). Every message before [`settled`](Self::settled) that
-/// did not come back was delivered. Messages arrive in the order in which they were accepted, those
-/// left out that came back.
-///
-/// # Who does the work
-///
-/// Nothing happens unless a method is awaited or the client is polled: there is no task behind it. A
-/// client that is to notice a loss and to reconnect while there is nothing to send is one whose
-/// [`receive`](Self::receive) is awaited, which sends what is kept as well. In between, what the peer
-/// sends waits in the transport, and a loss is noticed by the next call.
+/// Over a transport that cannot tell what the peer has read, such as TCP, what was handed over is
+/// [`Delivered::HandedOver`], and nothing more is known of it. Messages arrive in the order in which
+/// they were accepted, those left out that came back.
 ///
 /// A loss is no error to the caller. [`watch`](Self::watch) shows it, and so does the
-/// [hook](Self::on_connect) that runs on each new connection.
+/// [hook](ClientBuilder::on_connect) that runs on each new connection.
 ///
 /// # Examples
 ///
@@ -88,288 +121,188 @@ use crate::{
 ///     }
 /// }
 ///
-/// let mut client = Client::new(Echo);
+/// let (client, mut inbox) = Client::spawn(Echo);
 /// client.send("Hello").await?;
-/// assert_eq!(client.receive().await?.unwrap(), b"Hello"[..]);
+/// assert_eq!(inbox.receive().await?.unwrap(), b"Hello"[..]);
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a client does nothing unless it is used"]
-pub struct Client<C: Connect> {
-    dialer: Dialer<C>,
-    link: Link<C::Io>,
-    ledger: Ledger,
-    /// Messages of a lost connection that arrived while the caller was sending.
-    inbox: VecDeque<BytesMut>,
-    options: ClientOptions,
-    /// The place up to which the peer has read when the wait under way is over.
-    draining_to: Option<u64>,
-    /// Why the last refused message was refused.
-    refusal: Option<Error>,
-    shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    is_shut: bool,
-    /// What has gone over connections that are no more.
-    past: Counters,
+pub struct Client {
+    shared: Arc<Shared>,
 }
 
-impl<C: Connect> Client<C> {
-    /// Returns a client with the default options. It connects when it is first used.
-    pub fn new(connector: C) -> Self {
-        Self::with_options(connector, &ClientOptions::new())
+impl Client {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
-    /// Returns a client. It connects when it is first used.
-    pub fn with_options(connector: C, options: &ClientOptions) -> Self {
-        Self {
-            dialer: Dialer::new(connector, *options),
-            link: Link::Down,
-            ledger: Ledger::default(),
-            inbox: VecDeque::new(),
-            options: *options,
-            draining_to: None,
-            refusal: None,
-            shutdown: None,
-            is_shut: false,
-            past: Counters::default(),
-        }
-    }
-
-    /// Runs `hook` on each new connection, before anything else is sent on it: to authenticate, or
-    /// to subscribe again.
+    /// Returns a client with the default options and its receiving end, with its driver spawned on
+    /// the current runtime.
     ///
-    /// A hook that fails is a failed attempt to connect: see [`Connect::connect`] for which errors
-    /// end the attempts. What it sends is not accounted for.
+    /// # Panics
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use npipes::{Client, Connect};
-    /// # fn subscribed<C: Connect>(client: Client<C>) -> Client<C> {
-    /// client.on_connect(|connection| {
-    ///     Box::pin(async move { connection.send("subscribe orders").await })
-    /// })
-    /// # }
-    /// ```
-    pub fn on_connect<F>(mut self, hook: F) -> Self
-    where
-        F: for<'a> Fn(
-                &'a mut Connection<C::Io>,
-            ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.dialer.set_hook(Arc::new(hook));
-        self
+    /// As [`ClientBuilder::spawn`].
+    pub fn spawn<C: Connect>(connector: C) -> (Self, Inbox) {
+        Self::builder(connector).spawn()
     }
 
-    /// Ends every wait, that for the next attempt included, when `token` is cancelled. From then on
-    /// calls fail with [`Error::Closed`], `receive` returns `None`, and [`close`](Self::close) is
-    /// what is left to do.
-    pub fn shutdown_on(mut self, token: CancellationToken) -> Self {
-        self.shutdown = Some(Box::pin(token.cancelled_owned()));
-        self
+    /// Returns a client that is still to be put together.
+    pub fn builder<C: Connect>(connector: C) -> ClientBuilder<C> {
+        ClientBuilder::new(connector)
     }
 
-    /// Connects if there is no connection.
+    /// Waits for room in the outbox, sends one message, and returns its [`Receipt`]. Tasks that wait
+    /// are served in turn.
+    ///
+    /// A message that is accepted stays accepted: while there is no connection, it is kept for one.
     ///
     /// # Errors
     ///
-    /// [`Error::GaveUp`] at the limits that [`ClientOptions`] sets; the next call tries again.
-    /// [`Error::Closed`] after shutdown. Otherwise an error that no further attempt can mend.
+    /// The message, not sent, if the client is closed or has ended: [`Returned::cause`] says why.
     ///
     /// # Cancel safety
     ///
-    /// The attempts go on where they were when the client is used next.
-    pub async fn connect(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_up(cx)).await
+    /// A future that is dropped has not sent the message, which is dropped with it.
+    /// [`reserve`](Self::reserve) waits without a message.
+    pub fn send(
+        &self,
+        message: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Receipt, Returned>> + Send {
+        Sending::new(&self.shared, message.into())
     }
 
-    /// Sends one message, and returns its number when it was handed over.
-    ///
-    /// A message that is accepted stays accepted: while there is no connection, this waits for one.
+    /// Sends one message that is a text, in the client's [encoding](ClientOptions::text_encoding).
     ///
     /// # Errors
     ///
-    /// In each case this message is not accepted and will not be sent:
-    /// [`Error::Returned`] reports others that came back, to be fetched with
-    /// [`take_returned`](Self::take_returned); once, or for as long as they fill the buffer.
-    /// [`Error::Unacknowledged`] if the buffer is full of messages that were
-    /// [not acknowledged](DeliveredWhen::Acknowledged).
-    /// [`Error::TooLarge`] if the format does not allow the message.
-    /// [`Error::Io`] if the buffer is full and the peer has not read it within the transport's
-    /// deadline.
-    /// The errors of [`connect`](Self::connect).
+    /// [`Error::TextEncode`] names the first character that the encoding lacks. Otherwise
+    /// [`Error::Undelivered`], with what [`send`](Self::send) returns.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped may or may not have had the message accepted: if it has,
-    /// [`next_id`](Self::next_id) has moved on, and the message is sent when the client is used
-    /// next. [`feed`](Self::feed) leaves no doubt.
-    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<MessageId, Error> {
-        let id = self.feed(message).await?;
-        let outcome = poll_fn(|cx| self.poll_hand_over(cx)).await;
-        if !self.ledger.withdraw(id) {
-            return Ok(id);
-        }
-        outcome?;
-        Err(self.refusal.take().unwrap_or(Error::Closed))
+    /// As [`send`](Self::send).
+    pub async fn send_text(&self, text: &str) -> Result<Receipt, Error> {
+        let message = self.shared.options.text.encode(text)?;
+        Ok(self.send(message).await?)
     }
 
-    /// Accepts one message and returns its number. It is sent with those that follow, at the next
-    /// [`flush`](Self::flush), [`receive`](Self::receive) or `send`, or when the buffer is full.
+    /// Sends one message if there is room at once, and nobody waits for it.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), but a message that turns out to be too large comes back.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped has not had the message accepted.
-    pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<MessageId, Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        Ok(self.ledger.accept(message.into()))
+    /// The message, not sent: its [cause](Returned::cause) is [`Error::OutboxFull`] if there is no
+    /// room now; otherwise as [`send`](Self::send).
+    pub fn try_send(&self, message: impl Into<Bytes>) -> Result<Receipt, Returned> {
+        self.shared.offer(message.into()).map_err(|offered| {
+            let cause = offered.closed.unwrap_or_else(|| Arc::new(Error::OutboxFull));
+            Returned::not_accepted(offered.message, cause)
+        })
     }
 
-    /// Hands over every message that was accepted.
+    /// Waits for room for one message: in a `select!`, for instance, in which a `send` that is not
+    /// chosen would drop its message.
     ///
     /// # Errors
     ///
-    /// [`Error::Returned`] if everything was handed over and messages came back, now or before. The
-    /// errors of [`connect`](Self::connect), after which messages are kept.
+    /// [`Error::Closed`] if the client is closed or has ended.
     ///
     /// # Cancel safety
     ///
-    /// What was not handed over is kept.
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_hand_over(cx)).await?;
-        self.report()
+    /// A future that is dropped gives up its place among those that wait, and nothing else.
+    pub async fn reserve(&self) -> Result<Permit<'_>, Error> {
+        Room::new(&self.shared, UNKNOWN).await.map_err(|_| Error::Closed)
     }
 
-    /// Hands over every message that was accepted, and waits until the peer's end has read them. If
-    /// that is [when they are delivered](DeliveredWhen::Read), all that did not come back were.
+    /// Waits until every message that was accepted before was handed over to the transport, or its
+    /// fate is known.
     ///
-    /// # Errors
-    ///
-    /// As [`flush`](Self::flush). [`Error::Io`] of the kind `TimedOut` if the peer has not read
-    /// everything within the transport's deadline, of the kind `Unsupported` if the transport does
-    /// not tell; the connection stays as it was.
+    /// Nothing has to be flushed: this is for who wants to know.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost, and the next call waits anew.
-    pub async fn drained(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_read(cx)).await?;
-        self.report()
-    }
-
-    /// Returns the next message, and sends meanwhile what is kept. It reconnects when the peer has
-    /// closed its end, and returns `None` only after [shutdown](Self::shutdown_on).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Returned`] once when messages came back. [`Error::Frame`] for a corrupt frame, or
-    /// for a peer that does not keep to the format, with whom it connects anew. The errors of
-    /// [`connect`](Self::connect). In each case the next call goes on.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost: what has arrived stays for the next call.
-    pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
-        poll_fn(|cx| self.poll_receive(cx)).await.transpose()
+    /// Nothing is lost.
+    pub async fn flush(&self) {
+        let end = self.shared.next_id();
+        poll_fn(|cx| self.shared.poll_handed_over(end, cx)).await;
     }
 
     /// Takes note that the peer has dealt with the message `id`: it is delivered.
     ///
-    /// A message that has come back and was not fetched yet need not be fetched then. A number that
-    /// means no such message is ignored.
-    pub fn acknowledge(&mut self, id: MessageId) {
-        self.acknowledge_range(id..=id);
+    /// A number that means no message whose fate is open is ignored.
+    pub fn acknowledge(&self, id: MessageId) {
+        self.shared.acknowledge(id.0..=id.0);
     }
 
     /// Takes note that the peer has dealt with every message up to `id`, that one included.
-    pub fn acknowledge_through(&mut self, id: MessageId) {
-        self.acknowledge_range(MessageId::FIRST..=id);
+    pub fn acknowledge_through(&self, id: MessageId) {
+        self.shared.acknowledge(0..=id.0);
     }
 
-    /// Returns the number that the next accepted message gets.
-    pub fn next_id(&self) -> MessageId {
-        self.ledger.next_id()
-    }
-
-    /// Returns the first number whose message's fate is not known yet: of those before it, the ones
-    /// that did not come back were delivered.
-    pub fn settled(&self) -> MessageId {
-        self.ledger.settled()
-    }
-
-    /// Returns the messages that came back since the last call, in the order of their numbers.
-    #[must_use = "these messages are nowhere else"]
-    pub fn take_returned(&mut self) -> Vec<Returned> {
-        self.ledger.take_returned()
+    /// Closes the client, for all its handles, and says what became of everything.
+    ///
+    /// It accepts nothing more, sends what is kept if there is a connection or an attempt to get one
+    /// is under way, waits until the peer has everything, and closes, within the
+    /// [close deadline](ClientOptions::close_deadline). What arrives meanwhile can still be received.
+    ///
+    /// # Cancel safety
+    ///
+    /// Closing goes on without it. Each call returns the same.
+    pub async fn close(&self) -> Settlement {
+        self.shared.begin_closing();
+        poll_fn(|cx| self.shared.poll_settlement(cx)).await
     }
 
     /// Returns whether there is a connection, as far as is known.
     pub fn state(&self) -> ClientState {
-        *self.dialer.state().borrow()
+        *self.shared.state.borrow()
     }
 
-    /// Returns a receiver of every change of [`state`](Self::state), for another task.
+    /// Returns a receiver of every change of [`state`](Self::state).
     pub fn watch(&self) -> watch::Receiver<ClientState> {
-        self.dialer.state().subscribe()
+        self.shared.state.subscribe()
     }
 
-    /// Returns what there has been so far, over all connections.
+    /// Returns what there has been so far, over all connections, as the driver has last told.
     pub fn counters(&self) -> ClientCounters {
-        let (connections, failed_attempts) = self.dialer.counts();
-        ClientCounters {
-            connections,
-            failed_attempts,
-            returned: self.ledger.came_back(),
-            traffic: self.past.plus(self.link.counters()),
-        }
+        self.shared.counters()
     }
 
-    /// Sends what is kept if there is a connection, waits until the peer has it, closes, and says
-    /// what became of every message. It does not connect again: [`flush`](Self::flush) does that.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped drops the client.
-    pub async fn close(mut self) -> Settlement {
-        let closed = poll_fn(|cx| self.poll_close_link(cx)).await;
-        let unwritten = self.link.unwritten();
-        self.ledger.abandon(unwritten);
-        self.dialer.rest();
-        Settlement { closed, returned: self.ledger.take_returned() }
+    /// Returns this handle and the receiving end as one [`Stream`](futures_core::Stream) and
+    /// [`Sink`](futures_sink::Sink).
+    pub fn duplex(self, inbox: Inbox) -> ClientDuplex {
+        ClientDuplex::new(self, inbox)
     }
+}
 
-    fn report(&mut self) -> Result<(), Error> {
-        match self.ledger.take_unreported() {
-            true => Err(self.returned()),
-            false => Ok(()),
-        }
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        self.shared.add_handle();
+        Self { shared: Arc::clone(&self.shared) }
     }
+}
 
-    fn returned(&self) -> Error {
-        let (maybe_delivered, not_sent) = self.ledger.count_returned();
-        Error::Returned { maybe_delivered, not_sent }
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.shared.drop_handle();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
     }
 }
 
 /// What a [closed](Client::close) client leaves behind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-#[must_use = "the messages in it are nowhere else"]
+#[must_use = "the messages in it may be nowhere else"]
 pub struct Settlement {
-    /// How the connection ended; [`Error::Closed`] if there was none.
-    pub closed: Result<Closed, Error>,
-    /// The messages that came back and were not fetched. Every other one was delivered.
+    /// How the connection ended; an error if there was none, or why the client gave up.
+    pub closed: Result<Closed, Arc<Error>>,
+    /// The messages whose fate was open when the client ended, and which came back then, whether
+    /// somebody holds their receipt or not.
     pub returned: Vec<Returned>,
-}
-
-impl<C: Connect> fmt::Debug for Client<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
-    }
+    /// What there has been in all.
+    pub counters: ClientCounters,
 }

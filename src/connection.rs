@@ -41,11 +41,7 @@ pub use self::{
 };
 use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, writer::Writer};
 #[allow(unused_imports, reason = "only the crate's own transports use it")]
-pub(crate) use self::{
-    transport::unless_peer_left,
-    undrained::{NotTold, Undrained},
-    unread::Written,
-};
+pub(crate) use self::{transport::unless_peer_left, undrained::Undrained, unread::Written};
 use crate::{
     error::{Error, Operation},
     text::TextEncoding,
@@ -399,6 +395,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// ```
     pub fn span(&self) -> &Span {
         self.writer.journal().span()
+    }
+
+    /// Queues one message after `poll_ready`, and leaves it with the caller, who may need it again.
+    pub(crate) fn start_send_kept(&mut self, message: &Bytes) -> Result<(), Error> {
+        self.writer.start_send(message)
     }
 
     /// Returns how many of the written bytes the peer has not read at most, if that is known.

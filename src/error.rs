@@ -7,7 +7,7 @@ mod connect;
 mod content;
 mod convert;
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use thiserror::Error as ThisError;
@@ -15,6 +15,7 @@ use thiserror::Error as ThisError;
 pub use self::connect::{Attempts, ConnectError, UntrustedServer};
 pub(crate) use self::content::WithoutContent;
 use crate::{
+    client::Returned,
     frame::FrameError,
     name::{InvalidName, PipeName},
     sid::InvalidSid,
@@ -157,25 +158,50 @@ pub enum Error {
         /// The deadline, if it was the deadline that ended the attempts.
         deadline: Option<Duration>,
         /// Why the last attempt failed, if one did.
-        source: Option<Box<Self>>,
+        source: Option<Arc<Self>>,
     },
 
-    /// Messages that a client had accepted came back to it: fetch them with
-    /// [`Client::take_returned`](crate::Client::take_returned).
+    /// One attempt of a client to connect, with all that is done on a new connection, took too long.
+    #[error("an attempt to connect was not done after {deadline:?}")]
+    AttemptTimedOut {
+        /// The time that an attempt may take.
+        deadline: Duration,
+    },
+
+    /// The server does not want this client, as what runs on a client's new connections has found
+    /// out: see [`HookError`](crate::HookError).
+    #[error("the server refused: {reason}")]
+    Refused {
+        /// Why, in the application's words.
+        reason: String,
+        /// The time after which another attempt is welcome, if there is one.
+        retry_after: Option<Duration>,
+    },
+
+    /// A client has no room for another message now.
+    #[error("the outbox is full")]
+    OutboxFull,
+
+    /// The peer's doing, perhaps: so many connections were lost while a client was writing the same
+    /// message. It may be longer than the peer allows.
+    #[error("{} lost while it was being written: the peer may not take it", Count(*.connections, "connection"))]
+    NotTaken {
+        /// Connections that were lost.
+        connections: u32,
+    },
+
+    /// A message that a client was given came back.
+    #[error(transparent)]
+    Undelivered(Box<Returned>),
+
+    /// Messages that were sent through a client's duplex came back: fetch them with
+    /// [`ClientDuplex::take_returned`](crate::ClientDuplex::take_returned).
     #[error("messages came back: {maybe_delivered} maybe delivered, {not_sent} not sent")]
     Returned {
         /// Messages that were handed over before the connection was lost.
         maybe_delivered: usize,
         /// Messages that the peer certainly does not get.
         not_sent: usize,
-    },
-
-    /// The caller's fault: a client's buffer is full of messages that were handed over and not
-    /// [acknowledged](crate::Client::acknowledge).
-    #[error("no room: {messages} messages were sent and not acknowledged")]
-    Unacknowledged {
-        /// How many there are.
-        messages: usize,
     },
 }
 
@@ -236,6 +262,7 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Closed | Self::Frame(FrameError::Truncated { .. }) => true,
+            Self::Undelivered(returned) => returned.cause.is_closed(),
             Self::Io { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::BrokenPipe
@@ -254,9 +281,13 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Connect(e) => e.deadline.is_some(),
-            Self::NoPeer { .. } | Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => true,
+            Self::NoPeer { .. }
+            | Self::FrameTimedOut { .. }
+            | Self::IdleTimedOut { .. }
+            | Self::AttemptTimedOut { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::TimedOut,
             Self::GaveUp { deadline, .. } => deadline.is_some(),
+            Self::Undelivered(returned) => returned.cause.is_timeout(),
             _ => false,
         }
     }
@@ -267,7 +298,12 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NameTaken { .. } | Self::GaveUp { .. } | Self::Returned { .. } => true,
+            Self::NameTaken { .. }
+            | Self::GaveUp { .. }
+            | Self::OutboxFull
+            | Self::Returned { .. } => true,
+            Self::Refused { retry_after, .. } => retry_after.is_some(),
+            Self::Undelivered(returned) => returned.cause.is_retryable(),
             Self::Connect(e) => e.deadline.is_some() || e.attempts.other == 0,
             Self::Io { operation: Operation::Accept | Operation::Listen, .. } => true,
             Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => false,

@@ -87,15 +87,77 @@
 //! A busy server is waited out without being told, since it is busy for a moment only. A server that is
 //! not there is an error at once, unless you say otherwise as above.
 //!
-//! For a program that lives longer than its server's process, [`Client`](crate::Client) over a
-//! `Connector` (or over anything that is [`Connect`](crate::Connect)) connects when it is used,
-//! reconnects when the connection is lost, and tells of each message whether it was delivered, may have
-//! been, or certainly was not. It never sends one twice by itself: only you know whether that is
-//! harmless. The examples `tray` and `service` show both sides of it.
+//! A program that lives longer than its server's process wants [a client that reconnects](#a-client-that-reconnects).
 //!
 //! To send and receive at once, [`split`](crate::Connection::split) the connection, or let
 //! `tokio::select!` race `receive` with whatever there is to send: a future that is dropped loses no
 //! message.
+//!
+//! # A client that reconnects
+//!
+//! [`Client`](crate::Client) over a `Connector`, or over anything that is [`Connect`](crate::Connect), is
+//! a handle: clone it for as many tasks as send. One driver owns the connection, connects anew when it
+//! is lost, and gathers what the tasks send into few writes. What arrives comes out of one
+//! [`Inbox`](crate::Inbox):
+//!
+//! ```
+//! # use npipes::{Connect, Connection, Error};
+//! # use tokio::io::DuplexStream;
+//! # struct Server;
+//! # impl Connect for Server {
+//! #     type Io = DuplexStream;
+//! #     async fn connect(&self) -> Result<Connection<DuplexStream>, Error> {
+//! #         let (near, mut far) = Connection::pair();
+//! #         tokio::spawn(async move {
+//! #             while let Ok(Some(m)) = far.receive().await { far.send(m).await.unwrap(); }
+//! #         });
+//! #         Ok(near)
+//! #     }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! use npipes::{Client, Fate};
+//!
+//! // On Windows: Client::builder(Connector::new("orders")?)
+//! let (client, mut inbox) = Client::builder(Server)
+//!     // A new connection knows nothing of the last one.
+//!     .on_connect(|connection| Box::pin(async { Ok(connection.send("subscribe").await?) }))
+//!     .spawn();
+//!
+//! let waiter = client.clone();
+//! let order = tokio::spawn(async move {
+//!     match waiter.send("two coffees").await?.await {
+//!         Ok(delivered) => println!("{delivered:?}"),
+//!         Err(returned) if returned.fate == Fate::NotSent => println!("order again"),
+//!         Err(returned) => println!("perhaps: {}", returned.cause),
+//!     }
+//!     Ok::<_, Error>(())
+//! });
+//!
+//! assert_eq!(inbox.receive().await?.unwrap(), b"subscribe"[..]);
+//! assert_eq!(inbox.receive().await?.unwrap(), b"two coffees"[..]);
+//! order.await.unwrap()?;
+//! let settlement = client.close().await;
+//! assert!(settlement.returned.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - `send` waits for room and no longer. Its [`Receipt`](crate::Receipt) tells the message's one fate:
+//!   delivered, maybe delivered, or not sent, with the message back. Drop it if you do not care.
+//! - A message is never sent twice by itself: only you know whether that is harmless.
+//! - Delivered means [read](crate::Delivered::Read) over a pipe, and [handed
+//!   over](crate::Delivered::HandedOver) over TCP, which cannot tell more. That the peer has dealt with a
+//!   message only an answer says: see [`DeliveredWhen::Acknowledged`](crate::DeliveredWhen).
+//! - A task that sends and receives in one `select!` awaits [`reserve`](crate::Client::reserve) there, and
+//!   sends with the permit: a `send` that is not chosen drops its message.
+//! - A server that refuses, hangs up or chokes on a message is called fewer than 15 times in 10 s; a
+//!   message in the middle of which three connections end comes back, and those behind it go on.
+//! - Drop the inbox if the server has nothing to say: otherwise what it says fills the inbox, and holds it
+//!   back.
+//! - For tokio-serde and tarpc, [`Client::duplex`](crate::Client::duplex) is a stream and a sink.
+//!
+//! The examples `tray` and `service` show both sides of it.
 //!
 //! # Typed messages
 //!
@@ -378,8 +440,8 @@
 //! |---|---|---|
 //! | `bytes` 1 | `Bytes`, `BytesMut` | messages |
 //! | `tokio` 1 | `AsyncRead`, `AsyncWrite`, `NamedPipeServer`, `NamedPipeClient`, `DuplexStream`, `watch::Receiver` | transports, raw handles, pairs in memory, [`Client::watch`](crate::Client::watch) |
-//! | `tokio-util` 0.7 | `Decoder`, `Encoder`, `CancellationToken` | [`FrameCodec`](crate::FrameCodec), [`serve`](crate::serve), [`Client::shutdown_on`](crate::Client::shutdown_on) |
-//! | `futures-core` 0.3, `futures-sink` 0.3 | `Stream`, `FusedStream`, `Sink` | [`Connection`](crate::Connection), its halves, `Incoming`, [`Client`](crate::Client) |
+//! | `tokio-util` 0.7 | `Decoder`, `Encoder`, `CancellationToken` | [`FrameCodec`](crate::FrameCodec), [`serve`](crate::serve), [`ClientBuilder::shutdown_on`](crate::ClientBuilder::shutdown_on) |
+//! | `futures-core` 0.3, `futures-sink` 0.3 | `Stream`, `FusedStream`, `Sink` | [`Connection`](crate::Connection), its halves, `Incoming`, [`Inbox`](crate::Inbox), [`ClientDuplex`](crate::ClientDuplex) |
 //! | `tracing` 0.1 | `Span` | [`Connection::span`](crate::Connection::span) |
 //! | `encoding_rs` 0.8 | `Encoding` | with the feature `encoding_rs` |
 //!

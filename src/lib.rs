@@ -119,8 +119,9 @@ mod text;
 
 pub use self::{
     client::{
-        Client, ClientCounters, ClientOptions, ClientState, Connect, DeliveredWhen, Fate,
-        MessageId, Returned, Settlement,
+        Client, ClientBuilder, ClientCounters, ClientDuplex, ClientOptions, ClientState, Connect,
+        Delivered, DeliveredWhen, Driver, Fate, HookError, Inbox, MessageId, Permit, Receipt,
+        Returned, Settlement,
     },
     codec::FrameCodec,
     connection::{

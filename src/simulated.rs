@@ -18,7 +18,7 @@
 //! use std::time::Duration;
 //!
 //! use npipes::{
-//!     Accept, Client, Connection, Error,
+//!     Accept, Client, ClientOptions, Connection, DeliveredWhen, Error, Fate,
 //!     simulated::{Cut, Faults, Pipe, Refusal},
 //! };
 //! use tokio::io::{AsyncRead, AsyncWrite};
@@ -51,14 +51,15 @@
 //!     pipe.refuse_for(Refusal::Busy, Duration::from_secs(1));
 //!     pipe.fault_next(Faults::new().split(4096).cut_to_client(10, Cut::End));
 //!
-//!     let mut client = Client::new(pipe.connector());
-//!     client.send("tea").await?;
+//!     // An order is delivered when it was answered, and not when it was read.
+//!     let options = ClientOptions::new().delivered_when(DeliveredWhen::Acknowledged);
+//!     let (client, mut inbox) = Client::builder(pipe.connector()).options(options).spawn();
+//!     let receipt = client.send("tea").await?;
 //!     // Nobody knows whether that order was taken, so it comes back.
-//!     assert!(matches!(client.receive().await, Err(Error::Returned { maybe_delivered: 1, .. })));
-//!     for returned in client.take_returned() {
-//!         client.send(returned.message).await?;
-//!     }
-//!     assert_eq!(client.receive().await?.unwrap(), b"taken: tea"[..]);
+//!     let returned = receipt.await.unwrap_err();
+//!     assert_eq!(returned.fate, Fate::MaybeDelivered);
+//!     client.send(returned.message).await?;
+//!     assert_eq!(inbox.receive().await?.unwrap(), b"taken: tea"[..]);
 //!     assert_eq!(client.counters().connections, 2);
 //!
 //!     shutdown.cancel();

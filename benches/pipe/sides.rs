@@ -27,7 +27,7 @@ use crate::{
 pub(crate) enum Side {
     /// A `Connection` with its defaults, so with a CRC.
     Npipes,
-    /// The client that reconnects, with its defaults.
+    /// The client that reconnects, with its defaults: one `send` a message, which it gathers itself.
     Reconnecting,
     /// Tokio's handles, the same bytes in pieces of 64 KiB without framing.
     Bare,
@@ -167,7 +167,7 @@ impl Server {
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Client {
     Npipes(Connection<PipeStream>),
-    Reconnecting(npipes::Client<npipes::Connector>),
+    Reconnecting(npipes::Client, npipes::Inbox),
     LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
     Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
     Bare(NamedPipeClient),
@@ -180,9 +180,11 @@ impl Client {
         match side {
             Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
             Side::Reconnecting => {
-                let mut client = npipes::Client::new(npipes::Connector::new(name).unwrap());
-                client.connect().await.unwrap();
-                Self::Reconnecting(client)
+                let (client, inbox) = npipes::Client::spawn(npipes::Connector::new(name).unwrap());
+                let mut state = client.watch();
+                let connected = npipes::ClientState::Connected { session: 1 };
+                state.wait_for(|state| *state == connected).await.unwrap();
+                Self::Reconnecting(client, inbox)
             }
             Side::PerMessage => Self::PerMessage(name.to_owned()),
             Side::Bare => Self::Bare(open(name).await),
@@ -203,7 +205,7 @@ impl Client {
     pub(crate) async fn drive(self, work: Work, messages: Messages) {
         match self {
             Self::Npipes(stream) => drive(stream, work, messages).await,
-            Self::Reconnecting(stream) => drive(stream, work, messages).await,
+            Self::Reconnecting(client, inbox) => drive_client(client, inbox, work, messages).await,
             Self::LengthDelimited(stream) => drive(stream, work, messages).await,
             Self::Interprocess(stream) => drive(stream, work, messages).await,
             Self::Bare(stream) => drive_bare(stream, work, messages).await,
@@ -271,6 +273,24 @@ where
             stream.flush().await.unwrap();
             assert_eq!(stream.next().await.unwrap().unwrap(), b"done"[..]);
         }
+    }
+}
+
+/// Sends each message by itself: there is nothing to flush.
+async fn drive_client(
+    client: npipes::Client,
+    mut inbox: npipes::Inbox,
+    work: Work,
+    messages: Messages,
+) {
+    for index in 0..work.count {
+        drop(client.send(messages.get(index)).await.unwrap());
+        if work.traffic == Traffic::Echo {
+            messages.check(index, &inbox.receive().await.unwrap().unwrap());
+        }
+    }
+    if work.traffic != Traffic::Echo {
+        assert_eq!(inbox.receive().await.unwrap().unwrap(), b"done"[..]);
     }
 }
 

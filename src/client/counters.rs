@@ -11,7 +11,11 @@ pub struct ClientCounters {
     /// Attempts to connect that failed. One attempt of a `Connector` waits for a busy pipe until its
     /// own deadline; how often it tried before it succeeded is in [`retries`](Counters::retries).
     pub failed_attempts: u64,
-    /// Messages that came back, fetched or not, and were not acknowledged late.
+    /// Messages accepted for sending.
+    pub accepted: u64,
+    /// Messages known to be [delivered](crate::Delivered).
+    pub delivered: u64,
+    /// Messages that came back, whether somebody held their receipt or not.
     pub returned: u64,
     /// What has gone over the connections. A message that was sent once more on a new connection,
     /// since the old one had not taken it whole, is counted twice.

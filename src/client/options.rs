@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
-use crate::retry::Backoff;
+use crate::{retry::Backoff, text::TextEncoding};
 
-/// When a message that was handed over counts as delivered.
+/// When a message that was handed over counts as [delivered](crate::Delivered).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DeliveredWhen {
-    /// When the peer's end of the transport has read it. What becomes of it then is not known: a
-    /// process that is killed takes with it what it has read and not dealt with.
+    /// When the peer's end of the transport has read it, or, over a transport that cannot tell, when
+    /// the transport has taken it: [`Delivered`](crate::Delivered) says which. What becomes of it
+    /// then is not known: a process that is killed takes with it what it has read and not dealt
+    /// with.
     ///
-    /// Of a stream over a pipe that is known as it goes, without waiting, but for what the pipe and the
-    /// last write can hold: 132 KiB and 256 KiB if nothing else is set. Of those, only
-    /// [`drained`](crate::Client::drained) or `close` tells.
+    /// Of a stream over a pipe it is known as it goes, without waiting, but for what the pipe and the
+    /// last write can hold: 132 KiB and 256 KiB if nothing else is set. Of those the client asks
+    /// when a receipt is awaited, when the outbox is full, and when it is closed.
     #[default]
     Read,
     /// When [`Client::acknowledge`](crate::Client::acknowledge) says so, because the peer has
     /// answered: the one way to know that it has dealt with the message.
+    ///
+    /// After a loss, the fate of what was handed over is decided when everything that the lost
+    /// connection had brought was received and the next message is asked for, since an
+    /// acknowledgement may be in it. If nobody asks for the next message, that is one second later.
     Acknowledged,
 }
 
@@ -39,18 +45,38 @@ pub struct ClientOptions {
     pub(super) backoff: Backoff,
     pub(super) max_attempts: Option<u32>,
     pub(super) deadline: Option<Duration>,
-    pub(super) buffer: usize,
+    pub(super) attempt_deadline: Duration,
+    pub(super) close_deadline: Duration,
+    pub(super) outbox: usize,
+    pub(super) inbox: usize,
+    pub(super) max_tries: u32,
     pub(super) delivered_when: DeliveredWhen,
+    pub(super) text: TextEncoding,
 }
 
 impl ClientOptions {
-    /// The default delays between attempts: full jitter from 10 ms up to 2 s. A restarted service is
-    /// found soon, and one that is gone costs less than an attempt per second.
+    /// The default delays between attempts: from 10 ms up to 3 s, each drawn from the upper half. A
+    /// restarted service is found soon, and one that refuses its clients is called fewer than 15
+    /// times in 10 s.
     pub const DEFAULT_BACKOFF: Backoff =
-        Backoff::new(Duration::from_millis(10), Duration::from_secs(2));
+        Backoff::new(Duration::from_millis(10), Duration::from_secs(3)).upper_half();
 
-    /// The default for [`buffer`](Self::buffer), in bytes: 1 MiB.
-    pub const DEFAULT_BUFFER: usize = 1024 * 1024;
+    /// The default for [`attempt_deadline`](Self::attempt_deadline): 10 s, twice the default that a
+    /// `Connector` has for itself, so that half is left for the hook.
+    pub const DEFAULT_ATTEMPT_DEADLINE: Duration = Duration::from_secs(10);
+
+    /// The default for [`close_deadline`](Self::close_deadline): 5 s, that of a connection.
+    pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+    /// The default for [`outbox`](Self::outbox), in bytes: 4 MiB, so that messages of 1 MiB overlap.
+    pub const DEFAULT_OUTBOX: usize = 4 * 1024 * 1024;
+
+    /// The default for [`inbox`](Self::inbox), in bytes: 4 MiB.
+    pub const DEFAULT_INBOX: usize = 4 * 1024 * 1024;
+
+    /// The default for [`max_tries`](Self::max_tries): 3. One loss may be chance, three in the middle
+    /// of one message are not.
+    pub const DEFAULT_MAX_TRIES: u32 = 3;
 
     /// Returns the default options.
     pub const fn new() -> Self {
@@ -58,49 +84,103 @@ impl ClientOptions {
             backoff: Self::DEFAULT_BACKOFF,
             max_attempts: None,
             deadline: None,
-            buffer: Self::DEFAULT_BUFFER,
+            attempt_deadline: Self::DEFAULT_ATTEMPT_DEADLINE,
+            close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
+            outbox: Self::DEFAULT_OUTBOX,
+            inbox: Self::DEFAULT_INBOX,
+            max_tries: Self::DEFAULT_MAX_TRIES,
             delivered_when: DeliveredWhen::Read,
+            text: TextEncoding::Utf8,
         }
     }
 
     /// Sets the delays between attempts to connect. The default is
     /// [`DEFAULT_BACKOFF`](Self::DEFAULT_BACKOFF).
     ///
-    /// The first attempt comes at once, unless it is to replace a connection that has not proved
-    /// itself: nothing was received on it, nothing known to be delivered, and it did not last as
-    /// long as the longest delay. So a server that hangs up on its clients is not called in a loop.
+    /// The first attempt comes at once, and so does one that is to replace a connection that has
+    /// lasted as long as the longest delay. A connection that has not lasted so long counts as one
+    /// more failed attempt, whatever was received on it: the delays go on where they were. So a
+    /// server that refuses its clients, hangs up on them or chokes on a message is not called in a
+    /// loop.
     pub const fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Gives up when this many attempts in a row have failed; 0 counts as 1. The default is no limit.
+    /// Gives up when this many attempts in a row have led to no connection that lasts; 0 counts as 1.
+    /// The default is no limit.
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(if attempts == 0 { 1 } else { attempts });
         self
     }
 
-    /// Gives up when there has been no connection for this time. The default is no limit.
+    /// Gives up when so much time was spent without a connection since the last one that lasted. The
+    /// default is no limit.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Holds messages whose fate is not known yet, or that came back and were not fetched, until
-    /// they come to this many bytes, each counted with 64 bytes more. The default is 1 MiB. It holds
-    /// at most this and one message more.
+    /// Ends one attempt to connect, the [hook](crate::ClientBuilder::on_connect) included, after this
+    /// time; it counts as failed. The default is 10 s.
+    pub const fn attempt_deadline(mut self, deadline: Duration) -> Self {
+        self.attempt_deadline = deadline;
+        self
+    }
+
+    /// Sets how long the client may take to end: to send what is kept, and to wait until the peer has
+    /// read it. The default is 5 s.
+    pub const fn close_deadline(mut self, deadline: Duration) -> Self {
+        self.close_deadline = deadline;
+        self
+    }
+
+    /// Holds messages whose fate is not known yet until they come to this many bytes, each counted
+    /// with 64 bytes more. The default is 4 MiB. It holds at most this and one message more for each
+    /// [permit](crate::Permit) that is out; a `send` is admitted with what its message needs.
     ///
-    /// When it is full the next message waits until the peer has read enough of them, or all of them if
-    /// that is the only way to know. For long messages make it a few times as large as they are: then
-    /// one can be on its way while the peer reads the one before.
-    pub const fn buffer(mut self, bytes: usize) -> Self {
-        self.buffer = if bytes == 0 { 1 } else { bytes };
+    /// When it is full the next message waits until the peer has read enough of them. For long
+    /// messages make it a few times as large as they are: then one can be on its way while the peer
+    /// reads the one before.
+    pub const fn outbox(mut self, bytes: usize) -> Self {
+        self.outbox = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Holds received messages until they come to this many bytes, each counted with 64 bytes more.
+    /// The default is 4 MiB. It holds at most this and one message more.
+    ///
+    /// When it is full the client reads no further, which holds the peer back. While senders wait for
+    /// room, it first holds as much more as the [outbox](Self::outbox) may: a task that awaits a send
+    /// does not receive, and a peer that answers may not read before it has been read from. A task that
+    /// sends and receives in turn, and more than that, awaits [`reserve`](crate::Client::reserve)
+    /// beside `receive` instead.
+    pub const fn inbox(mut self, bytes: usize) -> Self {
+        self.inbox = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Gives a message back as [not sent](crate::Fate::NotSent) when so many connections were lost
+    /// while it was being written; 0 counts as 1. The default is 3.
+    ///
+    /// A server that refuses a message, as too long perhaps, hangs up at its beginning, and would do
+    /// so for ever.
+    pub const fn max_tries(mut self, tries: u32) -> Self {
+        self.max_tries = if tries == 0 { 1 } else { tries };
         self
     }
 
     /// Sets when a message counts as delivered. The default is [`DeliveredWhen::Read`].
     pub const fn delivered_when(mut self, when: DeliveredWhen) -> Self {
         self.delivered_when = when;
+        self
+    }
+
+    /// Sets how [`send_text`](crate::Client::send_text) and
+    /// [`receive_text`](crate::Inbox::receive_text) turn text into payloads and back. The default is
+    /// [`TextEncoding::Utf8`].
+    pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
+        self.text = encoding;
         self
     }
 }

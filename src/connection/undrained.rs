@@ -20,12 +20,6 @@ impl Undrained {
     }
 }
 
-/// What a transport reports, inside an [`io::Error`] of the kind `Unsupported`, that
-/// cannot be asked whether the peer has read everything.
-#[derive(Debug, Clone, Copy, ThisError)]
-#[error("the transport does not tell what the peer has read")]
-pub(crate) struct NotTold;
-
 struct Unread(Option<u64>);
 
 impl fmt::Display for Unread {

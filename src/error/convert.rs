@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io};
 
 use super::{Error, Operation};
-use crate::frame::FrameError;
+use crate::{client::Returned, frame::FrameError};
 
 impl Error {
     /// Returns what is nearest to it among the kinds of the standard library.
@@ -12,13 +12,16 @@ impl Error {
             Self::Io { source, .. } => source.kind(),
             Self::Connect(e) if e.deadline.is_none() => e.source.kind(),
             Self::GaveUp { deadline: None, source: Some(source), .. } => source.kind(),
+            Self::Undelivered(returned) => returned.cause.kind(),
             _ if self.is_timeout() => io::ErrorKind::TimedOut,
             Self::Frame(FrameError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
             Self::Frame(_) | Self::TextDecode { .. } => io::ErrorKind::InvalidData,
             Self::Closed => io::ErrorKind::NotConnected,
             Self::UntrustedServer(_) => io::ErrorKind::PermissionDenied,
+            Self::Refused { .. } => io::ErrorKind::ConnectionRefused,
+            Self::OutboxFull => io::ErrorKind::WouldBlock,
             Self::NameTaken { .. } => io::ErrorKind::AddrInUse,
-            Self::GaveUp { .. } | Self::Returned { .. } | Self::Unacknowledged { .. } => {
+            Self::GaveUp { .. } | Self::Returned { .. } | Self::NotTaken { .. } => {
                 io::ErrorKind::Other
             }
             _ => io::ErrorKind::InvalidInput,
@@ -46,6 +49,13 @@ impl From<io::Error> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.kind(), error)
+    }
+}
+
+/// For code that does not want its message back.
+impl From<Returned> for Error {
+    fn from(returned: Returned) -> Self {
+        Self::Undelivered(Box::new(returned))
     }
 }
 

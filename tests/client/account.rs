@@ -1,5 +1,5 @@
-//! Whatever happens, the books balance: servers that die at any byte, calls that are dropped at any
-//! poll.
+//! Whatever happens, the books balance: servers that die at any byte, futures that are dropped at any
+//! poll, receipts that nobody keeps.
 
 use std::{
     collections::BTreeSet,
@@ -10,10 +10,10 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::future::join;
+use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, Closed, Connect, ConnectionOptions, DeliveredWhen, Error, Fate,
-    FrameCodec, MessageId, Returned,
+    Backoff, Client, ClientOptions, Closed, ConnectionOptions, Delivered, DeliveredWhen, Fate,
+    FrameCodec, Inbox, MessageId, Receipt, Settlement,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,27 +26,37 @@ use crate::{
 
 #[derive(Debug, Clone, Copy)]
 enum Act {
+    /// A send that is dropped after so many polls.
     Send {
         len: usize,
-    },
-    /// A send that is dropped after so many polls.
-    DropSend {
-        len: usize,
         polls: usize,
     },
-    Feed {
+    TrySend {
         len: usize,
     },
-    Flush,
-    Drained,
-    DropDrained {
+    /// A wait for room that is dropped after so many polls, then perhaps a message.
+    Reserve {
+        len: Option<usize>,
         polls: usize,
     },
-    /// A receive that is dropped after so many polls.
+    /// A wait for the fate of one of the messages, dropped after so many polls.
+    Await {
+        which: usize,
+        polls: usize,
+    },
+    DropReceipt {
+        which: usize,
+    },
+    Flush {
+        polls: usize,
+    },
     Receive {
         polls: usize,
     },
-    Fetch,
+    /// Everybody else gets a turn, or time goes by.
+    Rest {
+        millis: u64,
+    },
 }
 
 /// A server that dies when it has read so many bytes.
@@ -57,15 +67,18 @@ struct Life {
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
+    let len = 0..40_usize;
+    let polls = 1..4_usize;
     prop_oneof![
-        4 => (0..40_usize).prop_map(|len| Act::Send { len }),
-        2 => (0..40_usize, 1..4_usize).prop_map(|(len, polls)| Act::DropSend { len, polls }),
-        4 => (0..40_usize).prop_map(|len| Act::Feed { len }),
-        2 => Just(Act::Flush),
-        1 => Just(Act::Drained),
-        1 => (1..4_usize).prop_map(|polls| Act::DropDrained { polls }),
-        3 => (1..4_usize).prop_map(|polls| Act::Receive { polls }),
-        1 => Just(Act::Fetch),
+        6 => (len.clone(), polls.clone()).prop_map(|(len, polls)| Act::Send { len, polls }),
+        2 => len.clone().prop_map(|len| Act::TrySend { len }),
+        2 => (prop::option::of(len), polls.clone())
+            .prop_map(|(len, polls)| Act::Reserve { len, polls }),
+        2 => (0..100_usize, polls.clone()).prop_map(|(which, polls)| Act::Await { which, polls }),
+        1 => (0..100_usize).prop_map(|which| Act::DropReceipt { which }),
+        1 => polls.clone().prop_map(|polls| Act::Flush { polls }),
+        4 => polls.prop_map(|polls| Act::Receive { polls }),
+        2 => (0..3_u64).prop_map(|millis| Act::Rest { millis }),
     ]
 }
 
@@ -128,103 +141,116 @@ async fn serve(far: Far, reads: usize, record: &mut Vec<u64>) {
     }
 }
 
-struct Books<C: Connect> {
-    client: Client<C>,
-    /// Every number that was given out.
-    accepted: Vec<MessageId>,
-    acknowledged: BTreeSet<MessageId>,
-    returned: Vec<Returned>,
+/// A message that was accepted.
+struct Entry {
+    number: u64,
+    id: MessageId,
+    receipt: Option<Receipt>,
+    fate: Option<(Option<Delivered>, Option<Fate>)>,
 }
 
-impl<C: Connect> Books<C> {
-    async fn run(&mut self, acts: &[Act]) {
+#[derive(Default)]
+struct Books {
+    /// Messages made; each bears the number of those before it.
+    made: u64,
+    entries: Vec<Entry>,
+    acknowledged: BTreeSet<u64>,
+}
+
+impl Books {
+    fn message(&mut self, len: usize) -> Bytes {
+        let mut message = BytesMut::with_capacity(8 + len);
+        message.put_u64_le(self.made);
+        message.put_bytes(0xa5, len);
+        self.made += 1;
+        message.freeze()
+    }
+
+    fn accepted(&mut self, receipt: Receipt) {
+        let (number, id) = (self.made - 1, receipt.id());
+        assert!(self.entries.last().is_none_or(|last| last.id < id));
+        self.entries.push(Entry { number, id, receipt: Some(receipt), fate: None });
+    }
+
+    async fn run(&mut self, client: &Client, inbox: &mut Inbox, acts: &[Act]) {
         for &act in acts {
-            let next = self.client.next_id();
-            let outcome = match act {
-                Act::Send { len } => {
-                    let message = message(next, len);
-                    Some(self.client.send(message).await.map(|id| assert_eq!(id, next)))
-                }
-                Act::DropSend { len, polls } => {
-                    let message = message(next, len);
-                    polled(self.client.send(message), polls).await.map(|sent| sent.map(|_| ()))
-                }
-                Act::Feed { len } => {
-                    Some(self.client.feed(message(next, len)).await.map(|id| assert_eq!(id, next)))
-                }
-                Act::Flush => Some(self.client.flush().await),
-                Act::Drained => Some(self.client.drained().await),
-                Act::DropDrained { polls } => polled(self.client.drained(), polls).await,
-                Act::Receive { polls } => match polled(self.client.receive(), polls).await {
-                    Some(Ok(number)) => {
-                        self.take_note(&number.unwrap());
-                        None
+            match act {
+                Act::Send { len, polls } => {
+                    let message = self.message(len);
+                    if let Some(sent) = polled(client.send(message), polls).await {
+                        self.accepted(sent.unwrap());
                     }
-                    Some(Err(error)) => Some(Err(error)),
-                    None => None,
-                },
-                Act::Fetch => {
-                    self.returned.extend(self.client.take_returned());
-                    None
                 }
-            };
-            if self.client.next_id() > next {
-                self.accepted.push(next);
-            }
-            if let Some(Err(error)) = outcome {
-                self.fetch(&error);
-            }
-        }
-    }
-
-    /// Fetches what an error reports; any other error is the test's failure.
-    fn fetch(&mut self, error: &Error) {
-        assert!(
-            matches!(error, Error::Returned { .. } | Error::Unacknowledged { .. }),
-            "{error:?}"
-        );
-        self.returned.extend(self.client.take_returned());
-    }
-
-    fn take_note(&mut self, number: &[u8]) {
-        let number = u64::from_le_bytes(number.try_into().unwrap());
-        let id = self.accepted[usize::try_from(number).unwrap()];
-        self.client.acknowledge(id);
-        self.acknowledged.insert(id);
-    }
-
-    /// Ends with a server that lives: sends everything and closes.
-    async fn finish(mut self, when: DeliveredWhen) -> Outcome {
-        while let Err(error) = self.client.flush().await {
-            self.fetch(&error);
-        }
-        if when == DeliveredWhen::Acknowledged {
-            while self.client.settled() < self.client.next_id() {
-                match self.client.receive().await {
-                    Ok(number) => self.take_note(&number.unwrap()),
-                    Err(error) => self.fetch(&error),
+                Act::TrySend { len } => {
+                    let message = self.message(len);
+                    if let Ok(receipt) = client.try_send(message) {
+                        self.accepted(receipt);
+                    }
                 }
+                Act::Reserve { len, polls } => {
+                    let permit = polled(client.reserve(), polls).await;
+                    if let (Some(permit), Some(len)) = (permit, len) {
+                        let message = self.message(len);
+                        self.accepted(permit.unwrap().send(message).unwrap());
+                    }
+                }
+                Act::Await { which, polls } => {
+                    let Some(entry) = self.entries.get_mut(which) else { continue };
+                    let Some(receipt) = &mut entry.receipt else { continue };
+                    if let Some(fate) = polled(receipt, polls).await {
+                        entry.receipt = None;
+                        entry.settle(fate);
+                    }
+                }
+                Act::DropReceipt { which } => {
+                    if let Some(entry) = self.entries.get_mut(which) {
+                        entry.receipt = None;
+                    }
+                }
+                Act::Flush { polls } => drop(polled(client.flush(), polls).await),
+                Act::Receive { polls } => {
+                    if let Some(reply) = polled(inbox.receive(), polls).await {
+                        self.take_note(client, &reply.unwrap().unwrap());
+                    }
+                }
+                Act::Rest { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
             }
         }
-        let settlement = self.client.close().await;
-        if let Ok(Closed::Drained) = settlement.closed {
-            assert_eq!(settlement.returned, []);
+    }
+
+    fn take_note(&mut self, client: &Client, reply: &[u8]) {
+        let number = u64::from_le_bytes(reply.try_into().unwrap());
+        let entry = self.entries.iter().find(|entry| entry.number == number).unwrap();
+        client.acknowledge(entry.id);
+        self.acknowledged.insert(number);
+    }
+
+    /// Learns every fate that somebody still waits for.
+    fn finish(&mut self, settlement: &Settlement) {
+        for entry in &mut self.entries {
+            if let Some(receipt) = entry.receipt.take() {
+                let fate = receipt.now_or_never().expect("the client has ended");
+                entry.settle(fate);
+            }
         }
-        self.returned.extend(settlement.returned);
-        Outcome { accepted: self.accepted, returned: self.returned }
+        let counters = settlement.counters;
+        assert_eq!(counters.accepted, self.entries.len() as u64);
+        assert_eq!(counters.delivered + counters.returned, counters.accepted);
     }
 }
 
-struct Outcome {
-    accepted: Vec<MessageId>,
-    returned: Vec<Returned>,
-}
-
-fn message(id: MessageId, len: usize) -> Bytes {
-    let mut message = BytesMut::with_capacity(8 + len);
-    message.put_u64_le(id.get());
-    message.put_bytes(0xa5, len);
-    message.freeze()
+impl Entry {
+    fn settle(&mut self, fate: Result<Delivered, npipes::Returned>) {
+        assert!(self.fate.is_none(), "two fates");
+        self.fate = Some(match fate {
+            Ok(delivered) => (Some(delivered), None),
+            Err(returned) => {
+                assert_eq!(returned.id, Some(self.id));
+                assert_eq!(returned.message[..8], self.number.to_le_bytes(), "another's payload");
+                (None, Some(returned.fate))
+            }
+        });
+    }
 }
 
 async fn play(
@@ -250,13 +276,9 @@ async fn play(
     let options = ClientOptions::new()
         .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1)).without_jitter())
         .delivered_when(when)
-        .buffer(1200);
-    let mut books = Books {
-        client: Client::with_options(script, &options),
-        accepted: Vec::new(),
-        acknowledged: BTreeSet::new(),
-        returned: Vec::new(),
-    };
+        .outbox(1200)
+        .inbox(300);
+    let (client, mut inbox) = Client::builder(script).options(options).spawn();
     let servers = async {
         let mut records = Vec::new();
         for (far, reads) in fars {
@@ -266,31 +288,54 @@ async fn play(
         }
         records
     };
-    let client = async {
-        books.run(&acts).await;
-        books.finish(when).await
+    let work = async {
+        let mut books = Books::default();
+        books.run(&client, &mut inbox, &acts).await;
+        if when == DeliveredWhen::Acknowledged {
+            // Whatever can be acknowledged is; then nothing more comes for a while.
+            let rest = Duration::from_secs(5);
+            while let Ok(reply) = tokio::time::timeout(rest, inbox.receive()).await {
+                books.take_note(&client, &reply.unwrap().unwrap());
+            }
+        } else {
+            drop(inbox);
+        }
+        let settlement = client.close().await;
+        if when == DeliveredWhen::Read && matches!(settlement.closed, Ok(Closed::Drained)) {
+            assert!(settlement.returned.is_empty(), "{:?}", settlement.returned);
+        }
+        books.finish(&settlement);
+        // Ends the servers that were never called.
+        drop(client);
+        books
     };
-    let (outcome, records) = within(join(client, servers)).await;
-    balance(&outcome, &records);
+    let (books, records) = within(join(work, servers)).await;
+    balance(when, &books, &records);
 }
 
-fn balance(outcome: &Outcome, records: &[Vec<u64>]) {
+fn balance(when: DeliveredWhen, books: &Books, records: &[Vec<u64>]) {
     let recorded: Vec<u64> = records.iter().flatten().copied().collect();
     assert!(recorded.is_sorted_by(|a, b| a < b), "twice or out of order: {recorded:?}");
     let recorded: BTreeSet<u64> = recorded.into_iter().collect();
-    let returned = |fate| -> BTreeSet<u64> {
-        outcome.returned.iter().filter(|one| one.fate == fate).map(|one| one.id.get()).collect()
-    };
-    let (maybe, not_sent) = (returned(Fate::MaybeDelivered), returned(Fate::NotSent));
-    assert_eq!(maybe.len() + not_sent.len(), outcome.returned.len(), "returned twice");
-    for one in &outcome.returned {
-        assert_eq!(one.message[..8], one.id.get().to_le_bytes(), "another's payload");
-    }
-    assert!(recorded.is_disjoint(&not_sent), "delivered, and said not to be sent");
-    for id in &outcome.accepted {
-        let id = id.get();
-        let is_returned = maybe.contains(&id) || not_sent.contains(&id);
-        assert!(is_returned || recorded.contains(&id), "{id} is lost without a word");
+    let accepted: BTreeSet<u64> = books.entries.iter().map(|entry| entry.number).collect();
+    assert!(recorded.is_subset(&accepted), "sent, and never accepted");
+    for entry in &books.entries {
+        let number = entry.number;
+        match entry.fate {
+            Some((Some(Delivered::Acknowledged), _)) => {
+                assert!(books.acknowledged.contains(&number) && recorded.contains(&number));
+            }
+            Some((Some(_), _)) => assert!(recorded.contains(&number), "{number} is lost"),
+            Some((_, Some(Fate::NotSent))) => {
+                assert!(!recorded.contains(&number), "{number} was delivered");
+            }
+            // Where acknowledgements count, each that arrived is taken note of before the loss is decided.
+            Some(_) if when == DeliveredWhen::Acknowledged => {
+                assert!(!books.acknowledged.contains(&number), "{number} was acknowledged");
+            }
+            Some(_) => {}
+            None => {}
+        }
     }
 }
 

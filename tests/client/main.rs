@@ -12,6 +12,12 @@ mod support;
 mod wire;
 
 mod account;
+mod attempts;
+mod both_ways;
+mod calls;
+mod close;
+mod duplex;
 mod fates;
-mod reconnect;
-mod streaming;
+mod hook;
+mod inbox;
+mod room;

@@ -1,11 +1,11 @@
 //! What can cross threads, and be moved once pinned.
 
 use npipes::{
-    Accept, Backoff, Client, ClientCounters, ClientOptions, ClientState, Closed, Connect,
-    ConnectError, Connection, ConnectionOptions, Counters, Delays, Error, FrameCodec, FrameError,
-    FrameFormat, MessageId, Parts, PipeName, ReceiveHalf, Retry, Returned, SendHalf, ServeOptions,
-    Served, Settlement, Sid, TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer,
-    serve,
+    Accept, Backoff, Client, ClientBuilder, ClientCounters, ClientDuplex, ClientOptions,
+    ClientState, Closed, Connect, ConnectError, Connection, ConnectionOptions, Counters, Delays,
+    Delivered, Driver, Error, FrameCodec, FrameError, FrameFormat, HookError, Inbox, MessageId,
+    Parts, Permit, PipeName, Receipt, ReceiveHalf, Retry, Returned, SendHalf, ServeOptions, Served,
+    Settlement, Sid, TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer, serve,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,9 @@ fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
 #[test]
 fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<Backoff>();
+    is_sendable::<Client>();
     is_sendable::<ClientCounters>();
+    is_sendable::<ClientDuplex>();
     is_sendable::<ClientOptions>();
     is_sendable::<Counters>();
     is_sendable::<Retry>();
@@ -28,7 +30,12 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<FrameCodec>();
     is_sendable::<FrameError>();
     is_sendable::<FrameFormat>();
+    is_sendable::<Delivered>();
+    is_sendable::<HookError>();
+    is_sendable::<Inbox>();
     is_sendable::<MessageId>();
+    is_sendable::<Permit<'static>>();
+    is_sendable::<Receipt>();
     is_sendable::<Parts<tokio::io::DuplexStream>>();
     is_sendable::<PipeName>();
     is_sendable::<ReceiveHalf<tokio::io::DuplexStream>>();
@@ -44,18 +51,25 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<TextEncoding>();
 }
 
-/// It holds the attempt that is under way, a future, which need not be `Sync`.
 #[test]
-fn a_client_and_its_futures_can_be_sent_to_another_thread() {
+fn a_client_can_be_shared_and_its_futures_sent_to_another_thread() {
     fn is_sent<T: Send>(_: &T) {}
-    fn check<C: Connect>(mut client: Client<C>) {
-        is_sent(&client);
+    fn check(client: &Client, mut inbox: Inbox) {
         is_sent(&client.send("Hello"));
-        is_sent(&client.receive());
-        is_sent(&client.drained());
+        is_sent(&client.send_text("Hello"));
+        is_sent(&client.reserve());
+        is_sent(&client.flush());
         is_sent(&client.close());
+        is_sent(&inbox.receive());
+        is_sent(&inbox.receive_text());
     }
-    let _ = check::<Nowhere>;
+    let _ = check;
+    fn is_cloned<T: Clone>() {}
+    is_cloned::<Client>();
+    fn is_built<T: Send>() {}
+    is_built::<ClientBuilder<Nowhere>>();
+    fn is_driven<T: Future<Output = ()> + Send + Unpin + 'static>() {}
+    is_driven::<Driver>();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The exact texts of failures, and what the predicates say of them.
 
-use std::{error::Error as _, io, time::Duration};
+use std::{error::Error as _, io, sync::Arc, time::Duration};
 
 use npipes::{Attempts, Dialect, Error, FrameError, NameError, Operation, PipeName, Sid};
 
@@ -131,7 +131,7 @@ fn what_a_client_has_to_say() {
         attempts,
         elapsed,
         deadline,
-        source: Some(Box::new(Error::Closed)),
+        source: Some(Arc::new(Error::Closed)),
     };
     reads(&gave_up(1, None), "gave up connecting after 30ms, 1 attempt failed");
     reads(&gave_up(0, Some(elapsed)), "gave up connecting after 30ms, 0 attempts failed");
@@ -141,9 +141,17 @@ fn what_a_client_has_to_say() {
     let returned = Error::Returned { maybe_delivered: 2, not_sent: 1 };
     reads(&returned, "messages came back: 2 maybe delivered, 1 not sent");
     assert!(returned.is_retryable());
-    let full = Error::Unacknowledged { messages: 7 };
-    reads(&full, "no room: 7 messages were sent and not acknowledged");
-    assert!(!full.is_retryable());
+    let late = Error::AttemptTimedOut { deadline: Duration::from_secs(10) };
+    reads(&late, "an attempt to connect was not done after 10s");
+    assert!(late.is_timeout() && late.is_retryable());
+    reads(&Error::OutboxFull, "the outbox is full");
+    assert!(Error::OutboxFull.is_retryable());
+    let taken = |connections| Error::NotTaken { connections };
+    reads(&taken(1), "1 connection lost while it was being written: the peer may not take it");
+    assert!(!taken(3).is_retryable() && !taken(3).is_closed());
+    let refused = |retry_after| Error::Refused { reason: "banned".to_owned(), retry_after };
+    reads(&refused(None), "the server refused: banned");
+    assert!(!refused(None).is_retryable() && refused(Some(elapsed)).is_retryable());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::SinkExt;
 use npipes::{
-    Client, Connection, ConnectionOptions, Counters, Error, FrameFormat,
+    Client, ClientCounters, Connection, ConnectionOptions, Counters, Error, FrameFormat,
     simulated::{Cut, Faults, Pipe},
 };
 use tokio::io::{AsyncWriteExt, duplex};
@@ -85,34 +85,29 @@ async fn each_half_has_its_own_direction_and_reunited_they_have_both() {
 async fn a_client_adds_up_its_connections() {
     let _recording = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
-    let mut client = Client::new(pipe.connector());
-    assert_eq!(client.counters().connections, 0);
-    let late = async {
-        // Nobody listens: attempts fail, and are made again.
-        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-        pipe.listener().unwrap()
-    };
+    let (client, mut inbox) = Client::spawn(pipe.connector());
+    assert_eq!(client.counters(), ClientCounters::default());
+    let receipt = within(client.send("Hello")).await.unwrap();
+    // Nobody listens: attempts fail, and are made again.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     pipe.fault_next(Faults::new().cut_to_server(10, Cut::End));
-    let (sent, mut listener) = within(async { tokio::join!(client.send("Hello"), late) }).await;
-    sent.unwrap();
+    let mut listener = pipe.listener().unwrap();
     let _first = within(listener.accept()).await.unwrap();
+    within(receipt).await.unwrap_err();
     let before = client.counters();
-    assert_eq!((before.connections, before.returned), (1, 0));
+    assert_eq!((before.connections, before.accepted), (1, 1));
     assert!(before.failed_attempts > 0);
 
-    let lost = within(client.receive()).await;
-    assert!(matches!(lost, Err(Error::Returned { maybe_delivered: 1, not_sent: 0 })), "{lost:?}");
-    assert_eq!(client.take_returned().len(), 1);
-    let answer = async {
-        let mut second = listener.accept().await.unwrap();
-        second.send("Hi").await.unwrap();
-        second
-    };
-    let (received, _second) = within(async { tokio::join!(client.receive(), answer) }).await;
-    assert_eq!(received.unwrap().unwrap(), b"Hi"[..]);
-    let after = client.counters();
-    assert_eq!((after.connections, after.returned), (2, 1));
-    assert_eq!(numbers(after.traffic), (0, (1, 5), (1, 2), 0));
+    let mut second = within(listener.accept()).await.unwrap();
+    within(second.send("Hi")).await.unwrap();
+    assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), b"Hi"[..]);
+    let again = within(client.send("again")).await.unwrap();
+    within(second.receive()).await.unwrap().unwrap();
+    within(again).await.unwrap();
+    let after = within(client.close()).await.counters;
+    assert_eq!((after.connections, after.accepted), (2, 2));
+    assert_eq!((after.delivered, after.returned), (1, 1));
+    assert_eq!(numbers(after.traffic), (0, (2, 10), (1, 2), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,14 +115,18 @@ async fn what_was_read_from_a_lost_connection_is_added_too() {
     let _recording = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let mut listener = pipe.listener().unwrap();
-    let mut client = Client::new(pipe.connector());
-    within(client.send("Hello")).await.unwrap();
+    let (client, mut inbox) = Client::spawn(pipe.connector());
+    let lost = within(client.send("Hello")).await.unwrap();
     let mut first = within(listener.accept()).await.unwrap();
+    within(client.flush()).await;
     within(first.send("Hi")).await.unwrap();
     drop(first);
-    // The write fails, what had arrived is read, and the message goes out on a new connection.
+    within(lost).await.unwrap_err();
     within(client.send("again")).await.unwrap();
-    let counters = client.counters();
+    let mut second = within(listener.accept()).await.unwrap();
+    within(second.receive()).await.unwrap().unwrap();
+    assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), b"Hi"[..]);
+    let counters = within(client.close()).await.counters;
     assert_eq!((counters.connections, counters.returned), (2, 1));
-    assert_eq!(numbers(counters.traffic), (0, (3, 15), (1, 2), 0));
+    assert_eq!(numbers(counters.traffic), (0, (2, 10), (1, 2), 0));
 }

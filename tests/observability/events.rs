@@ -3,8 +3,8 @@
 use std::{io, time::Duration};
 
 use npipes::{
-    Accept, Backoff, Client, ClientOptions, Closed, Connection, ConnectionOptions, Dialect, Error,
-    FrameFormat, Retry, ServeOptions,
+    Accept, Backoff, Client, ClientOptions, ClientState, Closed, Connection, ConnectionOptions,
+    Dialect, Error, FrameFormat, Retry, ServeOptions,
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -239,20 +239,21 @@ async fn a_client_tells_of_its_sessions() {
     let pipe = Pipe::new("orders").unwrap();
     let backoff = Backoff::new(Duration::from_millis(10), SECOND).without_jitter();
     let options = ClientOptions::new().backoff(backoff);
-    let mut client = Client::with_options(pipe.connector(), &options);
-    let late = async {
-        tokio::time::sleep(Duration::from_millis(25)).await;
-        pipe.listener().unwrap()
-    };
-    let (sent, mut listener) = within(async { tokio::join!(client.send("Hello"), late) }).await;
-    sent.unwrap();
+    let (client, _inbox) = Client::builder(pipe.connector()).options(options).spawn();
+    let hello = within(client.send("Hello")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(25)).await;
+    let mut listener = pipe.listener().unwrap();
     let mut first = within(listener.accept()).await.unwrap();
     first.receive().await.unwrap();
-    within(client.drained()).await.unwrap();
-    within(client.send("lost")).await.unwrap();
+    within(hello).await.unwrap();
+    let lost = within(client.send("lost")).await.unwrap();
+    within(client.flush()).await;
     drop(first);
-    within(client.receive()).await.unwrap_err();
-    within(client.connect()).await.unwrap();
+    let _second = within(listener.accept()).await.unwrap();
+    within(lost).await.unwrap_err();
+    let mut watch = client.watch();
+    let connected = ClientState::Connected { session: 2 };
+    within(watch.wait_for(|state| *state == connected)).await.unwrap();
     let told = recorder.take();
     assert_documented(&told);
 
@@ -280,8 +281,9 @@ async fn a_client_tells_of_its_sessions() {
 async fn a_client_that_gives_up_tells_so() {
     let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
-    let mut client = Client::with_options(pipe.connector(), &ClientOptions::new().max_attempts(3));
-    within(client.connect()).await.unwrap_err();
+    let options = ClientOptions::new().max_attempts(3);
+    let (_client, mut inbox) = Client::builder(pipe.connector()).options(options).spawn();
+    within(inbox.receive()).await.unwrap_err();
     let told = recorder.take();
     assert_documented(&told);
     assert_eq!(the_one(&told, "attempts end").get("attempts"), "3");

@@ -4,8 +4,8 @@ use std::{fs::File, io::Write, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Backoff, Client, Closed, ConnectOptions, Connection, ConnectionOptions, Connector, Error,
-    Listener, ListenerOptions, PipeStream, Retry, ServerIdentity,
+    Backoff, Client, ClientState, Closed, ConnectOptions, Connection, ConnectionOptions, Connector,
+    Error, Listener, ListenerOptions, PipeStream, Retry, ServerIdentity,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
@@ -29,18 +29,13 @@ async fn connecting_and_accepting_tell_who_is_at_both_ends() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
     let connector = Connector::new(&*name).unwrap();
-    let mut client = Client::new(connector);
-    within(client.connect()).await.unwrap();
+    let (client, _inbox) = Client::spawn(connector);
     drop(within(listener.accept()).await.unwrap());
     // It notices the loss, and connects again.
-    let _server = within(async {
-        tokio::select! {
-            received = client.receive() => panic!("{received:?}"),
-            accepted = listener.accept() => accepted.unwrap(),
-        }
-    })
-    .await;
-    within(client.connect()).await.unwrap();
+    let _server = within(listener.accept()).await.unwrap();
+    let mut watch = client.watch();
+    let connected = ClientState::Connected { session: 2 };
+    within(watch.wait_for(|state| *state == connected)).await.unwrap();
     let told = recorder.take();
     assert_documented(&told);
     assert_eq!(the_one(&told, "listening").get("backlog"), "4");

@@ -143,27 +143,32 @@ async fn texts_that_are_wrong() {
 
 async fn a_client_that_loses_messages() {
     let pipe = Pipe::new("orders").unwrap();
-    let mut client = Client::new(pipe.connector()).on_connect(|connection| {
-        Box::pin(async move {
-            // An error that quotes what it was about.
-            connection.send_text(SECRET).await.map_err(|e| match e {
-                Error::TextEncode(_) => Error::Frame(FrameError::Checksum {
-                    expected: crc32fast::hash(SECRET.as_bytes()),
-                    actual: crc32fast::hash(SHORT.as_bytes()),
-                }),
-                other => other,
+    let (client, mut inbox) = Client::builder(pipe.connector())
+        .on_connect(|connection| {
+            Box::pin(async move {
+                // An error that quotes what it was about.
+                connection.send_text(SECRET).await.map_err(|e| match e {
+                    Error::TextEncode(_) => Error::Frame(FrameError::Checksum {
+                        expected: crc32fast::hash(SECRET.as_bytes()),
+                        actual: crc32fast::hash(SHORT.as_bytes()),
+                    }),
+                    other => other,
+                })?;
+                Ok(())
             })
         })
-    });
+        .spawn();
     let mut listener = pipe.listener().unwrap();
-    within(client.send(SECRET)).await.unwrap_err();
-    let mut client = Client::new(pipe.connector());
-    let _first = within(listener.accept()).await.unwrap();
     within(client.send(SECRET)).await.unwrap();
+    within(inbox.receive()).await.unwrap_err();
+    let _first = within(listener.accept()).await.unwrap();
+    let (client, _inbox) = Client::spawn(pipe.connector());
+    let lost = within(client.send(SECRET)).await.unwrap();
     let _second = within(listener.accept()).await.unwrap();
+    within(client.flush()).await;
     pipe.refuse_times(Refusal::Busy, 1);
     pipe.cut_all(Cut::End);
-    within(client.receive()).await.unwrap_err();
+    within(lost).await.unwrap_err();
     within(client.send(SECRET)).await.unwrap();
     drop(within(client.close()).await);
 }

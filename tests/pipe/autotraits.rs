@@ -1,7 +1,7 @@
 //! What of the pipes can cross threads, and be moved once pinned.
 
 use npipes::{
-    Access, Client, ConnectOptions, Connection, Connector, Delivery, Direction, ImpersonationLevel,
+    Access, ConnectOptions, Connection, Connector, Delivery, Direction, ImpersonationLevel,
     Incoming, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer,
     PipeServer, PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity,
 };
@@ -33,7 +33,6 @@ fn public_types_are_send_sync_unpin_and_debug() {
 #[test]
 fn what_waits_can_be_sent_to_another_thread() {
     fn is_sent<T: Send + Unpin + std::fmt::Debug + 'static>() {}
-    is_sent::<Client<Connector>>();
     is_sent::<Incoming>();
     is_sent::<Ipc>();
     is_sent::<Listener>();

@@ -4,18 +4,21 @@
 //! `NPIPES_CHAOS_KILLS` and `NPIPES_CHAOS_MESSAGES` set the scale; 20 and 10,000 are the default.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     env,
     io::{BufRead, BufReader, Lines, Read, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
 use npipes::{
-    Backoff, Client, ClientOptions, Connector, DeliveredWhen, Error, Fate, Listener, MessageId,
+    Backoff, Client, ClientOptions, ConnectionOptions, Connector, Delivered, DeliveredWhen, Error,
+    Fate, FrameFormat, ListenerOptions, MessageId,
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{start::started, support::unique_name};
@@ -31,13 +34,29 @@ fn scale(variable: &str, default: u64) -> u64 {
     env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Every 16th message is so large that a few of them fill the pipe.
-fn message(number: u64) -> Bytes {
-    let len = if number % 16 == 0 { 20_000 } else { usize::try_from(number % 100).unwrap() };
+/// Tasks that send, each in its own order.
+const TASKS: u64 = 4;
+
+/// The longest payload that a hard server allows, in bytes.
+const SERVERS_MAX: u32 = 100_000;
+
+/// Every 16th message is so large that a few of them fill the pipe. One in a hundred is more than a hard
+/// server allows.
+fn message(number: u64, is_hard: bool) -> Bytes {
+    let len = match number {
+        number if is_hard && is_refused(number) => 150_000,
+        number if number % 16 == 0 => 20_000,
+        number => usize::try_from(number % 100).unwrap(),
+    };
     let mut message = BytesMut::with_capacity(8 + len);
     message.put_u64_le(number);
     message.put_bytes(0x5a, len);
     message.freeze()
+}
+
+/// Returns whether a hard server refuses this message at its header.
+fn is_refused(number: u64) -> bool {
+    number % 100 == 50
 }
 
 fn number(message: &[u8]) -> u64 {
@@ -61,8 +80,10 @@ fn helper_process() {
     runtime.block_on(async {
         let life = async {
             match &role[..] {
-                "server" => serve(&name).await,
-                "client" => send(&name).await,
+                "server" => serve(&name, false).await,
+                "client" => send(&name, false).await,
+                "hard server" => serve(&name, true).await,
+                "client of a hard server" => send(&name, true).await,
                 other => panic!("{other} is no role"),
             }
         };
@@ -70,21 +91,32 @@ fn helper_process() {
     });
 }
 
-/// Records each message before it looks at the next, and then acknowledges it.
-async fn serve(name: &str) {
+/// Records each message before it looks at the next, and then acknowledges it. Every third connection
+/// is refused, if that is wanted: the server says why and hangs up.
+async fn serve(name: &str, is_hard: bool) {
+    let small = FrameFormat::new().max_payload(SERVERS_MAX);
+    let options = ListenerOptions::new();
+    let options = match is_hard {
+        true => options.connection(ConnectionOptions::new().format(small)),
+        false => options,
+    };
     let mut listener = loop {
-        match Listener::bind(name) {
+        match options.bind(name) {
             Ok(listener) => break listener,
             // The process before this one is dead, and its pipe not yet.
             Err(Error::NameTaken { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
             Err(error) => panic!("{error:?}"),
         }
     };
-    for session in 0.. {
+    for session in 0_u64.. {
         let mut connection = listener.accept().await.unwrap();
+        if is_hard && session % 3 == 1 {
+            let _ = connection.send("refused: too many clients").await;
+            continue;
+        }
         while let Ok(Some(received)) = connection.receive().await {
             let number = number(&received);
-            assert!(received == message(number)[..], "message {number} is damaged");
+            assert!(received == message(number, is_hard)[..], "message {number} is damaged");
             tell(format_args!("recorded {session} {number}"));
             if connection.send(received.freeze().slice(..8)).await.is_err() {
                 break;
@@ -93,53 +125,100 @@ async fn serve(name: &str) {
     }
 }
 
-/// Sends numbers until it is told to stop, and says of each what became of it.
-async fn send(name: &str) {
+/// What the sending tasks and the receiving one share: the ids of the messages by their numbers.
+#[derive(Default)]
+struct Ids(Mutex<BTreeMap<u64, MessageId>>);
+
+/// Sends numbers from several tasks until it is told to stop, and says of each what became of it.
+async fn send(name: &str, is_hard: bool) {
     let stop = CancellationToken::new();
     let options = ClientOptions::new()
         .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(20)))
         .delivered_when(DeliveredWhen::Acknowledged)
-        .buffer(16 << 20);
-    let mut client =
-        Client::with_options(Connector::new(name).unwrap(), &options).shutdown_on(stop.clone());
+        .outbox(16 << 20);
+    let connector = Connector::new(name).unwrap();
+    let (client, mut inbox) =
+        Client::builder(connector).options(options).shutdown_on(stop.clone()).spawn();
     thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         stop.cancel();
     });
 
-    let mut ids: Vec<MessageId> = Vec::new();
-    let mut returned = Vec::new();
-    'sending: loop {
-        while client.next_id().get() - client.settled().get() < WINDOW {
-            match client.feed(message(ids.len() as u64)).await {
-                Ok(id) => ids.push(id),
-                Err(Error::Returned { .. }) => returned.extend(client.take_returned()),
-                Err(Error::Closed) => break 'sending,
-                Err(error) => panic!("{error:?}"),
+    let ids = Arc::new(Ids::default());
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        tasks.spawn(send_every_fourth(task, client.clone(), Arc::clone(&ids), is_hard));
+    }
+    let acknowledging = async {
+        while let Some(received) = inbox.receive().await.unwrap() {
+            if received.len() == 8 {
+                // Reserved, sent and noted under one lock: what is acknowledged is noted.
+                let id = ids.0.lock().unwrap()[&number(&received)];
+                client.acknowledge(id);
             }
         }
-        match client.receive().await {
-            Ok(Some(acknowledgement)) => {
-                let number = usize::try_from(number(&acknowledgement)).unwrap();
-                client.acknowledge(ids[number]);
+    };
+    acknowledging.await;
+    let mut accepted = 0;
+    while let Some(done) = tasks.join_next().await {
+        let (count, lines) = done.unwrap();
+        accepted += count;
+        // The parent listens only now; a line told before would fill the pipe to it.
+        lines.iter().for_each(|line| tell(format_args!("{line}")));
+    }
+    let counters = client.close().await.counters;
+    assert_eq!(counters.accepted, accepted);
+    tell(format_args!("accepted {accepted}"));
+}
+
+/// Sends the numbers that are its own, so many at a time. Returns how many were accepted, and what is to
+/// be told of them.
+async fn send_every_fourth(
+    task: u64,
+    client: Client,
+    ids: Arc<Ids>,
+    is_hard: bool,
+) -> (u64, Vec<String>) {
+    let mut lines = Vec::new();
+    let mut receipts = VecDeque::new();
+    let mut next = task;
+    let mut accepted = 0;
+    loop {
+        let is_open = match client.reserve().await {
+            Ok(permit) => {
+                let message = message(next, is_hard);
+                let mut ids = ids.0.lock().unwrap();
+                permit.send(message).is_ok_and(|receipt| {
+                    ids.insert(next, receipt.id());
+                    receipts.push_back((next, receipt));
+                    true
+                })
             }
-            Ok(None) => break,
-            Err(Error::Returned { .. }) => returned.extend(client.take_returned()),
-            Err(error) => panic!("{error:?}"),
+            Err(_) => false,
+        };
+        if is_open {
+            next += TASKS;
+            accepted += 1;
+        }
+        while receipts.len() >= usize::try_from(WINDOW / TASKS).unwrap() || !is_open {
+            let Some((number, receipt)) = receipts.pop_front() else {
+                lines.push(format!("sent {task} {next}"));
+                return (accepted, lines);
+            };
+            match receipt.await {
+                Ok(Delivered::Acknowledged) => {}
+                Ok(other) => panic!("{other:?}"),
+                Err(returned) => {
+                    assert!(returned.message == message(number, is_hard));
+                    match returned.fate {
+                        Fate::MaybeDelivered => lines.push(format!("maybe {number}")),
+                        Fate::NotSent => lines.push(format!("unsent {number}")),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
         }
     }
-    returned.extend(client.close().await.returned);
-    for one in returned {
-        let number = number(&one.message);
-        assert_eq!(one.id, ids[usize::try_from(number).unwrap()]);
-        assert!(one.message == message(number));
-        match one.fate {
-            Fate::MaybeDelivered => tell(format_args!("maybe {number}")),
-            Fate::NotSent => tell(format_args!("unsent {number}")),
-            other => panic!("{other:?}"),
-        }
-    }
-    tell(format_args!("accepted {}", ids.len()));
 }
 
 /// A helper process, which does not outlive the test.
@@ -207,17 +286,26 @@ impl Record {
 
 #[test]
 fn a_server_that_is_killed_again_and_again_leaves_no_message_unaccounted_for() {
+    audit("server", "client", false);
+}
+
+#[test]
+fn nor_does_one_that_refuses_messages_and_connections_besides() {
+    audit("hard server", "client of a hard server", true);
+}
+
+fn audit(server: &str, client: &str, is_hard: bool) {
     let start = Instant::now();
     let kills = scale("NPIPES_CHAOS_KILLS", 20);
     let messages = scale("NPIPES_CHAOS_MESSAGES", 10_000);
     let name = unique_name();
-    let mut client = Helper::spawn("client", &name);
+    let mut client = Helper::spawn(client, &name);
     let leash = client.stdin();
 
     let mut records = Vec::new();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     for life in 0..kills {
-        let mut server = Helper::spawn("server", &name);
+        let mut server = Helper::spawn(server, &name);
         let mut record = Record::default();
         // At any moment of its share of the messages; the last one dies when they are through.
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -232,29 +320,40 @@ fn a_server_that_is_killed_again_and_again_leaves_no_message_unaccounted_for() {
     }
     drop(leash);
 
-    let (mut maybe, mut unsent, mut accepted) = (BTreeSet::new(), BTreeSet::new(), None);
+    let (mut maybe, mut unsent, mut sent) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
+    let mut accepted = None;
     while let Some(words) = client.hear() {
         let number: u64 = words[1].parse().unwrap();
         match &words[0][..] {
             "maybe" => assert!(maybe.insert(number), "{number} came back twice"),
             "unsent" => assert!(unsent.insert(number), "{number} came back twice"),
+            "sent" => {
+                let end: u64 = words[2].parse().unwrap();
+                sent.extend((number..end).step_by(usize::try_from(TASKS).unwrap()));
+            }
             "accepted" => accepted = Some(number),
             _ => panic!("{words:?}"),
         }
     }
     assert!(client.child.wait().unwrap().success());
     let accepted = accepted.unwrap();
-    assert!(accepted >= messages);
+    assert_eq!(sent.len(), usize::try_from(accepted).unwrap());
+    assert!(accepted >= messages / 2);
 
     let mut arrived = BTreeSet::new();
     for (life, record) in records.iter().enumerate() {
-        assert!(record.0.is_sorted(), "out of order within a connection of life {life}");
+        for task in 0..TASKS {
+            let mine: Vec<_> = record.0.iter().filter(|(_, n)| n % TASKS == task).collect();
+            assert!(mine.is_sorted(), "out of order within a connection of life {life}");
+        }
         for &(_, number) in &record.0 {
             assert!(arrived.insert(number), "{number} was delivered twice");
+            assert!(sent.contains(&number), "{number} was never sent");
+            assert!(!is_hard || !is_refused(number), "{number} is too large to arrive");
         }
     }
     let delivered: BTreeSet<u64> =
-        (0..accepted).filter(|n| !maybe.contains(n) && !unsent.contains(n)).collect();
+        sent.iter().copied().filter(|n| !maybe.contains(n) && !unsent.contains(n)).collect();
     assert!(maybe.is_disjoint(&unsent), "two fates");
     assert!(arrived.is_disjoint(&unsent), "delivered, and said not to be sent");
     let lost: Vec<_> = delivered.difference(&arrived).collect();

@@ -22,6 +22,7 @@ mod alike;
 mod autotraits;
 mod chaos;
 mod child;
+mod client;
 mod close;
 mod connector;
 mod dialects;

@@ -86,9 +86,8 @@ fn what_is_left_of_a_runtime_can_be_dropped_and_taken_apart_outside_of_it() {
         let mut listener = Listener::bind(&name).unwrap();
         let (client, server) =
             within(async { tokio::join!(connect(&name), listener.accept()) }).await;
-        let mut reconnecting = Client::new(Connector::new(&name).unwrap());
-        let connected = async { tokio::join!(reconnecting.connect(), listener.accept()) };
-        within(connected).await.0.unwrap();
+        let reconnecting = Client::spawn(Connector::new(&name).unwrap());
+        within(listener.accept()).await.unwrap();
         (client.unwrap(), server.unwrap(), reconnecting, listener)
     });
     let halves = server.split();
@@ -101,15 +100,17 @@ fn what_is_left_of_a_runtime_can_be_dropped_and_taken_apart_outside_of_it() {
     again.block_on(async { Listener::bind(&name) }).unwrap();
 }
 
-/// A client that is made without a runtime connects in the one that it is used in.
+/// A client that is made without a runtime connects in the one that its driver runs in.
 #[test]
 fn a_client_can_be_made_before_there_is_a_runtime() {
     let name = unique_name();
-    let mut client = Client::new(Connector::new(&name).unwrap());
+    let (client, _inbox, driver) = Client::builder(Connector::new(&name).unwrap()).build();
+    drop(client.try_send("Hello").unwrap());
     runtime().block_on(async {
         let mut listener = Listener::bind(&name).unwrap();
-        let connected = async { tokio::join!(client.connect(), listener.accept()) };
-        within(connected).await.0.unwrap();
+        tokio::spawn(driver);
+        let mut server = within(listener.accept()).await.unwrap();
+        assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use npipes::{Client, ClientOptions, Connector};
+use npipes::{Client, ClientOptions, Connector, Inbox};
 use tokio::{
     io::AsyncReadExt,
     net::windows::named_pipe::{NamedPipeServer, ServerOptions},
@@ -21,29 +21,30 @@ const MIB: u64 = 1 << 20;
 
 /// Returns a client and the server's bare end of a pipe that holds so many unread bytes of the
 /// client's.
-async fn ends(quota: u32) -> (Client<Connector>, NamedPipeServer) {
+async fn ends(quota: u32, outbox: usize) -> (Client, Inbox, NamedPipeServer) {
     let name = unique_name();
     let server = ServerOptions::new()
         .in_buffer_size(quota)
         .out_buffer_size(0)
         .create(format!(r"\\.\pipe\{name}"))
         .unwrap();
-    let options = ClientOptions::new().buffer(usize::MAX);
-    let mut client = Client::with_options(Connector::new(&name[..]).unwrap(), &options);
-    within(async { tokio::join!(client.connect(), server.connect()) }).await.0.unwrap();
-    (client, server)
+    let options = ClientOptions::new().outbox(outbox);
+    let connector = Connector::new(&name[..]).unwrap();
+    let (client, inbox) = Client::builder(connector).options(options).spawn();
+    within(server.connect()).await.unwrap();
+    (client, inbox, server)
 }
 
 #[tokio::test]
 async fn no_message_is_taken_for_read_before_the_peer_has_its_last_byte() {
     for quota in [0, 1, 4096, 65_536, 1 << 20] {
-        let (mut client, mut server) = ends(quota).await;
+        let (client, _inbox, mut server) = ends(quota, 16 << 20).await;
         let taken = Cell::new(0);
         let settled = Cell::new(0);
         let sending = async {
             loop {
                 client.send(vec![7; LEN]).await.unwrap();
-                settled.set(client.settled().get() * FRAME);
+                settled.set(client.counters().delivered * FRAME);
                 assert!(settled.get() <= taken.get() + AHEAD, "quota {quota}, {taken:?}");
             }
         };
@@ -70,8 +71,8 @@ async fn no_message_is_taken_for_read_before_the_peer_has_its_last_byte() {
 #[tokio::test]
 async fn a_peer_that_reads_nothing_is_known_to_have_read_nothing() {
     for quota in [0, 4096, 1 << 20] {
-        let (mut client, server) = ends(quota).await;
-        // Until the pipe and the writer are full: the send that then waits is given up.
+        let (client, _inbox, server) = ends(quota, 4 << 20).await;
+        // Until the pipe, the writer and the outbox are full: the send that then waits is given up.
         let full = std::time::Duration::from_millis(300);
         let sending = async {
             loop {
@@ -80,11 +81,14 @@ async fn a_peer_that_reads_nothing_is_known_to_have_read_nothing() {
         };
         let waited: Result<(), _> = within(tokio::time::timeout(full, sending)).await;
         assert!(waited.is_err());
-        assert!(client.settled().get() * FRAME <= AHEAD, "quota {quota}");
+        let known = client.counters().delivered;
+        assert!(known * FRAME <= AHEAD, "quota {quota}");
         // Whatever it would have read is lost, and comes back, or is kept.
         drop(server);
-        let known = client.settled();
-        let settlement = within(client.close()).await;
-        assert_eq!(settlement.returned[0].id, known);
+        let counters = within(client.close()).await.counters;
+        assert_eq!(
+            (counters.delivered, counters.delivered + counters.returned),
+            (known, counters.accepted)
+        );
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use npipes::{
-    Backoff, Client, ClientOptions, Closed, Connection, DeliveredWhen, Error, ServeOptions, Served,
+    Backoff, Client, ClientOptions, Closed, Connection, Delivered, DeliveredWhen, Error,
+    ServeOptions, Served,
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -35,30 +36,29 @@ const SEEDED: ClientOptions = ClientOptions::new()
 async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::ClientCounters) {
     let start = Instant::now();
     let options = SEEDED.delivered_when(DeliveredWhen::Acknowledged);
-    let mut client = Client::with_options(pipe.connector(), &options);
+    let (client, mut inbox) = Client::builder(pipe.connector()).options(options).spawn();
     let mut times = Vec::new();
     for order in 0..count {
         let mut message = order.to_string();
-        let mut id = within(client.send(message.clone())).await.unwrap();
+        let mut receipt = within(client.send(message.clone())).await.unwrap();
         loop {
-            match within(client.receive()).await {
-                Ok(Some(answer)) => {
-                    assert_eq!(answer, message.as_bytes());
-                    client.acknowledge(id);
+            tokio::select! {
+                biased;
+                answer = within(inbox.receive()) => {
+                    assert_eq!(answer.unwrap().unwrap(), message.as_bytes());
+                    client.acknowledge(receipt.id());
+                    assert_eq!(within(receipt).await.unwrap(), Delivered::Acknowledged);
                     break;
                 }
-                Err(Error::Returned { .. }) => {
-                    for returned in client.take_returned() {
-                        message = String::from_utf8(returned.message.to_vec()).unwrap();
-                        id = within(client.send(message.clone())).await.unwrap();
-                    }
+                fate = &mut receipt => {
+                    message = String::from_utf8(fate.unwrap_err().message.to_vec()).unwrap();
+                    receipt = within(client.send(message.clone())).await.unwrap();
                 }
-                other => panic!("{other:?}"),
             }
         }
         times.push(start.elapsed());
     }
-    (times, client.counters())
+    (times, client.close().await.counters)
 }
 
 async fn a_bad_day() -> (Vec<Duration>, npipes::ClientCounters, Served) {
@@ -117,20 +117,19 @@ async fn serving_counts_a_peer_that_does_not_read_as_undrained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_waits_until_its_messages_are_read() {
+async fn a_client_learns_when_its_message_is_read() {
     let pipe = Pipe::new("orders").unwrap();
     let mut listener = pipe.listener().unwrap();
-    let mut client = Client::new(pipe.connector());
-    within(client.send("Hello")).await.unwrap();
+    let (client, _inbox) = Client::spawn(pipe.connector());
+    let receipt = within(client.send("Hello")).await.unwrap();
     let mut server = within(listener.accept()).await.unwrap();
+    let start = Instant::now();
     let read = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
         server.receive().await.unwrap().unwrap()
     };
-    let start = Instant::now();
-    let (drained, message) = within(async { tokio::join!(client.drained(), read) }).await;
-    drained.unwrap();
+    let (fate, message) = within(async { tokio::join!(receipt, read) }).await;
+    assert_eq!(fate.unwrap(), Delivered::Read);
     assert_eq!(message, b"Hello"[..]);
-    assert_eq!(start.elapsed(), Duration::from_secs(1));
-    assert_eq!(client.settled(), client.next_id());
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
 }

@@ -553,14 +553,13 @@ pub(crate) async fn a_stream_is_known_to_be_read_as_it_goes_and_not_before<P: Pl
     const UNREAD: u64 = ((132 + 256) * 1024 / LEN) as u64 + 1;
     let place = P::new();
     let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
-    let mut client = Client::new(place.connector());
-    within(client.connect()).await.unwrap();
+    let (client, _inbox) = Client::spawn(place.connector());
     let mut server = within(listener.accept()).await.unwrap();
     let received = Cell::new(0);
     let sending = async {
         for seed in 0..COUNT {
             client.send(pattern(LEN, seed)).await.unwrap();
-            let settled = client.settled().get();
+            let settled = client.counters().delivered;
             assert!(settled <= received.get() + AHEAD, "{settled}: nobody can have read that");
         }
         client
@@ -573,6 +572,6 @@ pub(crate) async fn a_stream_is_known_to_be_read_as_it_goes_and_not_before<P: Pl
         server
     };
     let (client, _server) = within(async { tokio::join!(sending, receiving) }).await;
-    let settled = client.settled().get();
+    let settled = client.counters().delivered;
     assert!(settled >= COUNT - UNREAD, "{settled}: the others have no place but the peer");
 }

@@ -22,8 +22,9 @@ use crate::{
 /// # async fn order() -> Result<(), npipes::Error> {
 /// use npipes::{Client, Connector};
 ///
-/// let mut client = Client::new(Connector::new("orders")?);
+/// let (client, mut inbox) = Client::spawn(Connector::new("orders")?);
 /// client.send("two coffees").await?;
+/// println!("{:?}", inbox.receive().await?);
 /// # Ok(())
 /// # }
 /// ```

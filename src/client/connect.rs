@@ -1,0 +1,80 @@
+//! What a client connects with, and what a new connection may have to say before it is used.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{connection::Connection, error::Error};
+
+/// What a [`Client`](crate::Client) connects with. Over a pipe that is a `Connector`; for another
+/// transport, or to choose among several servers, implement it.
+///
+/// # Examples
+///
+/// ```
+/// use npipes::{Connect, Connection, Error};
+/// use tokio::net::TcpStream;
+///
+/// struct Tcp(&'static str);
+///
+/// impl Connect for Tcp {
+///     type Io = TcpStream;
+///
+///     async fn connect(&self) -> Result<Connection<TcpStream>, Error> {
+///         Ok(Connection::new(TcpStream::connect(self.0).await?))
+///     }
+/// }
+/// ```
+pub trait Connect: Send + Sync + 'static {
+    /// The transport.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Makes one attempt to connect. The client drops the future when it gives up or ends.
+    ///
+    /// After [`Error::Io`], [`Error::Connect`], and whatever [is closed](Error::is_closed),
+    /// [a timeout](Error::is_timeout) or [retryable](Error::is_retryable), the client tries again.
+    /// Any other error, and an [`Error::Io`] of the kind `PermissionDenied`, ends the attempts.
+    fn connect(&self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
+}
+
+/// How what [runs on a new connection](crate::ClientBuilder::on_connect) failed, and when the next
+/// attempt is to come.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HookError {
+    /// The attempt failed. The next one comes after the delay that is due, unless the error is one
+    /// that [no further attempt can mend](Connect::connect).
+    #[error(transparent)]
+    Failed(#[from] Error),
+
+    /// The server has said when to try again: the next attempt comes after this time and not before.
+    #[error("the server asks to be called again after {0:?}")]
+    RetryAfter(Duration),
+
+    /// The server does not want this client, for this reason: the client ends.
+    #[error("the server refused: {0}")]
+    GiveUp(String),
+}
+
+/// Where a [`Client`](crate::Client) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientState {
+    /// There is no connection yet, or no more.
+    Connecting {
+        /// The attempt that is under way or comes next, counted from 1.
+        attempt: u32,
+    },
+    /// There is a connection, as far as is known.
+    Connected {
+        /// Which one, counted from 1.
+        session: u64,
+    },
+    /// It was closed, or has given up: there will be no connection any more.
+    Ended,
+}
+
+/// What runs on a new connection.
+pub(super) type Hook<T> = dyn for<'a> Fn(&'a mut Connection<T>) -> HookFuture<'a> + Send + Sync;
+
+pub(super) type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + 'a>>;

@@ -1,0 +1,211 @@
+//! A client and its receiving end as one `Stream` and `Sink`, for what wants a transport.
+
+use std::{
+    collections::VecDeque,
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use super::{
+    Client, Fate, Inbox,
+    admission::UNKNOWN,
+    receipt::{Receipt, Returned},
+    room::Ticket,
+};
+use crate::error::Error;
+
+/// A [`Client`] and its [`Inbox`] as one object: a [`Stream`] and a [`Sink`], which is what tokio-serde
+/// and tarpc take. From [`Client::duplex`].
+///
+/// A message is accepted when it is fed, and flushed when it was handed over or its fate is known: while
+/// there is no connection, a flush waits for one. Messages that come back are reported by the next
+/// flush or close, as [`Error::Returned`]; such an error ends nothing, and no other message is
+/// affected. [`take_returned`](Self::take_returned) has them. Closing closes the client, and waits until the peer
+/// has read everything.
+///
+/// # Examples
+///
+/// Values instead of bytes, with tokio-serde, over as many connections as it takes:
+///
+/// ```
+/// # use npipes::{Connect, Connection, Error};
+/// # use tokio::io::DuplexStream;
+/// # struct Server;
+/// # impl Connect for Server {
+/// #     type Io = DuplexStream;
+/// #     async fn connect(&self) -> Result<Connection<DuplexStream>, Error> {
+/// #         let (near, mut far) = Connection::pair();
+/// #         tokio::spawn(async move {
+/// #             while let Ok(Some(m)) = far.receive().await { far.send(m).await.unwrap(); }
+/// #         });
+/// #         Ok(near)
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), npipes::Error> {
+/// use futures::{SinkExt, TryStreamExt};
+/// use npipes::Client;
+/// use tokio_serde::{Framed, formats::MessagePack};
+///
+/// let (client, inbox) = Client::spawn(Server);
+/// let mut numbers: Framed<_, u32, u32, MessagePack<u32, u32>> =
+///     Framed::new(client.duplex(inbox), MessagePack::default());
+/// numbers.send(7).await?;
+/// assert_eq!(numbers.try_next().await?, Some(7));
+/// # Ok(())
+/// # }
+/// ```
+pub struct ClientDuplex {
+    client: Client,
+    inbox: Inbox,
+    ticket: Option<Ticket>,
+    /// What is reserved for the next message, in bytes.
+    reserved: usize,
+    /// Of the messages whose fate was not seen yet.
+    receipts: VecDeque<Receipt>,
+    returned: Vec<Returned>,
+    /// Messages came back that no flush has reported.
+    has_news: bool,
+    is_silent: bool,
+}
+
+impl ClientDuplex {
+    pub(super) fn new(client: Client, inbox: Inbox) -> Self {
+        Self {
+            client,
+            inbox,
+            ticket: None,
+            reserved: 0,
+            receipts: VecDeque::new(),
+            returned: Vec::new(),
+            has_news: false,
+            is_silent: false,
+        }
+    }
+
+    /// Reports no messages that came back, and keeps none: for a protocol that notices itself, as
+    /// tarpc does, whose calls have deadlines and whose transport must not fail.
+    #[must_use]
+    pub fn without_reports(mut self) -> Self {
+        self.is_silent = true;
+        self
+    }
+
+    /// Returns the messages that came back since the last call.
+    #[must_use = "these messages are nowhere else"]
+    pub fn take_returned(&mut self) -> Vec<Returned> {
+        self.look();
+        self.has_news = false;
+        mem::take(&mut self.returned)
+    }
+
+    /// Returns the client, for what a sink cannot say.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Looks which fates are known by now.
+    fn look(&mut self) {
+        while let Some(fate) = self.receipts.front_mut().and_then(Receipt::peek) {
+            self.receipts.pop_front();
+            if let Err(returned) = fate {
+                self.returned.push(returned);
+                self.has_news = true;
+            }
+        }
+    }
+
+    fn report(&mut self) -> Result<(), Error> {
+        self.look();
+        if !mem::take(&mut self.has_news) {
+            return Ok(());
+        }
+        let not_sent = self.returned.iter().filter(|one| one.fate == Fate::NotSent).count();
+        Err(Error::Returned { maybe_delivered: self.returned.len() - not_sent, not_sent })
+    }
+}
+
+/// As [`Inbox::receive`]; no error ends it.
+impl Stream for ClientDuplex {
+    type Item = Result<BytesMut, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.inbox).poll_next(cx)
+    }
+}
+
+/// It fails while it is made ready only when the client is closed or has ended: an item that waits for
+/// room is not lost to a report.
+impl Sink<Bytes> for ClientDuplex {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = &mut *self;
+        if this.reserved == 0 {
+            let outcome = ready!(this.client.shared.poll_room(&mut this.ticket, UNKNOWN, cx));
+            outcome.map_err(|cause| ended(&cause))?;
+            this.reserved = UNKNOWN;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), Error> {
+        let reserved = mem::take(&mut self.reserved);
+        let receipt = self.client.shared.redeem(message, reserved)?;
+        if !self.is_silent {
+            self.receipts.push_back(receipt);
+        }
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let end = self
+            .receipts
+            .back()
+            .map_or_else(|| self.client.shared.next_id(), |last| last.id().0 + 1);
+        ready!(self.client.shared.poll_handed_over(end, cx));
+        Poll::Ready(self.report())
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.client.shared.begin_closing();
+        let _ = ready!(self.client.shared.poll_settlement(cx));
+        Poll::Ready(self.report())
+    }
+}
+
+/// Why nothing more can be sent.
+fn ended(cause: &Arc<Error>) -> Error {
+    match &**cause {
+        Error::GaveUp { attempts, elapsed, deadline, source } => Error::GaveUp {
+            attempts: *attempts,
+            elapsed: *elapsed,
+            deadline: *deadline,
+            source: source.clone(),
+        },
+        _ => Error::Closed,
+    }
+}
+
+impl Drop for ClientDuplex {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.client.shared.leave(ticket, UNKNOWN);
+        }
+        if self.reserved > 0 {
+            self.client.shared.give_up(self.reserved);
+        }
+    }
+}
+
+impl fmt::Debug for ClientDuplex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientDuplex").field("client", &self.client).finish_non_exhaustive()
+    }
+}

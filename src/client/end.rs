@@ -1,0 +1,33 @@
+//! How a client ended, for everybody who asks.
+
+use std::sync::Arc;
+
+use crate::{connection::Closed, error::Error};
+
+/// How the client ended.
+pub(super) struct End {
+    pub(super) closed: Result<Closed, Arc<Error>>,
+    pub(super) cause: Arc<Error>,
+    /// What the receiving end is told.
+    pub(super) report: Option<Error>,
+}
+
+impl End {
+    pub(super) fn closed(outcome: Result<Closed, Error>) -> Self {
+        let closed = outcome.map_err(Arc::new);
+        let cause = match &closed {
+            Err(error) => Arc::clone(error),
+            Ok(_) => Arc::new(Error::Closed),
+        };
+        Self { closed, cause, report: None }
+    }
+
+    pub(super) fn gave_up(error: Error) -> Self {
+        let Error::GaveUp { attempts, elapsed, deadline, source } = &error else {
+            return Self::closed(Err(error));
+        };
+        let (attempts, elapsed, deadline) = (*attempts, *elapsed, *deadline);
+        let report = Error::GaveUp { attempts, elapsed, deadline, source: source.clone() };
+        Self { report: Some(report), ..Self::closed(Err(error)) }
+    }
+}

@@ -1,0 +1,142 @@
+//! What was received: all of it, in order, whatever becomes of the connection and of the receiver.
+
+use futures::{FutureExt, StreamExt};
+use npipes::{Client, ClientOptions, Connection, Error, Inbox, TextEncoding};
+use tokio::{io::AsyncWriteExt, task::yield_now};
+
+use crate::{
+    support::within,
+    wire::{Far, Script, Step, wire},
+};
+
+fn client(inbox: usize, peers: usize) -> (Client, Inbox, Vec<Connection<Far>>) {
+    let mut fars = Vec::new();
+    let steps: Vec<_> = (0..peers)
+        .map(|_| {
+            let (near, far) = wire(1 << 16);
+            fars.push(Connection::new(far));
+            Step::Give(near)
+        })
+        .collect();
+    let options = ClientOptions::new().inbox(inbox);
+    let (client, inbox) = Client::builder(Script::of(steps)).options(options).spawn();
+    (client, inbox, fars)
+}
+
+async fn settle() {
+    for _ in 0..64 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_had_arrived_is_received_however_full_the_inbox_was_when_the_connection_was_lost() {
+    for (room, sends_first) in [(1, true), (4096, true), (4096, false), (1 << 20, true)] {
+        let (client, mut inbox, mut fars) = client(room, 2);
+        for number in 0..20 {
+            within(fars[0].send(vec![number; 1024])).await.unwrap();
+        }
+        settle().await;
+        fars.remove(0);
+        settle().await;
+        if sends_first {
+            client.try_send("next question").unwrap();
+        }
+        settle().await;
+        within(fars[0].send("from the next")).await.unwrap();
+        for number in 0..20 {
+            assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), [number; 1024][..]);
+        }
+        assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), b"from the next"[..]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_inbox_holds_the_peer_back() {
+    let (_client, mut inbox, mut fars) = client(10_000, 1);
+    let mut sent = 0_u64;
+    while fars[0].send(vec![0; 1000]).now_or_never().is_some() {
+        sent += 1;
+        settle().await;
+    }
+    // The inbox, the wire, and what the two connections hold.
+    assert!((74..200).contains(&sent), "{sent}");
+    for _ in 0..sent {
+        assert_eq!(within(inbox.receive()).await.unwrap().unwrap().len(), 1000);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_that_is_dropped_at_every_poll_loses_nothing() {
+    let (_client, mut inbox, mut fars) = client(100, 1);
+    let mut received = 0_u8;
+    for number in 0..100_u8 {
+        within(fars[0].send(vec![number; 50])).await.unwrap();
+        if number % 3 == 0 {
+            settle().await;
+        }
+        if let Some(message) = inbox.receive().now_or_never() {
+            assert_eq!(message.unwrap().unwrap(), [received; 50][..]);
+            received += 1;
+        }
+    }
+    for number in received..100 {
+        assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), [number; 50][..]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_wants_is_read_so_that_the_peer_goes_on() {
+    let (client, inbox, mut fars) = client(10, 1);
+    drop(inbox);
+    for _ in 0..1000 {
+        within(fars[0].send(vec![0; 1000])).await.unwrap();
+    }
+    within(client.send("still here")).await.unwrap();
+    assert_eq!(within(fars[0].receive()).await.unwrap().unwrap(), b"still here"[..]);
+    drop(within(client.send("and here")).await);
+    within(fars[0].receive()).await.unwrap().unwrap();
+    settle().await;
+    assert_eq!(client.counters().traffic.messages_received, 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrupt_frame_is_reported_and_the_next_one_received() {
+    let (near, mut far) = wire(1024);
+    let (_client, mut inbox) = Client::spawn(Script::of([Step::Give(near)]));
+    far.write_all(b"\x11\0\0\0\x05\0\0\0Hello\0\0\0\x01").await.unwrap();
+    let mut far = Connection::new(far);
+    within(far.send("world")).await.unwrap();
+    let error = within(inbox.receive()).await.unwrap_err();
+    assert!(matches!(error, Error::Frame(error) if error.is_skippable()), "{error:?}");
+    assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), b"world"[..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn texts_are_sent_and_received_in_the_clients_encoding() {
+    let (near, far) = wire(1024);
+    let options = ClientOptions::new().text_encoding(TextEncoding::Latin1);
+    let script = Script::of([Step::Give(near)]);
+    let (client, mut inbox) = Client::builder(script).options(options).spawn();
+    let mut far = Connection::new(far);
+    within(client.send_text("Hé")).await.unwrap();
+    let received = within(far.receive()).await.unwrap().unwrap();
+    assert_eq!(received, b"H\xe9"[..]);
+    within(far.send(received)).await.unwrap();
+    assert_eq!(within(inbox.receive_text()).await.unwrap().unwrap(), "Hé");
+    let error = within(client.send_text("x → y")).await.unwrap_err();
+    assert!(matches!(error, Error::TextEncode(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_a_stream_that_ends_with_the_client() {
+    let (client, mut inbox, mut fars) = client(1000, 2);
+    within(fars[0].send("a")).await.unwrap();
+    assert_eq!(within(inbox.next()).await.unwrap().unwrap(), b"a"[..]);
+    fars.remove(0);
+    within(fars[0].send("b")).await.unwrap();
+    assert_eq!(within(inbox.next()).await.unwrap().unwrap(), b"b"[..]);
+    drop(within(client.close()).await);
+    assert!(within(inbox.next()).await.is_none());
+    assert!(within(inbox.next()).await.is_none());
+}
