@@ -17,7 +17,7 @@ fn main() {
 mod windows {
     use std::time::{Duration, Instant};
 
-    use npipes::{Closed, Connection, Listener, PipeStream, connect};
+    use npipes::{Connection, DrainOutcome, Listener, PipeStream, connect};
 
     const ROUNDS: usize = 300;
 
@@ -75,7 +75,7 @@ mod windows {
         match end {
             End::Drop => drop(server),
             End::CloseUnused | End::Close => {
-                assert_eq!(server.close().await.expect("no failure"), Closed::Drained);
+                assert_eq!(server.close().await.expect("no failure"), DrainOutcome::Drained);
             }
         }
     }

@@ -41,8 +41,8 @@ mod peer {
     use std::time::{Duration, Instant};
 
     use npipes::{
-        Closed, Connection, ConnectionOptions, Error, FrameFormat, ListenerOptions, PipeStream,
-        PipeType, ReceiveHalf, connect,
+        Connection, ConnectionOptions, DrainOutcome, Error, FrameFormat, ListenerOptions,
+        PipeStream, PipeType, ReceiveHalf, connect,
     };
 
     /// None, few, and around 4 KiB and 64 KiB, which a payload or a whole frame (12 more) can meet.
@@ -112,7 +112,7 @@ mod peer {
         let (_, echoes): ((), usize) = tokio::try_join!(sending, hear(&mut receive))?;
         messages += echoes;
         match send.reunite(receive).close().await? {
-            Closed::Drained => println!("ok {messages} messages"),
+            DrainOutcome::Drained => println!("ok {messages} messages"),
             other => return Err(format!("the server has not read everything: {other:?}").into()),
         }
         Ok(())

@@ -17,7 +17,7 @@ async fn main() -> Result<(), npipes::Error> {
         time::Duration,
     };
 
-    use npipes::{Connection, Error, Listener, PipeStream, ServeOptions, Served};
+    use npipes::{Connection, Error, Listener, PipeStream, ServeOptions, ServeReport};
     use tokio_util::sync::CancellationToken;
 
     static ORDERS: AtomicU64 = AtomicU64::new(0);
@@ -53,9 +53,9 @@ async fn main() -> Result<(), npipes::Error> {
     });
 
     println!("serving {}", listener.name());
-    let options = ServeOptions::new().shutdown_deadline(Duration::from_secs(10));
+    let options = ServeOptions::new().shutdown_timeout(Duration::from_secs(10));
     let served = options.serve(listener, shutdown, serve).await;
-    let Served { accepted, failed, panicked, undrained, cut, accept_error, .. } = served;
+    let ServeReport { accepted, failed, panicked, undrained, cut, accept_error, .. } = served;
     println!("{} orders on {accepted} connections", ORDERS.load(Ordering::Relaxed));
     println!("{failed} failed, {panicked} panicked, {undrained} not read to the end, {cut} cut");
     accept_error.map_or(Ok(()), Err)

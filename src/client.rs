@@ -26,7 +26,6 @@
 mod admission;
 mod builder;
 mod connect;
-mod counters;
 mod dialer;
 mod driver;
 mod duplex;
@@ -40,6 +39,7 @@ mod receipt;
 mod room;
 mod session;
 mod shared;
+mod stats;
 
 use std::{
     fmt,
@@ -58,15 +58,15 @@ use self::{
 pub use self::{
     builder::ClientBuilder,
     connect::{ClientState, Connect, HookError},
-    counters::ClientCounters,
     driver::Driver,
     duplex::ClientDuplex,
     inbox::Inbox,
     options::{ClientOptions, DeliveredWhen},
     permit::Permit,
     receipt::{Delivered, Fate, MessageId, Receipt, Returned},
+    stats::ClientStats,
 };
-use crate::{connection::Closed, error::Error};
+use crate::{connection::DrainOutcome, error::Error};
 
 /// A handle of a client that reconnects when the connection is lost, and can say of every message
 /// what became of it.
@@ -226,14 +226,14 @@ impl Client {
         poll_fn(|cx| self.shared.poll_handed_over(end, cx)).await;
     }
 
-    /// Takes note that the peer has dealt with the message `id`: it is delivered.
+    /// Records that the peer has dealt with the message `id`: it is delivered.
     ///
     /// A number that means no message whose fate is open is ignored.
     pub fn acknowledge(&self, id: MessageId) {
         self.shared.acknowledge(id.0..=id.0);
     }
 
-    /// Takes note that the peer has dealt with every message up to `id`, that one included.
+    /// Records that the peer has dealt with every message up to `id`, that one included.
     pub fn acknowledge_through(&self, id: MessageId) {
         self.shared.acknowledge(0..=id.0);
     }
@@ -242,7 +242,7 @@ impl Client {
     ///
     /// It accepts nothing more, sends what is kept if there is a connection or an attempt to get one
     /// is under way, waits until the peer has everything, and closes, within the
-    /// [close deadline](ClientOptions::close_deadline). What arrives meanwhile can still be received.
+    /// [close deadline](ClientOptions::close_timeout). What arrives meanwhile can still be received.
     ///
     /// # Cancel safety
     ///
@@ -263,8 +263,8 @@ impl Client {
     }
 
     /// Returns what there has been so far, over all connections, as the driver has last told.
-    pub fn counters(&self) -> ClientCounters {
-        self.shared.counters()
+    pub fn stats(&self) -> ClientStats {
+        self.shared.stats()
     }
 
     /// Returns this handle and the receiving end as one [`Stream`](futures_core::Stream) and
@@ -299,10 +299,10 @@ impl fmt::Debug for Client {
 #[must_use = "the messages in it may be nowhere else"]
 pub struct Settlement {
     /// How the connection ended; an error if there was none, or why the client gave up.
-    pub closed: Result<Closed, Arc<Error>>,
+    pub closed: Result<DrainOutcome, Arc<Error>>,
     /// The messages whose fate was open when the client ended, and which came back then, whether
     /// somebody holds their receipt or not.
     pub returned: Vec<Returned>,
     /// What there has been in all.
-    pub counters: ClientCounters,
+    pub counters: ClientStats,
 }

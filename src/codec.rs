@@ -218,7 +218,7 @@ impl FrameCodec {
         }
     }
 
-    /// Takes note of what has arrived in `src` since [`make_room`](Self::make_room).
+    /// Records what has arrived in `src` since [`make_room`](Self::make_room).
     #[inline]
     pub(crate) fn note_read(&mut self, src: &BytesMut) {
         self.window.read(src.len());

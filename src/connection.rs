@@ -1,15 +1,15 @@
 //! Messages over any stream of bytes: `Stream`, `Sink`, and methods of its own so that ordinary use
 //! needs no extension trait. No task, no lock; a clock only for what has a time limit.
 
-mod closed;
-mod counters;
 mod drain;
+mod drain_outcome;
 mod journal;
 mod limits;
 mod options;
 mod pair;
 mod reader;
 mod split;
+mod stats;
 mod stream;
 mod transport;
 mod undrained;
@@ -32,14 +32,14 @@ use tracing::Span;
 
 #[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
 pub(crate) use self::journal::{Origin, Role};
+use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, writer::Writer};
 pub use self::{
-    closed::Closed,
-    counters::Counters,
+    drain_outcome::DrainOutcome,
     options::ConnectionOptions,
     split::{ReceiveHalf, SendHalf},
+    stats::ConnectionStats,
     transport::{AbortHandle, Transport},
 };
-use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, writer::Writer};
 #[allow(unused_imports, reason = "only the crate's own transports use it")]
 pub(crate) use self::{transport::unless_peer_left, undrained::Undrained, unread::Written};
 use crate::{
@@ -130,7 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             format,
             frame_per_write,
             high_water,
-            close_deadline,
+            close_timeout,
             limits,
             text,
             linger: _,
@@ -143,7 +143,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             pipe,
             frame_per_write,
             high_water,
-            close_deadline,
+            close_timeout,
             sending,
         );
         Self { io, reader, writer, text }
@@ -253,17 +253,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// On a pipe this is the only way to know that the peer has read everything: a write is reported
     /// when it is queued. It takes no longer than the
-    /// [close deadline](ConnectionOptions::close_deadline). What the peer has sent and was not
+    /// [close deadline](ConnectionOptions::close_timeout). What the peer has sent and was not
     /// received is read and discarded meanwhile, so that two ends that close at the same time do not
     /// wait for each other.
     ///
-    /// After [`Closed::TimedOut`] the transport was [aborted](Self::abort): nothing of it is left,
+    /// After [`DrainOutcome::TimedOut`] the transport was [aborted](Self::abort): nothing of it is left,
     /// whatever the peer does.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`] if a write has failed before; [`Error::Io`] for any failure but the
-    /// deadline's and the peer's end, which [`Closed`] tells.
+    /// deadline's and the peer's end, which [`DrainOutcome`] tells.
     ///
     /// # Cancel safety
     ///
@@ -272,7 +272,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// # Panics
     ///
     /// If it has to wait outside a Tokio runtime with time enabled.
-    pub async fn close(mut self) -> Result<Closed, Error> {
+    pub async fn close(mut self) -> Result<DrainOutcome, Error> {
         let mut may_send_more = true;
         let closed = poll_fn(|cx| {
             let io = &mut self.io;
@@ -283,7 +283,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             ended
         })
         .await?;
-        if let (Closed::TimedOut { .. }, Some(handle)) = (closed, self.io.abort_handle()) {
+        if let (DrainOutcome::TimedOut { .. }, Some(handle)) = (closed, self.io.abort_handle()) {
             handle.abort();
         }
         Ok(closed)
@@ -291,8 +291,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends what is queued and waits until the peer has read everything, without closing.
     ///
-    /// [`Closed`] says what came of it, and how sure that is: over a stream that is no [`Transport`]
-    /// it is [`Flushed`](Closed::Flushed) at best. Unless it is [`PeerGone`](Closed::PeerGone) the
+    /// [`DrainOutcome`] says what came of it, and how sure that is: over a stream that is no [`Transport`]
+    /// it is [`Flushed`](DrainOutcome::Flushed) at best. Unless it is [`PeerGone`](DrainOutcome::PeerGone) the
     /// connection stays as usable as it was.
     ///
     /// # Errors
@@ -307,7 +307,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// # Panics
     ///
     /// If it has to wait outside a Tokio runtime with time enabled.
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
+    pub async fn drained(&mut self) -> Result<DrainOutcome, Error> {
         Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
 
@@ -331,7 +331,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Ends the sending direction and keeps the receiving one. To be called when everything was
     /// [drained](Self::drained).
     #[allow(dead_code, reason = "only pipe/ uses it")]
-    pub(crate) async fn end_sending(&mut self) -> Result<Closed, Error> {
+    pub(crate) async fn end_sending(&mut self) -> Result<DrainOutcome, Error> {
         poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
     }
 
@@ -350,8 +350,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     /// Returns the transport and what the connection still holds.
-    pub fn into_parts(self) -> Parts<T> {
-        Parts {
+    pub fn into_parts(self) -> ConnectionParts<T> {
+        ConnectionParts {
             io: self.io.io,
             unread: self.reader.into_unread(),
             unsent: self.writer.into_unsent(),
@@ -365,8 +365,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Returns what has gone over the connection so far.
     #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.reader.journal().counters().plus(self.writer.journal().counters())
+    pub fn stats(&self) -> ConnectionStats {
+        self.reader.journal().stats().plus(self.writer.journal().stats())
     }
 
     /// Returns the span that the connection's [events](crate::observability) are in, to be entered
@@ -409,12 +409,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends what is queued and polls until the peer has read everything, until the deadline, as
     /// [`drained`](Self::drained) does.
-    pub(crate) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+    pub(crate) fn poll_drained(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<DrainOutcome, Error>> {
         self.writer.poll_drain(Operation::Drain, Pin::new(&mut self.io), cx)
     }
 
     /// As [`close`](Self::close), without discarding what the peer sends.
-    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<DrainOutcome, Error>> {
         self.writer.poll_drain(Operation::Close, Pin::new(&mut self.io), cx)
     }
 
@@ -439,7 +442,7 @@ impl<T: fmt::Debug> fmt::Debug for Connection<T> {
 /// A connection taken apart.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Parts<T> {
+pub struct ConnectionParts<T> {
     /// The transport.
     pub io: T,
     /// Bytes received that belong to no message handed out: whole frames, then perhaps the

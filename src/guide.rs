@@ -57,7 +57,7 @@
 //! # async fn main() -> Result<(), npipes::Error> {
 //! use std::time::Duration;
 //!
-//! use npipes::{Backoff, Closed, ConnectOptions, Retry};
+//! use npipes::{Backoff, DrainOutcome, ConnectOptions, Retry};
 //!
 //! # let mut listener = npipes::Listener::bind("npipes-guide-client")?;
 //! # let server = tokio::spawn(async move {
@@ -68,15 +68,15 @@
 //! #     Ok::<_, npipes::Error>(())
 //! # });
 //! // The service may still be starting: wait for it, for ten seconds at most.
-//! let starting = Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
-//! let options = ConnectOptions::new().deadline(Duration::from_secs(10)).not_found(starting);
+//! let starting = Retry::with_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+//! let options = ConnectOptions::new().timeout(Duration::from_secs(10)).not_found(starting);
 //! let mut connection = options.connect("npipes-guide-client").await?;
 //!
 //! connection.send("two coffees").await?;
 //! println!("{:?}", connection.receive().await?);
 //!
 //! // What was sent is read, or you know that it was not.
-//! assert_eq!(connection.close().await?, Closed::Drained);
+//! assert_eq!(connection.close().await?, DrainOutcome::Drained);
 //! # server.await.unwrap()?;
 //! # Ok(())
 //! # }
@@ -253,7 +253,7 @@
 //!
 //! let shutdown = CancellationToken::new();
 //! let listener = Listener::bind("npipes-guide-shutdown")?;
-//! let options = ServeOptions::new().shutdown_deadline(Duration::from_secs(5));
+//! let options = ServeOptions::new().shutdown_timeout(Duration::from_secs(5));
 //! let service = tokio::spawn(options.serve(listener, shutdown.clone(), async |mut client, shutdown| {
 //!     // Shutdown interrupts the wait for a request and nothing else.
 //!     while let Some(Ok(Some(order))) = shutdown.run_until_cancelled(client.receive()).await {
@@ -277,7 +277,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`Closed`](crate::Closed) says how a connection ended: drained, timed out with so many bytes unread,
+//! [`DrainOutcome`](crate::DrainOutcome) says how a connection ended: drained, timed out with so many bytes unread,
 //! or the peer gone, which is how most conversations end: a peer that has its answer leaves. Drained
 //! means that the peer's process has taken the bytes. That its program has dealt with them only an answer
 //! can say, and [`Client`](crate::Client) can wait for one. Over a stream that cannot tell what was read,
@@ -297,7 +297,7 @@
 //! # #[cfg(windows)]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), npipes::Error> {
-//! use npipes::{Access, ConnectOptions, IntegrityLevel, ListenerOptions, ServerIdentity};
+//! use npipes::{Access, ConnectOptions, IntegrityLevel, ListenerOptions, ServerTrust};
 //!
 //! // The service: anybody who has logged on may connect, except from a sandbox.
 //! let mut listener = ListenerOptions::new()
@@ -306,7 +306,7 @@
 //!     .bind("npipes-guide-security")?;
 //!
 //! // Its clients: nothing is sent to a server that a user has put in its place.
-//! let options = ConnectOptions::new().server_identity(ServerIdentity::system_or_administrators());
+//! let options = ConnectOptions::new().server_trust(ServerTrust::system_or_administrators());
 //! # let _ = options;
 //! # let options = ConnectOptions::new();
 //! # let client = async { options.connect("npipes-guide-security").await?.send("tea").await };
@@ -396,7 +396,7 @@
 //!
 //! Each connection has a `tracing` span, and connects, retries, drains, corrupt frames and reconnects
 //! are events: [`observability`](crate::observability) lists them. None contains a byte of a message.
-//! [`Connection::counters`](crate::Connection::counters) needs no framework. The example `pipecat` shows
+//! [`Connection::stats`](crate::Connection::stats) needs no framework. The example `pipecat` shows
 //! what a peer really sends, frame by frame.
 //!
 //! # Other languages

@@ -119,14 +119,14 @@ mod text;
 
 pub use self::{
     client::{
-        Client, ClientBuilder, ClientCounters, ClientDuplex, ClientOptions, ClientState, Connect,
+        Client, ClientBuilder, ClientDuplex, ClientOptions, ClientState, ClientStats, Connect,
         Delivered, DeliveredWhen, Driver, Fate, HookError, Inbox, MessageId, Permit, Receipt,
         Returned, Settlement,
     },
     codec::FrameCodec,
     connection::{
-        AbortHandle, Closed, Connection, ConnectionOptions, Counters, Parts, ReceiveHalf, SendHalf,
-        Transport,
+        AbortHandle, Connection, ConnectionOptions, ConnectionParts, ConnectionStats, DrainOutcome,
+        ReceiveHalf, SendHalf, Transport,
     },
     error::{Attempts, ConnectError, Error, Operation, UntrustedServer},
     frame::{
@@ -134,7 +134,7 @@ pub use self::{
     },
     name::{InvalidName, NameError, NameFault, PipeName},
     retry::{Backoff, Delays, Retry},
-    server::{Accept, ServeOptions, Served, serve},
+    server::{Accept, ServeOptions, ServeReport, serve},
     sid::{InvalidSid, Sid},
     text::{TextDecodeError, TextEncodeError, TextEncoding},
 };
@@ -146,5 +146,5 @@ mod pipe;
 pub use self::pipe::{
     Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
     IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe, Peer,
-    PipeServer, PipeStream, PipeType, SecurityDescriptor, ServerIdentity, connect,
+    PipeStream, PipeType, SecurityDescriptor, ServerIdentity, ServerTrust, connect,
 };

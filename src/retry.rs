@@ -18,31 +18,31 @@ pub use self::backoff::{Backoff, Delays};
 /// use npipes::{Backoff, Retry};
 ///
 /// const PATIENT: Retry =
-///     Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
-/// const FOR_A_SECOND: Retry = PATIENT.at_most(Duration::from_secs(1));
+///     Retry::with_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+/// const FOR_A_SECOND: Retry = PATIENT.max_elapsed(Duration::from_secs(1));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Retry {
     backoff: Option<Backoff>,
-    at_most: Duration,
+    max_elapsed: Duration,
 }
 
 impl Retry {
     /// Gives up at once.
     pub const fn never() -> Self {
-        Self { backoff: None, at_most: Duration::MAX }
+        Self { backoff: None, max_elapsed: Duration::MAX }
     }
 
     /// Tries again after the delays of `backoff`, until the client's deadline.
-    pub const fn after(backoff: Backoff) -> Self {
-        Self { backoff: Some(backoff), at_most: Duration::MAX }
+    pub const fn with_backoff(backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), max_elapsed: Duration::MAX }
     }
 
     /// Gives up when this cause was met first this long ago, if that comes before the client's
     /// deadline. The last attempt is made at that time.
-    pub const fn at_most(mut self, time: Duration) -> Self {
-        self.at_most = time;
+    pub const fn max_elapsed(mut self, time: Duration) -> Self {
+        self.max_elapsed = time;
         self
     }
 }
@@ -62,7 +62,7 @@ impl Retries {
     pub(crate) fn next_delay(&mut self) -> Option<Duration> {
         let backoff = self.retry.backoff?;
         let (delays, since) = self.begun.get_or_insert_with(|| (backoff.delays(), Instant::now()));
-        let left = self.retry.at_most.saturating_sub(since.elapsed());
+        let left = self.retry.max_elapsed.saturating_sub(since.elapsed());
         (!left.is_zero()).then(|| delays.next_delay().min(left))
     }
 }
@@ -90,24 +90,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn never_means_not_once() {
         assert!(delays(Retry::never()).await.is_empty());
-        assert!(delays(Retry::never().at_most(Duration::MAX)).await.is_empty());
-        assert!(delays(Retry::after(DOUBLING).at_most(Duration::ZERO)).await.is_empty());
+        assert!(delays(Retry::never().max_elapsed(Duration::MAX)).await.is_empty());
+        assert!(delays(Retry::with_backoff(DOUBLING).max_elapsed(Duration::ZERO)).await.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_backoff_goes_on_for_ever_unless_it_is_limited() {
-        assert_eq!(delays(Retry::after(DOUBLING)).await, [1, 2, 4, 8, 16, 32, 32, 32]);
+        assert_eq!(delays(Retry::with_backoff(DOUBLING)).await, [1, 2, 4, 8, 16, 32, 32, 32]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_attempt_falls_on_the_limit() {
-        assert_eq!(delays(Retry::after(DOUBLING).at_most(20 * MS)).await, [1, 2, 4, 8, 5]);
-        assert_eq!(delays(Retry::after(DOUBLING).at_most(7 * MS)).await, [1, 2, 4]);
+        assert_eq!(
+            delays(Retry::with_backoff(DOUBLING).max_elapsed(20 * MS)).await,
+            [1, 2, 4, 8, 5]
+        );
+        assert_eq!(delays(Retry::with_backoff(DOUBLING).max_elapsed(7 * MS)).await, [1, 2, 4]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_counts_from_the_first_time_and_not_from_the_start() {
-        let mut retries = Retries::new(Retry::after(DOUBLING).at_most(10 * MS));
+        let mut retries = Retries::new(Retry::with_backoff(DOUBLING).max_elapsed(10 * MS));
         sleep(Duration::from_secs(60)).await;
         assert_eq!(retries.next_delay(), Some(MS));
         sleep(9 * MS).await;

@@ -9,7 +9,7 @@
 //! ```
 
 mod floor;
-mod served;
+mod report;
 
 use std::{
     future::{Future, poll_fn},
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use self::floor::Floor;
-pub use self::served::Served;
+pub use self::report::ServeReport;
 use crate::{
     connection::Connection,
     error::{Error, WithoutContent},
@@ -92,7 +92,7 @@ pub trait Accept {
 /// });
 /// # }
 /// ```
-pub async fn serve<A, H, F, R>(listener: A, shutdown: CancellationToken, handler: H) -> Served
+pub async fn serve<A, H, F, R>(listener: A, shutdown: CancellationToken, handler: H) -> ServeReport
 where
     A: Accept + Send,
     H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
@@ -111,22 +111,22 @@ where
 /// use npipes::ServeOptions;
 ///
 /// const OPTIONS: ServeOptions =
-///     ServeOptions::new().max_connections(64).shutdown_deadline(Duration::from_secs(10));
+///     ServeOptions::new().max_connections(64).shutdown_timeout(Duration::from_secs(10));
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use]
 pub struct ServeOptions {
     max_connections: usize,
-    shutdown_deadline: Duration,
+    shutdown_timeout: Duration,
 }
 
 impl ServeOptions {
     /// The default for [`max_connections`](Self::max_connections): 1,024.
     pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
 
-    /// The default for [`shutdown_deadline`](Self::shutdown_deadline): 30 s, the time that service
+    /// The default for [`shutdown_timeout`](Self::shutdown_timeout): 30 s, the time that service
     /// managers commonly give.
-    pub const DEFAULT_SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+    pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// The delays after failures to accept, which are mostly a shortage of something.
     const ACCEPT_RETRY: Backoff =
@@ -140,7 +140,7 @@ impl ServeOptions {
     pub const fn new() -> Self {
         Self {
             max_connections: Self::DEFAULT_MAX_CONNECTIONS,
-            shutdown_deadline: Self::DEFAULT_SHUTDOWN_DEADLINE,
+            shutdown_timeout: Self::DEFAULT_SHUTDOWN_TIMEOUT,
         }
     }
 
@@ -155,8 +155,8 @@ impl ServeOptions {
     }
 
     /// Sets how long handlers may go on after shutdown. The default is 30 s.
-    pub const fn shutdown_deadline(mut self, deadline: Duration) -> Self {
-        self.shutdown_deadline = deadline;
+    pub const fn shutdown_timeout(mut self, deadline: Duration) -> Self {
+        self.shutdown_timeout = deadline;
         self
     }
 
@@ -186,7 +186,7 @@ impl ServeOptions {
         listener: A,
         shutdown: CancellationToken,
         handler: H,
-    ) -> Served
+    ) -> ServeReport
     where
         A: Accept + Send,
         H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
@@ -203,7 +203,7 @@ impl ServeOptions {
         floor.tasks.close();
         debug!(connections = floor.tasks.len(), "finishing");
 
-        if timeout(self.shutdown_deadline, floor.tasks.wait()).await.is_err() {
+        if timeout(self.shutdown_timeout, floor.tasks.wait()).await.is_err() {
             warn!(connections = floor.tasks.len(), "cutting what is left");
             floor.cut.cancel();
             let _ = timeout(Self::CUT_GRACE, floor.tasks.wait()).await;
@@ -212,7 +212,7 @@ impl ServeOptions {
             floor.served.count(ending);
         }
         floor.served.cut += floor.tasks.len() as u64;
-        Served { accept_error, ..floor.served }
+        ServeReport { accept_error, ..floor.served }
     }
 
     async fn accept_all<A, H, F, R>(self, mut listener: A, floor: &mut Floor<H>) -> Option<Error>

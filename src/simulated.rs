@@ -60,7 +60,7 @@
 //!     assert_eq!(returned.fate, Fate::MaybeDelivered);
 //!     client.send(returned.message).await?;
 //!     assert_eq!(inbox.receive().await?.unwrap(), b"taken: tea"[..]);
-//!     assert_eq!(client.counters().connections, 2);
+//!     assert_eq!(client.stats().connections, 2);
 //!
 //!     shutdown.cancel();
 //!     service.await.unwrap();

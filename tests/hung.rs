@@ -23,7 +23,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::join_all;
 use npipes::{
-    Closed, Connection, ConnectionOptions, Error, Listener, ListenerOptions, PipeStream,
+    Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream,
     ServeOptions,
 };
 use tokio::{runtime, time::timeout};
@@ -80,7 +80,7 @@ async fn until_free(name: &str) -> Duration {
 /// Gives up a thousand clients that never read, in one way.
 async fn give_up(what: &str, end: impl AsyncFn(Vec<Connection<PipeStream>>)) {
     let answer = Bytes::from(pattern(ANSWER, 1));
-    let options = ConnectionOptions::new().close_deadline(DEADLINE).linger(DEADLINE);
+    let options = ConnectionOptions::new().close_timeout(DEADLINE).linger(DEADLINE);
     let options = ListenerOptions::new().connection(options);
     // So that what the first ones cost once is not counted.
     for count in [1, CLIENTS] {
@@ -130,7 +130,7 @@ fn a_thousand_clients_that_hang_leave_nothing_when_they_are_given_up() {
         give_up("closes that time out", async |servers| {
             for closed in within(join_all(servers.into_iter().map(Connection::close))).await {
                 let closed = closed.unwrap();
-                assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+                assert!(matches!(closed, DrainOutcome::TimedOut { .. }), "{closed:?}");
             }
         })
         .await;
@@ -149,7 +149,7 @@ async fn cut_by_serve() {
     let listener = Listener::bind(&name).unwrap();
     let shutdown = CancellationToken::new();
     let answer = Bytes::from(pattern(ANSWER, 1));
-    let serving = ServeOptions::new().shutdown_deadline(DEADLINE).serve(
+    let serving = ServeOptions::new().shutdown_timeout(DEADLINE).serve(
         listener,
         shutdown.clone(),
         move |mut connection: Connection<PipeStream>, _| {

@@ -22,7 +22,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::join};
-use npipes::{Connection, Error, FrameError, ServeOptions, Served, serve};
+use npipes::{Connection, Error, FrameError, ServeOptions, ServeReport, serve};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -41,7 +41,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Host {
     street: mpsc::UnboundedSender<Step>,
     shutdown: CancellationToken,
-    served: JoinHandle<Served>,
+    served: JoinHandle<ServeReport>,
 }
 
 impl Host {
@@ -63,7 +63,7 @@ impl Host {
         Connection::new(far)
     }
 
-    async fn stop(self) -> Served {
+    async fn stop(self) -> ServeReport {
         self.shutdown.cancel();
         within(self.served).await.unwrap()
     }
@@ -102,7 +102,7 @@ async fn every_connection_has_a_handler_of_its_own() {
     }))
     .await;
     assert_eq!(ends, [None, None, None]);
-    let Served {
+    let ServeReport {
         accepted: 3,
         failed: 0,
         panicked: 0,
@@ -254,7 +254,7 @@ async fn what_a_handler_has_begun_it_finishes_and_the_peer_reads_it() {
     let begun = Arc::new(Notify::new());
     let signal = Arc::clone(&begun);
     let host = Host::new(
-        ServeOptions::new().shutdown_deadline(30 * SECOND),
+        ServeOptions::new().shutdown_timeout(30 * SECOND),
         move |mut connection: Connection<Near>, shutdown| {
             let begun = Arc::clone(&signal);
             async move {
@@ -285,7 +285,7 @@ async fn what_a_handler_has_begun_it_finishes_and_the_peer_reads_it() {
 async fn at_the_deadline_the_rest_is_cut_and_counted() {
     let dropped = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&dropped);
-    let options = ServeOptions::new().shutdown_deadline(30 * SECOND);
+    let options = ServeOptions::new().shutdown_timeout(30 * SECOND);
     let host = Host::new(options, move |mut connection: Connection<Near>, _| {
         let guard = OnDrop(Arc::clone(&counter));
         async move {

@@ -15,7 +15,7 @@ use interprocess::os::windows::named_pipe::{
     PipeListenerOptions, pipe_mode,
     tokio::{DuplexPipeStream, PipeListener},
 };
-use npipes::{ConnectOptions, Connection, Listener, ListenerOptions, PipeStream, ServerIdentity};
+use npipes::{ConnectOptions, Connection, Listener, ListenerOptions, PipeStream, ServerTrust};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::windows::named_pipe::{ClientOptions, ServerOptions},
@@ -65,9 +65,9 @@ impl Side {
     ) -> Result<(Connection<Box<dyn Transport>>, u32), Box<dyn std::error::Error>> {
         Ok(match self {
             Self::Ours { .. } | Self::Unchecked => {
-                let options = ConnectOptions::new().deadline(Duration::from_secs(60));
+                let options = ConnectOptions::new().timeout(Duration::from_secs(60));
                 let options = match self {
-                    Self::Unchecked => options.server_identity(ServerIdentity::any_without_check()),
+                    Self::Unchecked => options.server_trust(ServerTrust::any_without_check()),
                     _ => options,
                 };
                 (over(options.connect(path).await?.into_inner()), 0)

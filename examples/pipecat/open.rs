@@ -2,7 +2,7 @@
 
 #[cfg(windows)]
 use npipes::{
-    ConnectOptions, Listener, ListenerOptions, PipeName, PipeStream, PipeType, ServerIdentity,
+    ConnectOptions, Listener, ListenerOptions, PipeName, PipeStream, PipeType, ServerTrust,
 };
 use npipes::{Connection, ConnectionOptions};
 
@@ -38,10 +38,10 @@ impl Door {
                 let mut options = ConnectOptions::new().connection(connection);
                 if !wait.is_zero() {
                     let retry = ConnectOptions::WAIT_FOR_SERVER;
-                    options = options.deadline(wait).not_found(retry).access_denied(retry);
+                    options = options.timeout(wait).not_found(retry).access_denied(retry);
                 }
                 if any_server {
-                    options = options.server_identity(ServerIdentity::any_without_check());
+                    options = options.server_trust(ServerTrust::any_without_check());
                 }
                 Ok(Self::Server(place.pipe.clone(), Box::new(options)))
             }

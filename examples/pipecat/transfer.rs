@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use npipes::{Closed, Connection, ConnectionOptions};
+use npipes::{Connection, ConnectionOptions, DrainOutcome};
 use tokio::{
     fs::File,
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -126,7 +126,7 @@ pub(crate) async fn receive(
     connection.send(receipt(bytes, crc)).await?;
     println!("received {bytes} bytes in {messages} messages, CRC-32 {crc:08x}");
     match connection.close().await? {
-        Closed::TimedOut { .. } => Err(failed("the sender does not read what was received")),
+        DrainOutcome::TimedOut { .. } => Err(failed("the sender does not read what was received")),
         // It has read that, and may have left since.
         _ => Ok(()),
     }

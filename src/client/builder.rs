@@ -40,7 +40,7 @@ impl<C: Connect> ClientBuilder<C> {
     ///
     /// A hook that fails is a failed attempt to connect. [`HookError`] lets it say when the next one
     /// is to come, or that none is. It may take as long as
-    /// [an attempt may](ClientOptions::attempt_deadline). What it sends is not accounted for.
+    /// [an attempt may](ClientOptions::attempt_timeout). What it sends is not accounted for.
     ///
     /// # Examples
     ///

@@ -136,7 +136,7 @@ impl<C: Connect> Dialer<C> {
         connection.span().in_scope(|| debug!(session, "session begins"));
     }
 
-    /// Takes note that a connection is gone that has lasted so long.
+    /// Records that a connection is gone that has lasted so long.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl<C: Connect> Dialer<C> {
 
     fn dial(&mut self) {
         let (connector, hook) = (Arc::clone(&self.connector), self.hook.clone());
-        let deadline = self.shared.options.attempt_deadline;
+        let deadline = self.shared.options.attempt_timeout;
         self.phase = Phase::Dialing(Box::pin(async move {
             let attempt = async {
                 let mut connection = connector.connect().await?;
@@ -186,7 +186,7 @@ impl<C: Connect> Dialer<C> {
         self.shared.state.send_if_modified(|now| std::mem::replace(now, state) != state);
     }
 
-    /// Takes note of a failed attempt, and returns the error that ends them all if there is one.
+    /// Records a failed attempt, and returns the error that ends them all if there is one.
     fn fail(&mut self, error: HookError) -> Result<(), Error> {
         self.failed_attempts += 1;
         let (error, delay, is_final) = match error {

@@ -18,7 +18,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
 use super::{
-    ClientCounters, ClientState, Connect, DeliveredWhen, Settlement,
+    ClientState, ClientStats, Connect, DeliveredWhen, Settlement,
     dialer::Dialer,
     end::End,
     exchange::News,
@@ -29,7 +29,7 @@ use super::{
     shared::{Shared, wake},
 };
 use crate::{
-    connection::{Closed, Connection, Counters},
+    connection::{Connection, ConnectionStats, DrainOutcome},
     error::{Error, WithoutContent},
 };
 
@@ -56,8 +56,8 @@ impl Driver {
             outbox: Outbox::default(),
             pages: Pages::default(),
             batch: Vec::new(),
-            past: Counters::default(),
-            traffic: Counters::default(),
+            past: ConnectionStats::default(),
+            traffic: ConnectionStats::default(),
             grace: None,
             closing: None,
             has_ended: false,
@@ -97,9 +97,9 @@ pub(super) struct Drive<C: Connect> {
     /// What was read and not handed over yet.
     pub(super) batch: Vec<Arrival>,
     /// What has gone over connections that are no more.
-    past: Counters,
+    past: ConnectionStats,
     /// What has gone over all of them.
-    pub(super) traffic: Counters,
+    pub(super) traffic: ConnectionStats,
     /// Runs while the receiving end is asked for nothing more, and a loss is undecided.
     grace: Option<Pin<Box<Sleep>>>,
     /// Runs while the client closes.
@@ -162,7 +162,7 @@ impl<C: Connect> Drive<C> {
                 self.shared.begin_closing();
             }
         }
-        let (freed, counters) = (self.outbox.take_freed(), self.counters());
+        let (freed, counters) = (self.outbox.take_freed(), self.stats());
         self.shared.exchange(freed, counters, &mut self.news, &mut self.pages.woken, cx);
         self.take_over();
         for ids in mem::take(&mut self.news.acknowledged) {
@@ -205,22 +205,22 @@ impl<C: Connect> Drive<C> {
         }
     }
 
-    fn counters(&self) -> ClientCounters {
+    fn stats(&self) -> ClientStats {
         let (connections, failed_attempts) = self.dialer.counts();
         let (delivered, returned) = self.outbox.counts();
         let traffic = self.traffic;
-        ClientCounters { connections, failed_attempts, delivered, returned, traffic, accepted: 0 }
+        ClientStats { connections, failed_attempts, delivered, returned, traffic, accepted: 0 }
     }
 
-    /// Takes note of what has gone over the present connection.
+    /// Records what has gone over the present connection.
     pub(super) fn count(&mut self, session: &Session<C::Io>) {
-        self.traffic = self.past.plus(session.connection.counters());
+        self.traffic = self.past.plus(session.connection.stats());
     }
 
     /// Writes into the account that the connection was closed.
     fn leave(&mut self, session: &Session<C::Io>, end: End) -> End {
         self.count(session);
-        if let (Ok(Closed::TimedOut { .. }), Some(handle)) =
+        if let (Ok(DrainOutcome::TimedOut { .. }), Some(handle)) =
             (&end.closed, session.connection.abort_handle())
         {
             handle.abort();
@@ -257,8 +257,11 @@ impl<C: Connect> Drive<C> {
             self.shared.arrive(&mut vec![Arrival::Loss(self.outbox.losses())]);
         }
         if self.news.is_closing {
-            let closed =
-                if cause.is_closed() { Ok(Closed::PeerGone) } else { Err(Arc::clone(&cause)) };
+            let closed = if cause.is_closed() {
+                Ok(DrainOutcome::PeerGone)
+            } else {
+                Err(Arc::clone(&cause))
+            };
             return Some(End { closed, cause, report: None });
         }
         gave_up.err().map(End::gave_up)
@@ -293,7 +296,7 @@ impl<C: Connect> Drive<C> {
     /// Returns whether the time is over in which the client is to close. It begins with the first
     /// call.
     pub(super) fn is_closing_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let deadline = self.shared.options.close_deadline;
+        let deadline = self.shared.options.close_timeout;
         let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(deadline)));
         closing.as_mut().poll(cx).is_ready()
     }
@@ -311,7 +314,7 @@ impl<C: Connect> Drive<C> {
         let settlement = Settlement {
             closed: end.closed,
             returned: self.pages.list.take().unwrap_or_default(),
-            counters: self.counters(),
+            counters: self.stats(),
         };
         self.shared.arrive(&mut end.report.map(Arrival::Fault).into_iter().collect());
         self.shared.end_arrivals();

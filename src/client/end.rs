@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::{connection::Closed, error::Error};
+use crate::{connection::DrainOutcome, error::Error};
 
 /// How the client ended.
 pub(super) struct End {
-    pub(super) closed: Result<Closed, Arc<Error>>,
+    pub(super) closed: Result<DrainOutcome, Arc<Error>>,
     pub(super) cause: Arc<Error>,
     /// What the receiving end is told.
     pub(super) report: Option<Error>,
 }
 
 impl End {
-    pub(super) fn closed(outcome: Result<Closed, Error>) -> Self {
+    pub(super) fn closed(outcome: Result<DrainOutcome, Error>) -> Self {
         let closed = outcome.map_err(Arc::new);
         let cause = match &closed {
             Err(error) => Arc::clone(error),

@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::{
     Settlement,
-    counters::ClientCounters,
     receipt::Page,
     shared::{Phase, Shared},
+    stats::ClientStats,
 };
 use crate::error::Error;
 
@@ -40,7 +40,7 @@ impl Shared {
     pub(super) fn exchange(
         &self,
         freed: usize,
-        counters: ClientCounters,
+        counters: ClientStats,
         news: &mut News,
         woken: &mut Vec<Waker>,
         cx: &mut Context<'_>,
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// Takes note that everything before `end` was handed over, or is told of.
+    /// Records that everything before `end` was handed over, or is told of.
     pub(super) fn tell_handed_over(&self, end: u64, woken: &mut Vec<Waker>) {
         let mut outgoing = self.outgoing();
         outgoing.handed_over = outgoing.handed_over.max(end);
@@ -86,7 +86,7 @@ impl Shared {
         news.acknowledged.append(&mut outgoing.acknowledged);
     }
 
-    /// Takes note that the driver has ended.
+    /// Records that the driver has ended.
     pub(super) fn end(&self, mut settlement: Settlement, woken: &mut Vec<Waker>) {
         let mut outgoing = self.outgoing();
         settlement.counters.accepted = outgoing.next;

@@ -37,7 +37,7 @@ pub enum DeliveredWhen {
 ///
 /// const OPTIONS: ClientOptions = ClientOptions::new()
 ///     .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(10)))
-///     .deadline(Duration::from_secs(60));
+///     .timeout(Duration::from_secs(60));
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use]
@@ -45,8 +45,8 @@ pub struct ClientOptions {
     pub(super) backoff: Backoff,
     pub(super) max_attempts: Option<u32>,
     pub(super) deadline: Option<Duration>,
-    pub(super) attempt_deadline: Duration,
-    pub(super) close_deadline: Duration,
+    pub(super) attempt_timeout: Duration,
+    pub(super) close_timeout: Duration,
     pub(super) outbox: usize,
     pub(super) inbox: usize,
     pub(super) max_tries: u32,
@@ -61,12 +61,12 @@ impl ClientOptions {
     pub const DEFAULT_BACKOFF: Backoff =
         Backoff::new(Duration::from_millis(10), Duration::from_secs(3)).upper_half();
 
-    /// The default for [`attempt_deadline`](Self::attempt_deadline): 10 s, twice the default that a
+    /// The default for [`attempt_timeout`](Self::attempt_timeout): 10 s, twice the default that a
     /// `Connector` has for itself, so that half is left for the hook.
-    pub const DEFAULT_ATTEMPT_DEADLINE: Duration = Duration::from_secs(10);
+    pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The default for [`close_deadline`](Self::close_deadline): 5 s, that of a connection.
-    pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+    /// The default for [`close_timeout`](Self::close_timeout): 5 s, that of a connection.
+    pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The default for [`outbox`](Self::outbox), in bytes: 4 MiB, so that messages of 1 MiB overlap.
     pub const DEFAULT_OUTBOX: usize = 4 * 1024 * 1024;
@@ -84,8 +84,8 @@ impl ClientOptions {
             backoff: Self::DEFAULT_BACKOFF,
             max_attempts: None,
             deadline: None,
-            attempt_deadline: Self::DEFAULT_ATTEMPT_DEADLINE,
-            close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
+            attempt_timeout: Self::DEFAULT_ATTEMPT_TIMEOUT,
+            close_timeout: Self::DEFAULT_CLOSE_TIMEOUT,
             outbox: Self::DEFAULT_OUTBOX,
             inbox: Self::DEFAULT_INBOX,
             max_tries: Self::DEFAULT_MAX_TRIES,
@@ -116,22 +116,22 @@ impl ClientOptions {
 
     /// Gives up when so much time was spent without a connection since the last one that lasted. The
     /// default is no limit.
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
+    pub const fn timeout(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// Ends one attempt to connect, the [hook](crate::ClientBuilder::on_connect) included, after this
     /// time; it counts as failed. The default is 10 s.
-    pub const fn attempt_deadline(mut self, deadline: Duration) -> Self {
-        self.attempt_deadline = deadline;
+    pub const fn attempt_timeout(mut self, deadline: Duration) -> Self {
+        self.attempt_timeout = deadline;
         self
     }
 
     /// Sets how long the client may take to end: to send what is kept, and to wait until the peer has
     /// read it. The default is 5 s.
-    pub const fn close_deadline(mut self, deadline: Duration) -> Self {
-        self.close_deadline = deadline;
+    pub const fn close_timeout(mut self, deadline: Duration) -> Self {
+        self.close_timeout = deadline;
         self
     }
 

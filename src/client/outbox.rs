@@ -130,7 +130,7 @@ impl Outbox {
         self.entries.range(self.fed..).filter(|entry| !entry.told).count()
     }
 
-    /// Takes note that the connection has taken the message that [`kept`](Self::kept) returned.
+    /// Records that the connection has taken the message that [`kept`](Self::kept) returned.
     #[inline]
     pub(super) fn feed(&mut self) {
         if let Some(entry) = self.entries.get_mut(self.fed) {
@@ -146,7 +146,7 @@ impl Outbox {
         self.drop_told();
     }
 
-    /// Takes note that the message that [`kept`](Self::kept) returned cannot be sent at all.
+    /// Records that the message that [`kept`](Self::kept) returned cannot be sent at all.
     pub(super) fn refuse(&mut self, cause: &Arc<Error>, tell: &mut impl Tell) {
         if self.fed < self.entries.len() {
             self.give_back(self.fed, Fate::NotSent, cause, tell);
@@ -160,7 +160,7 @@ impl Outbox {
         self.fed_bytes.saturating_sub(unwritten as u64)
     }
 
-    /// Takes note that messages of the present connection are delivered up to a place like those that
+    /// Records that messages of the present connection are delivered up to a place like those that
     /// [`written`](Self::written) returns.
     pub(super) fn deliver(&mut self, place: u64, how: Delivered, tell: &mut impl Tell) {
         let begin = self.in_doubt;
@@ -191,7 +191,7 @@ impl Outbox {
         self.drop_told();
     }
 
-    /// Takes note that the peer has dealt with the messages `ids`, as far as they are not kept. A peer
+    /// Records that the peer has dealt with the messages `ids`, as far as they are not kept. A peer
     /// can be faster than the news that the transport has taken the last byte, so that is not asked.
     pub(super) fn acknowledge(&mut self, ids: &RangeInclusive<u64>, tell: &mut impl Tell) {
         let begin = usize::try_from(ids.start().saturating_sub(self.first)).unwrap_or(usize::MAX);
@@ -212,7 +212,7 @@ impl Outbox {
         self.drop_told();
     }
 
-    /// Takes note that the connection is gone, `unwritten` bytes of which it still held. What it was
+    /// Records that the connection is gone, `unwritten` bytes of which it still held. What it was
     /// fed whole is in doubt, until [`decide`](Self::decide); the rest is kept. The message that it
     /// was in the middle of comes back if that was its last try. Returns how many are in doubt.
     pub(super) fn lose(

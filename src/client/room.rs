@@ -32,7 +32,7 @@ impl Waiters {
         ticket
     }
 
-    /// Takes note of whom to wake, and returns whether the ticket still waits.
+    /// Records whom to wake, and returns whether the ticket still waits.
     pub(super) fn renew(&mut self, ticket: Ticket, waker: &Waker) -> bool {
         let Ok(at) = self.find(ticket) else {
             return false;

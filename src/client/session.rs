@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{Connect, Delivered, DeliveredWhen, driver::Drive, inbox::Arrival};
 use crate::{
-    connection::{Closed, Connection},
+    connection::{Connection, DrainOutcome},
     error::Error,
     frame::FrameError,
 };
@@ -53,7 +53,7 @@ impl<C: Connect> Drive<C> {
         &mut self,
         session: &mut Session<C::Io>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Result<Closed, Error>, Error>> {
+    ) -> Poll<Result<Result<DrainOutcome, Error>, Error>> {
         let mut more_is_coming = false;
         loop {
             self.count(session);
@@ -67,8 +67,8 @@ impl<C: Connect> Drive<C> {
             if !is_closing && self.wants_drain() {
                 match self.poll_drain(session, cx)? {
                     // It is asked again, for as long as somebody waits for the answer.
-                    Poll::Ready(Closed::TimedOut { .. }) => continue,
-                    Poll::Ready(Closed::PeerGone) => is_peer_gone = true,
+                    Poll::Ready(DrainOutcome::TimedOut { .. }) => continue,
+                    Poll::Ready(DrainOutcome::PeerGone) => is_peer_gone = true,
                     Poll::Ready(_) | Poll::Pending => {}
                 }
             }
@@ -147,12 +147,12 @@ impl<C: Connect> Drive<C> {
     }
 
     /// Waits until the peer has read everything, if everything was written. Ready, there is nothing
-    /// more to wait for, or [`Closed`] says why.
+    /// more to wait for, or [`DrainOutcome`] says why.
     fn poll_drain(
         &mut self,
         session: &mut Session<C::Io>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Closed, Error>> {
+    ) -> Poll<Result<DrainOutcome, Error>> {
         while session.is_flushed && self.outbox.has_fed() && !session.is_blind {
             let written = self.outbox.written(session.connection.unwritten());
             let target = *session.draining_to.get_or_insert(written);
@@ -160,15 +160,17 @@ impl<C: Connect> Drive<C> {
             session.draining_to = None;
             match drained? {
                 // A wait that began earlier does not cover what was written since.
-                Closed::Drained => self.outbox.deliver(target, Delivered::Read, &mut self.pages),
-                Closed::Flushed => {
+                DrainOutcome::Drained => {
+                    self.outbox.deliver(target, Delivered::Read, &mut self.pages);
+                }
+                DrainOutcome::Flushed => {
                     session.is_blind = true;
                     self.deliver_what_was_read(session);
                 }
                 undecided => return Poll::Ready(Ok(undecided)),
             }
         }
-        Poll::Ready(Ok(Closed::Drained))
+        Poll::Ready(Ok(DrainOutcome::Drained))
     }
 
     /// Reads until nothing has arrived or the inbox is full. Ready, nothing more will come, and why.
@@ -218,9 +220,9 @@ impl<C: Connect> Drive<C> {
         &mut self,
         session: &mut Session<C::Io>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Closed, Error>> {
+    ) -> Poll<Result<DrainOutcome, Error>> {
         if self.is_closing_late(cx) {
-            return Poll::Ready(Ok(Closed::TimedOut { unread: None }));
+            return Poll::Ready(Ok(DrainOutcome::TimedOut { unread: None }));
         }
         if !session.is_flushed || self.outbox.kept().is_some() {
             return Poll::Pending;
@@ -228,15 +230,15 @@ impl<C: Connect> Drive<C> {
         let counts_reads = self.shared.options.delivered_when == DeliveredWhen::Read;
         if counts_reads {
             match ready!(self.poll_drain(session, cx))? {
-                Closed::Drained | Closed::Flushed => {}
+                DrainOutcome::Drained | DrainOutcome::Flushed => {}
                 undecided => return Poll::Ready(Ok(undecided)),
             }
         }
         let written = self.outbox.written(session.connection.unwritten());
         let closed = ready!(session.connection.poll_end(cx))?;
         let how = match closed {
-            Closed::Drained => Some(Delivered::Read),
-            Closed::Flushed => Some(Delivered::HandedOver),
+            DrainOutcome::Drained => Some(Delivered::Read),
+            DrainOutcome::Flushed => Some(Delivered::HandedOver),
             _ => None,
         };
         if let Some(how) = how.filter(|_| counts_reads) {

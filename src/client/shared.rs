@@ -17,12 +17,12 @@ use tokio::sync::watch;
 
 use super::{
     ClientState, Settlement,
-    counters::ClientCounters,
     inbox::Arrivals,
     options::ClientOptions,
     outbox::cost,
     receipt::{Page, Receipt},
     room::{Ticket, Waiters},
+    stats::ClientStats,
 };
 use crate::error::Error;
 
@@ -66,7 +66,7 @@ pub(super) struct Outgoing {
     pub(super) driver: Option<Waker>,
     pub(super) phase: Phase,
     pub(super) closing: Vec<Waker>,
-    pub(super) counters: ClientCounters,
+    pub(super) counters: ClientStats,
 }
 
 pub(super) enum Phase {
@@ -100,7 +100,7 @@ impl Shared {
                 driver: None,
                 phase: Phase::Open,
                 closing: Vec::new(),
-                counters: ClientCounters::default(),
+                counters: ClientStats::default(),
             }),
             arrivals: Mutex::default(),
         })
@@ -129,7 +129,7 @@ impl Shared {
         driver.inspect(Waker::wake_by_ref);
     }
 
-    /// Takes note that somebody waits for the fate of the message with this number.
+    /// Records that somebody waits for the fate of the message with this number.
     pub(super) fn want_fate(&self, id: u64) {
         let mut outgoing = self.outgoing();
         outgoing.wanted = outgoing.wanted.max(id + 1);
@@ -185,9 +185,9 @@ impl Shared {
         Poll::Pending
     }
 
-    pub(super) fn counters(&self) -> ClientCounters {
+    pub(super) fn stats(&self) -> ClientStats {
         let outgoing = self.outgoing();
-        ClientCounters { accepted: outgoing.next, ..outgoing.counters }
+        ClientStats { accepted: outgoing.next, ..outgoing.counters }
     }
 }
 

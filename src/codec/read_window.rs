@@ -46,7 +46,7 @@ impl ReadWindow {
         Self { size: Self::MIN, small: 0, usual: 0, offer: None }
     }
 
-    /// Takes note that the buffer holds `len` bytes now, if room was made since the last call.
+    /// Records that the buffer holds `len` bytes now, if room was made since the last call.
     #[inline]
     pub(crate) fn read(&mut self, len: usize) {
         let Some(offer) = self.offer.take() else { return };
@@ -65,7 +65,7 @@ impl ReadWindow {
         }
     }
 
-    /// Takes note that a frame of `len` bytes, which took several reads, is whole.
+    /// Records that a frame of `len` bytes, which took several reads, is whole.
     pub(crate) fn complete(&mut self, len: usize) {
         self.usual = len;
     }

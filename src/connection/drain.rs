@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{closed::Closed, transport::Outlet, writer::Writer};
+use super::{drain_outcome::DrainOutcome, transport::Outlet, writer::Writer};
 use crate::error::{Error, Operation};
 
 /// Waits until the peer has everything, as far as the transport can tell, without closing it.
@@ -23,7 +23,7 @@ impl<'a, W: Outlet> Drain<'a, W> {
 }
 
 impl<W: Outlet> Future for Drain<'_, W> {
-    type Output = Result<Closed, Error>;
+    type Output = Result<DrainOutcome, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;

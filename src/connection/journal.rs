@@ -7,7 +7,7 @@ use tracing::{
     trace,
 };
 
-use super::{Closed, Counters};
+use super::{ConnectionStats, DrainOutcome};
 use crate::{
     error::{Error, Operation},
     frame::FrameError,
@@ -59,15 +59,16 @@ fn tells_of_frames() -> bool {
 #[derive(Debug)]
 pub(super) struct Journal {
     span: Span,
-    counters: Counters,
+    counters: ConnectionStats,
 }
 
 impl Journal {
     /// Returns the journals of the receiving and of the sending direction.
     pub(super) fn pair(origin: &Origin) -> (Self, Self) {
         let span = origin.span();
-        let counters = Counters { retries: origin.retries.into(), ..Counters::default() };
-        let receiving = Self { span: span.clone(), counters: Counters::default() };
+        let counters =
+            ConnectionStats { retries: origin.retries.into(), ..ConnectionStats::default() };
+        let receiving = Self { span: span.clone(), counters: ConnectionStats::default() };
         (receiving, Self { span, counters })
     }
 
@@ -75,7 +76,7 @@ impl Journal {
         &self.span
     }
 
-    pub(super) fn counters(&self) -> Counters {
+    pub(super) fn stats(&self) -> ConnectionStats {
         self.counters
     }
 
@@ -128,7 +129,7 @@ impl Journal {
     /// The peer has closed its end, at the end of a frame.
     #[cold]
     pub(super) fn peer_closed(&self) {
-        let Counters { messages_received, bytes_received, .. } = self.counters;
+        let ConnectionStats { messages_received, bytes_received, .. } = self.counters;
         self.span.in_scope(|| debug!(messages_received, bytes_received, "the peer has closed"));
     }
 
@@ -165,16 +166,16 @@ impl Journal {
 
     /// A close or a drain is over.
     #[cold]
-    pub(super) fn drained(&self, operation: Operation, outcome: &Result<Closed, Error>) {
+    pub(super) fn drained(&self, operation: Operation, outcome: &Result<DrainOutcome, Error>) {
         let (outcome, unread) = match outcome {
-            Ok(Closed::Drained) => ("drained", None),
-            Ok(Closed::Flushed) => ("flushed", None),
-            Ok(Closed::TimedOut { unread }) => ("timed out", *unread),
-            Ok(Closed::PeerGone) => ("peer gone", None),
+            Ok(DrainOutcome::Drained) => ("drained", None),
+            Ok(DrainOutcome::Flushed) => ("flushed", None),
+            Ok(DrainOutcome::TimedOut { unread }) => ("timed out", *unread),
+            Ok(DrainOutcome::PeerGone) => ("peer gone", None),
             Err(error) if error.is_closed() => ("peer gone", None),
             Err(_) => ("failed", None),
         };
-        let Counters { messages_sent, bytes_sent, .. } = self.counters;
+        let ConnectionStats { messages_sent, bytes_sent, .. } = self.counters;
         self.span.in_scope(|| match operation {
             Operation::Drain => {
                 debug!(outcome, unread, messages_sent, bytes_sent, "drain");

@@ -22,7 +22,7 @@ pub struct ConnectionOptions {
     pub(super) format: FrameFormat,
     pub(super) frame_per_write: bool,
     pub(super) high_water: usize,
-    pub(crate) close_deadline: Duration,
+    pub(crate) close_timeout: Duration,
     #[allow(dead_code, reason = "only pipe/ uses it")]
     pub(crate) linger: Duration,
     pub(super) limits: Limits,
@@ -33,8 +33,8 @@ impl ConnectionOptions {
     /// The default for [`send_buffer`](Self::send_buffer), in bytes: 120 KiB.
     pub const DEFAULT_SEND_BUFFER: usize = 120 * 1024;
 
-    /// The default for [`close_deadline`](Self::close_deadline): 5 s.
-    pub const DEFAULT_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+    /// The default for [`close_timeout`](Self::close_timeout): 5 s.
+    pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The default for [`linger`](Self::linger): 10 s.
     pub const DEFAULT_LINGER: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl ConnectionOptions {
             format: FrameFormat::new(),
             frame_per_write: false,
             high_water: Self::DEFAULT_SEND_BUFFER,
-            close_deadline: Self::DEFAULT_CLOSE_DEADLINE,
+            close_timeout: Self::DEFAULT_CLOSE_TIMEOUT,
             linger: Self::DEFAULT_LINGER,
             limits: Limits::NONE,
             text: TextEncoding::Ascii,
@@ -94,8 +94,8 @@ impl ConnectionOptions {
     /// A pipe that hangs in the operating system, on another machine, may add a second. The time is
     /// Tokio's: with its clock paused it is over at once, and the close says so, while a peer of
     /// another thread or process reads on.
-    pub const fn close_deadline(mut self, deadline: Duration) -> Self {
-        self.close_deadline = deadline;
+    pub const fn close_timeout(mut self, deadline: Duration) -> Self {
+        self.close_timeout = deadline;
         self
     }
 

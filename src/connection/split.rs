@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
 use super::{
-    Closed, Connection, Counters, drain::Drain, read_text, reader::Reader, transport::Half,
-    writer::Writer,
+    Connection, ConnectionStats, DrainOutcome, drain::Drain, read_text, reader::Reader,
+    transport::Half, writer::Writer,
 };
 use crate::{error::Error, text::TextEncoding};
 
@@ -98,8 +98,8 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// byte-type pipe cannot end one direction alone. Over a stream that is no
     /// [`Transport`](crate::Transport) it is the shutdown of the stream: TCP tells its peer.
     ///
-    /// Only after [`Closed::Drained`] and [`Closed::Flushed`] was the peer told. After
-    /// [`Closed::TimedOut`] the other half can still receive; when it is dropped, what this half has
+    /// Only after [`DrainOutcome::Drained`] and [`DrainOutcome::Flushed`] was the peer told. After
+    /// [`DrainOutcome::TimedOut`] the other half can still receive; when it is dropped, what this half has
     /// written and the transport has not taken is cancelled at once.
     ///
     /// # Errors
@@ -114,9 +114,9 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// # Panics
     ///
     /// As [`Connection::close`].
-    pub async fn close(mut self) -> Result<Closed, Error> {
+    pub async fn close(mut self) -> Result<DrainOutcome, Error> {
         let closed = self.close_write().await;
-        if let Ok(Closed::TimedOut { .. }) = closed {
+        if let Ok(DrainOutcome::TimedOut { .. }) = closed {
             self.io.set_linger(Duration::ZERO);
         }
         closed
@@ -136,9 +136,9 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// # Panics
     ///
     /// As [`Connection::close`].
-    pub async fn close_write(&mut self) -> Result<Closed, Error> {
+    pub async fn close_write(&mut self) -> Result<DrainOutcome, Error> {
         match self.drained().await? {
-            Closed::Drained | Closed::Flushed => {
+            DrainOutcome::Drained | DrainOutcome::Flushed => {
                 poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
             }
             closed => Ok(closed),
@@ -159,7 +159,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// # Panics
     ///
     /// As [`Connection::drained`].
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
+    pub async fn drained(&mut self) -> Result<DrainOutcome, Error> {
         Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
 
@@ -170,8 +170,8 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
 
     /// Returns what has been sent so far, and what it took to connect.
     #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.writer.journal().counters()
+    pub fn stats(&self) -> ConnectionStats {
+        self.writer.journal().stats()
     }
 
     /// Returns whether `half` comes from the same connection.
@@ -274,8 +274,8 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
 
     /// Returns what has been received so far.
     #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.reader.journal().counters()
+    pub fn stats(&self) -> ConnectionStats {
+        self.reader.journal().stats()
     }
 
     /// Returns the span that the connection's events are in: [`Connection::span`].

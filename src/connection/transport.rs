@@ -21,8 +21,8 @@ pub(super) use self::{
 /// A stream of bytes that can tell whether its peer has read everything.
 ///
 /// A pipe can. [`Connection::with_transport`](crate::Connection::with_transport) makes use of it:
-/// such a connection closes as [`Drained`](crate::Closed::Drained), and not as
-/// [`Flushed`](crate::Closed::Flushed). [`Connection::new`](crate::Connection::new) takes any stream
+/// such a connection closes as [`Drained`](crate::DrainOutcome::Drained), and not as
+/// [`Flushed`](crate::DrainOutcome::Flushed). [`Connection::new`](crate::Connection::new) takes any stream
 /// of bytes and asks it nothing.
 ///
 /// # Examples

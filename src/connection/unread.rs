@@ -14,7 +14,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Takes note that a write of so many bytes was begun.
+    /// Records that a write of so many bytes was begun.
     pub(crate) fn note(&mut self, count: usize) {
         self.last = count as u64;
         self.total += self.last;

@@ -44,7 +44,7 @@ impl WriteLimit {
         if self.full < Self::LONG_STREAM { self.first } else { self.later }
     }
 
-    /// Takes note of a write of `count` bytes.
+    /// Records a write of `count` bytes.
     pub(super) fn wrote(&mut self, count: usize) {
         if count >= self.first {
             self.full = self.full.saturating_add(1);

@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
 use super::{
-    closed::Closed,
+    drain_outcome::DrainOutcome,
     journal::Journal,
     limits::Deadline,
     reader::{DetectedDialect, Reader},
@@ -60,7 +60,7 @@ pub(super) struct Writer {
     /// Bytes in `queue` and `tail`.
     queued: usize,
     state: State,
-    close_deadline: Duration,
+    close_timeout: Duration,
     /// Runs while a drain or a close is under way that has to wait.
     deadline: Option<Deadline>,
     journal: Journal,
@@ -82,7 +82,7 @@ impl Writer {
         pipe: Option<PipeName>,
         frame_per_write: bool,
         high_water: usize,
-        close_deadline: Duration,
+        close_timeout: Duration,
         journal: Journal,
     ) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Writer {
             usual_tail: 0,
             queued: 0,
             state: State::Open,
-            close_deadline,
+            close_timeout,
             deadline: None,
             journal,
         }
@@ -170,8 +170,10 @@ impl Writer {
             return Poll::Ready(Ok(()));
         }
         match ready!(self.poll_end(Operation::Close, io, cx))? {
-            Closed::TimedOut { unread } => Poll::Ready(Err(self.late(Operation::Close, unread))),
-            Closed::Drained | Closed::Flushed | Closed::PeerGone => {
+            DrainOutcome::TimedOut { unread } => {
+                Poll::Ready(Err(self.late(Operation::Close, unread)))
+            }
+            DrainOutcome::Drained | DrainOutcome::Flushed | DrainOutcome::PeerGone => {
                 self.set_closed();
                 Poll::Ready(Ok(()))
             }
@@ -187,14 +189,14 @@ impl Writer {
     ) -> Poll<Result<(), Error>> {
         if io.tells_reads() && self.state == State::Open {
             match ready!(self.poll_end(Operation::Close, io.as_mut(), cx))? {
-                Closed::Drained => match ready!(self.poll_close_write(io, cx)) {
+                DrainOutcome::Drained => match ready!(self.poll_close_write(io, cx)) {
                     Ok(_) | Err(Error::HalfClose { .. }) => {}
                     Err(e) => return Poll::Ready(Err(e)),
                 },
-                Closed::TimedOut { unread } => {
+                DrainOutcome::TimedOut { unread } => {
                     return Poll::Ready(Err(self.late(Operation::Close, unread)));
                 }
-                Closed::Flushed | Closed::PeerGone => {}
+                DrainOutcome::Flushed | DrainOutcome::PeerGone => {}
             }
             self.set_closed();
             return Poll::Ready(Ok(()));
@@ -211,9 +213,9 @@ impl Writer {
         operation: Operation,
         io: Pin<&mut W>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Closed, Error>> {
+    ) -> Poll<Result<DrainOutcome, Error>> {
         let outcome = ready!(self.poll_end(operation, io, cx));
-        Poll::Ready(outcome.or_else(Closed::of_failure))
+        Poll::Ready(outcome.or_else(DrainOutcome::of_failure))
     }
 
     /// As [`poll_drain`](Self::poll_drain), but what is queued and cannot be written is a failure.
@@ -222,7 +224,7 @@ impl Writer {
         operation: Operation,
         io: Pin<&mut W>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Closed, Error>> {
+    ) -> Poll<Result<DrainOutcome, Error>> {
         let outcome = ready!(self.poll_end_silently(operation, io, cx));
         self.deadline = None;
         self.journal.drained(operation, &outcome);
@@ -234,26 +236,28 @@ impl Writer {
         operation: Operation,
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Closed, Error>> {
+    ) -> Poll<Result<DrainOutcome, Error>> {
         let flushed = self.poll_flush(io.as_mut(), cx)?.is_ready();
         if flushed {
             let done = match (io.tells_reads(), operation) {
-                (true, _) => io.poll_drained(cx).map_ok(|()| Closed::Drained),
-                (false, Operation::Close) => io.poll_shutdown(cx).map_ok(|()| Closed::Flushed),
-                (false, _) => Poll::Ready(Ok(Closed::Flushed)),
+                (true, _) => io.poll_drained(cx).map_ok(|()| DrainOutcome::Drained),
+                (false, Operation::Close) => {
+                    io.poll_shutdown(cx).map_ok(|()| DrainOutcome::Flushed)
+                }
+                (false, _) => Poll::Ready(Ok(DrainOutcome::Flushed)),
             };
             if let Poll::Ready(done) = done {
                 return Poll::Ready(done.or_else(|e| match e.kind() {
                     io::ErrorKind::TimedOut => {
-                        Ok(Closed::TimedOut { unread: Undrained::unread(&e) })
+                        Ok(DrainOutcome::TimedOut { unread: Undrained::unread(&e) })
                     }
-                    _ => Closed::of_failure(self.fail(operation, e)),
+                    _ => DrainOutcome::of_failure(self.fail(operation, e)),
                 }));
             }
         }
-        let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_deadline));
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_timeout));
         ready!(deadline.poll(flushed, cx));
-        Poll::Ready(Ok(Closed::TimedOut { unread: None }))
+        Poll::Ready(Ok(DrainOutcome::TimedOut { unread: None }))
     }
 
     /// Gives up a drain that is under way.
@@ -267,23 +271,23 @@ impl Writer {
         &mut self,
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Closed, Error>> {
+    ) -> Poll<Result<DrainOutcome, Error>> {
         let Poll::Ready(done) = io.as_mut().poll_close_write(cx) else {
-            let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_deadline));
+            let deadline = self.deadline.get_or_insert_with(|| Deadline::new(self.close_timeout));
             ready!(deadline.poll(true, cx));
             self.deadline = None;
-            return Poll::Ready(Ok(Closed::TimedOut { unread: None }));
+            return Poll::Ready(Ok(DrainOutcome::TimedOut { unread: None }));
         };
         self.deadline = None;
         Poll::Ready(match done {
             Ok(()) => {
                 self.set_closed();
-                Ok(if io.tells_reads() { Closed::Drained } else { Closed::Flushed })
+                Ok(if io.tells_reads() { DrainOutcome::Drained } else { DrainOutcome::Flushed })
             }
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 Err(Error::HalfClose { pipe: self.pipe.clone() })
             }
-            Err(e) => Closed::of_failure(self.fail(Operation::Close, e)),
+            Err(e) => DrainOutcome::of_failure(self.fail(Operation::Close, e)),
         })
     }
 

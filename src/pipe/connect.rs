@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 pub use self::connector::Connector;
 use self::waiter::Waiter;
 use super::{
-    identity::ServerIdentity,
+    identity::ServerTrust,
     stream::PipeStream,
     sys::{self, Code, Direction, ImpersonationLevel, OpenWords, PipeType},
 };
@@ -62,7 +62,7 @@ where
 /// use std::time::Duration;
 /// use npipes::ConnectOptions;
 ///
-/// let connection = ConnectOptions::new().deadline(Duration::from_secs(30)).connect("orders").await?;
+/// let connection = ConnectOptions::new().timeout(Duration::from_secs(30)).connect("orders").await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -72,15 +72,13 @@ pub struct ConnectOptions {
     policy: RetryPolicy,
     direction: Direction,
     impersonation: ImpersonationLevel,
-    server_identity: ServerIdentity,
-    message_read_mode: bool,
+    server_trust: ServerTrust,
     connection: ConnectionOptions,
-    connection_id: Option<u64>,
 }
 
 impl ConnectOptions {
-    /// The default for [`deadline`](Self::deadline): 5 s.
-    pub const DEFAULT_DEADLINE: Duration = RetryPolicy::DEFAULT_DEADLINE;
+    /// The default for [`timeout`](Self::timeout): 5 s.
+    pub const DEFAULT_TIMEOUT: Duration = RetryPolicy::DEFAULT_TIMEOUT;
 
     /// The default for [`busy`](Self::busy): another attempt after at most 1 ms, then 2 ms, up to
     /// 32 ms, with full jitter.
@@ -89,7 +87,7 @@ impl ConnectOptions {
     /// For [`not_found`](Self::not_found): waits for the server to appear, with another attempt
     /// after at most 10 ms, then 20 ms, up to 250 ms, with full jitter.
     pub const WAIT_FOR_SERVER: Retry =
-        Retry::after(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
+        Retry::with_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
 
     /// How long a server that was busy may be absent, whatever [`not_found`](Self::not_found) says:
     /// 100 ms from the first attempt that did not find it. A server with one instance is absent
@@ -98,7 +96,7 @@ impl ConnectOptions {
 
     /// For [`access_denied`](Self::access_denied): tries for one second, in which a server with other
     /// access rules may take the place of one that ends.
-    pub const RESTART_GRACE: Retry = Self::WAIT_FOR_SERVER.at_most(Duration::from_secs(1));
+    pub const RESTART_GRACE: Retry = Self::WAIT_FOR_SERVER.max_elapsed(Duration::from_secs(1));
 
     /// Returns the default options.
     pub const fn new() -> Self {
@@ -106,10 +104,8 @@ impl ConnectOptions {
             policy: RetryPolicy::new(),
             direction: Direction::Duplex,
             impersonation: ImpersonationLevel::Identification,
-            server_identity: ServerIdentity::usual(),
-            message_read_mode: false,
+            server_trust: ServerTrust::same_user_or_privileged(),
             connection: ConnectionOptions::new(),
-            connection_id: None,
         }
     }
 
@@ -117,7 +113,7 @@ impl ConnectOptions {
     ///
     /// The time is Tokio's: with its clock paused, as in a test, it is over as soon as nothing but the
     /// operating system is waited for.
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
+    pub const fn timeout(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
@@ -173,22 +169,9 @@ impl ConnectOptions {
     }
 
     /// Sets whom the server must be for anything to be sent to it. The default is
-    /// [`ServerIdentity::usual`]: this process's user, SYSTEM or an administrator.
-    pub fn server_identity(mut self, identity: ServerIdentity) -> Self {
-        self.server_identity = identity;
-        self
-    }
-
-    /// Reads a message-type pipe one message at a time, for a protocol of your own over the bare
-    /// handle ([`Connection::into_inner`]). The default is to read bytes, which a [`Connection`] can
-    /// do with both types of pipe.
-    ///
-    /// One read returns no more than one message, and a message without bytes reads as the end of
-    /// the stream. A message longer than the read arrives in parts, which nothing tells apart from
-    /// messages. A byte-type pipe refuses (`ERROR_INVALID_PARAMETER`). Asks for
-    /// `FILE_WRITE_ATTRIBUTES` besides the other rights.
-    pub const fn message_read_mode(mut self) -> Self {
-        self.message_read_mode = true;
+    /// [`ServerTrust::same_user_or_privileged`]: this process's user, SYSTEM or an administrator.
+    pub fn server_trust(mut self, identity: ServerTrust) -> Self {
+        self.server_trust = identity;
         self
     }
 
@@ -198,17 +181,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Gives the connection this number in its [span](Connection::span). By default it has none; a
-    /// [`Connector`](crate::Connector) numbers its own.
-    pub const fn connection_id(mut self, id: u64) -> Self {
-        self.connection_id = Some(id);
-        self
-    }
-
     /// Connects to the pipe `name`, as often and as long as these options say.
     ///
     /// No thread is blocked meanwhile. The server is judged by
-    /// [`server_identity`](Self::server_identity) before this returns and before anything is sent.
+    /// [`server_trust`](Self::server_trust) before this returns and before anything is sent.
     ///
     /// # Errors
     ///
@@ -230,10 +206,10 @@ impl ConnectOptions {
         N: TryInto<PipeName>,
         Error: From<N::Error>,
     {
-        self.connect_as(&name.try_into()?, || self.connection_id).await
+        self.connect_as(&name.try_into()?, || None).await
     }
 
-    /// Connects, and asks for the connection's number when there is one.
+    /// Connects, and asks for the connection's number when there is a connection.
     pub(super) async fn connect_as(
         &self,
         name: &PipeName,
@@ -258,7 +234,6 @@ impl ConnectOptions {
 
     async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
         let words = OpenWords::new(self.direction).impersonation(self.impersonation);
-        let words = if self.message_read_mode { words.message_read_mode() } else { words };
         let (handle, pipe_type) = if name.is_local() {
             sys::open(name, words)?
         } else {
@@ -287,7 +262,7 @@ impl Open for Opener<'_> {
             Ok(stream) => stream,
             Err(e) => return Ok(Err(failed(e))),
         };
-        match self.options.server_identity.judge(&stream, self.name).await {
+        match self.options.server_trust.judge(&stream, self.name).await {
             Ok(()) => Ok(Ok(stream)),
             Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
                 Ok(Err(failed(source)))

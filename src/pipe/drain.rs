@@ -65,7 +65,7 @@ impl Drain {
     }
 
     /// Succeeds when the peer has read everything. The failures are those that
-    /// [`Closed`](crate::Closed) is made of.
+    /// [`DrainOutcome`](crate::DrainOutcome) is made of.
     pub(super) fn poll(
         &mut self,
         pipe: BorrowedHandle<'_>,

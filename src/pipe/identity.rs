@@ -8,7 +8,7 @@ use std::{fmt, io, os::windows::io::AsHandle, sync::Arc};
 
 use tracing::warn;
 
-pub use self::{creators::MayServe, witnesses::PipeServer};
+pub use self::{creators::MayServe, witnesses::ServerIdentity};
 use self::{rule::Rule, witnesses::Witnesses};
 use super::{peer::Peer, stream::PipeStream};
 use crate::{
@@ -47,22 +47,22 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn order() -> Result<(), npipes::Error> {
-/// use npipes::{ConnectOptions, ServerIdentity};
+/// use npipes::{ConnectOptions, ServerTrust};
 ///
-/// let options = ConnectOptions::new().server_identity(ServerIdentity::system_or_administrators());
+/// let options = ConnectOptions::new().server_trust(ServerTrust::system_or_administrators());
 /// let connection = options.connect("orders").await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct ServerIdentity(Rule);
+pub struct ServerTrust(Rule);
 
-impl ServerIdentity {
+impl ServerTrust {
     /// Trusts this process's user, SYSTEM and administrators, who own the machine anyway. On a pipe
     /// of another machine it checks nothing. This is the default.
-    pub const fn usual() -> Self {
-        Self(Rule::Usual)
+    pub const fn same_user_or_privileged() -> Self {
+        Self(Rule::SameUserOrPrivileged)
     }
 
     /// Trusts this process's user only.
@@ -81,10 +81,10 @@ impl ServerIdentity {
     /// # Examples
     ///
     /// ```
-    /// use npipes::{ConnectOptions, ServerIdentity};
+    /// use npipes::{ConnectOptions, ServerTrust};
     ///
     /// let local_service = "S-1-5-19".parse()?;
-    /// let options = ConnectOptions::new().server_identity(ServerIdentity::user(local_service));
+    /// let options = ConnectOptions::new().server_trust(ServerTrust::user(local_service));
     /// # Ok::<(), npipes::Error>(())
     /// ```
     pub const fn user(sid: Sid) -> Self {
@@ -95,7 +95,7 @@ impl ServerIdentity {
     /// block; a panic is the caller's.
     pub fn judged_by<F>(judge: F) -> Self
     where
-        F: Fn(&PipeServer) -> bool + Send + Sync + 'static,
+        F: Fn(&ServerIdentity) -> bool + Send + Sync + 'static,
     {
         Self(Rule::Judge(Arc::new(judge)))
     }
@@ -118,7 +118,7 @@ impl ServerIdentity {
     pub(super) async fn judge(&self, pipe: &PipeStream, name: &PipeName) -> Result<(), Error> {
         let unknown = |e| Error::io(Operation::Identify, Some(name), e);
         let local = name.is_local();
-        if matches!(self.0, Rule::Any) || (matches!(self.0, Rule::Usual) && !local) {
+        if matches!(self.0, Rule::Any) || (matches!(self.0, Rule::SameUserOrPrivileged) && !local) {
             return Ok(());
         }
         let this = Peer::this_process().map_err(unknown)?;
@@ -156,21 +156,21 @@ impl ServerIdentity {
     }
 }
 
-impl Default for ServerIdentity {
+impl Default for ServerTrust {
     fn default() -> Self {
-        Self::usual()
+        Self::same_user_or_privileged()
     }
 }
 
-impl fmt::Debug for ServerIdentity {
+impl fmt::Debug for ServerTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Rule::Usual => f.write_str("ServerIdentity(usual)"),
-            Rule::SameUser => f.write_str("ServerIdentity(same user)"),
-            Rule::Privileged => f.write_str("ServerIdentity(system or administrators)"),
-            Rule::User(sid) => write!(f, "ServerIdentity({sid})"),
-            Rule::Judge(_) => f.write_str("ServerIdentity(judged)"),
-            Rule::Any => f.write_str("ServerIdentity(any)"),
+            Rule::SameUserOrPrivileged => f.write_str("ServerTrust(usual)"),
+            Rule::SameUser => f.write_str("ServerTrust(same user)"),
+            Rule::Privileged => f.write_str("ServerTrust(system or administrators)"),
+            Rule::User(sid) => write!(f, "ServerTrust({sid})"),
+            Rule::Judge(_) => f.write_str("ServerTrust(judged)"),
+            Rule::Any => f.write_str("ServerTrust(any)"),
         }
     }
 }

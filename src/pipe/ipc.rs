@@ -13,7 +13,7 @@ pub use self::options::{IpcOptions, IpcRole};
 use self::session::Session;
 use super::stream::PipeStream;
 use crate::{
-    connection::{Closed, Connection, Undrained, read_text},
+    connection::{Connection, DrainOutcome, Undrained, read_text},
     error::{Error, Operation},
     name::PipeName,
 };
@@ -250,10 +250,10 @@ impl Ipc {
         // Apart from closing, for which a peer that has left is no failure.
         connection.send(message).await?;
         match connection.close().await? {
-            Closed::Drained => Ok(Delivery::Read),
+            DrainOutcome::Drained => Ok(Delivery::Read),
             // A pipe tells what was read, so the second does not come.
-            Closed::PeerGone | Closed::Flushed => Ok(Delivery::PeerLeft),
-            Closed::TimedOut { unread } => {
+            DrainOutcome::PeerGone | DrainOutcome::Flushed => Ok(Delivery::PeerLeft),
+            DrainOutcome::TimedOut { unread } => {
                 let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread });
                 Err(Error::io(Operation::Close, Some(&self.name), late))
             }

@@ -143,7 +143,7 @@ impl Listener {
     /// Waits for a client and returns the stream to it, for a protocol of your own.
     ///
     /// Of [`ListenerOptions::connection`] it has the
-    /// [`close_deadline`](ConnectionOptions::close_deadline) and the
+    /// [`close_timeout`](ConnectionOptions::close_timeout) and the
     /// [`linger`](ConnectionOptions::linger) time.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Listener {
     fn poll_accept_stream(&mut self, cx: &mut Context<'_>) -> Poll<Result<PipeStream, Error>> {
         self.poll_admitted(cx).map_ok(|arrival| {
             PipeStream::server(arrival, self.name.clone())
-                .with_close_deadline(self.connection.close_deadline)
+                .with_close_deadline(self.connection.close_timeout)
                 .with_linger(self.connection.linger)
         })
     }

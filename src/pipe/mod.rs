@@ -18,7 +18,7 @@ mod sys;
 
 pub use self::{
     connect::{ConnectOptions, Connector, connect},
-    identity::{MayServe, PipeServer, ServerIdentity},
+    identity::{MayServe, ServerIdentity, ServerTrust},
     ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     listener::{Incoming, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},

@@ -50,7 +50,7 @@ pub struct PipeStream {
     name: Option<PipeName>,
     /// If the system has told when the pipe was opened.
     pipe_type: Option<PipeType>,
-    close_deadline: Duration,
+    close_timeout: Duration,
     /// Something was written that the peer is not known to have read.
     undrained: bool,
     /// It has read everything, and the end of the last write may be yet to be seen.
@@ -82,7 +82,7 @@ impl PipeStream {
             handle: Arc::new(handle),
             name: None,
             pipe_type: None,
-            close_deadline: ConnectionOptions::DEFAULT_CLOSE_DEADLINE,
+            close_timeout: ConnectionOptions::DEFAULT_CLOSE_TIMEOUT,
             undrained: false,
             completing: false,
             written: Written::default(),
@@ -93,10 +93,10 @@ impl PipeStream {
 
     /// Sets how long shutting down and [`drained`](Self::drained) wait for the peer to read. The
     /// default is 5 s; a connection that comes from a `Listener` or from `connect` has
-    /// [`ConnectionOptions::close_deadline`].
+    /// [`ConnectionOptions::close_timeout`].
     #[must_use]
     pub const fn with_close_deadline(mut self, deadline: Duration) -> Self {
-        self.close_deadline = deadline;
+        self.close_timeout = deadline;
         self
     }
 
@@ -130,7 +130,7 @@ impl PipeStream {
     ) -> Connection<Self> {
         let pipe = self.name.clone();
         let (role, local) = (self.role(), pipe.as_ref().is_none_or(PipeName::is_local));
-        let stream = self.with_close_deadline(options.close_deadline).with_linger(options.linger);
+        let stream = self.with_close_deadline(options.close_timeout).with_linger(options.linger);
         let origin = Origin { pipe, role: Some(role), id, retries };
         let connection = Connection::over_transport(stream, options, origin);
         // Another machine's process ids say nothing here, and asking takes as long as its network.

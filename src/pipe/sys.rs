@@ -27,9 +27,7 @@ use windows_sys::Win32::{
         ERROR_PIPE_LISTENING, ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
     },
     Storage::FileSystem::{CreateFileW, FILE_TYPE_PIPE, GetFileType, OPEN_EXISTING},
-    System::Pipes::{
-        CreateNamedPipeW, GetNamedPipeHandleStateW, PIPE_READMODE_MESSAGE, SetNamedPipeHandleState,
-    },
+    System::Pipes::{CreateNamedPipeW, GetNamedPipeHandleStateW},
 };
 
 pub use self::words::{Direction, ImpersonationLevel, PipeType};
@@ -154,9 +152,6 @@ fn open_path(path: &str, words: OpenWords) -> io::Result<(OwnedHandle, Option<Pi
     if pipe_type.is_none() && !is_pipe() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, NotAPipe));
     }
-    if words.message_read_mode {
-        read_messages(&handle)?;
-    }
     Ok((handle, pipe_type))
 }
 
@@ -176,14 +171,6 @@ fn open_unchecked(path: &str, words: OpenWords) -> io::Result<OwnedHandle> {
         )
     };
     owned(handle)
-}
-
-fn read_messages(client: &OwnedHandle) -> io::Result<()> {
-    let mode = PIPE_READMODE_MESSAGE;
-    // SAFETY: the handle is open; the mode outlives the call, and what is null stays as it is.
-    let ok =
-        unsafe { SetNamedPipeHandleState(client.as_raw_handle(), &mode, ptr::null(), ptr::null()) };
-    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Registers the client end of a pipe with the runtime.

@@ -22,22 +22,22 @@ pub(crate) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+    pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
     pub(crate) const DEFAULT_BUSY: Retry =
-        Retry::after(Backoff::new(Duration::from_millis(1), Duration::from_millis(32)));
+        Retry::with_backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(32)));
 
     /// As long as a server that is between two instances may take on a machine that is busy.
     pub(crate) const ABSENCE_GRACE: Duration = Duration::from_millis(100);
 
     /// What a client does when a server is absent that was busy before in the same call.
     const ABSENT_AFTER_BUSY: Retry =
-        Retry::after(Backoff::new(Duration::from_millis(1), Duration::from_millis(16)))
-            .at_most(Self::ABSENCE_GRACE);
+        Retry::with_backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(16)))
+            .max_elapsed(Self::ABSENCE_GRACE);
 
     pub(crate) const fn new() -> Self {
         Self {
-            deadline: Self::DEFAULT_DEADLINE,
+            deadline: Self::DEFAULT_TIMEOUT,
             busy: Self::DEFAULT_BUSY,
             not_found: Retry::never(),
             access_denied: Retry::never(),
@@ -72,7 +72,7 @@ pub(crate) trait Open {
     /// Makes one attempt. The inner failure may be worth another one; the outer one ends the call.
     fn open(&mut self) -> impl Future<Output = Result<Result<Self::Stream, Failed>, Error>> + Send;
 
-    /// Waits until a server that was busy may be free, for `at_most` that long.
+    /// Waits until a server that was busy may be free, for `max_elapsed` that long.
     fn wait_for_free(&mut self, at_most: Duration) -> impl Future<Output = ()> + Send;
 }
 

@@ -15,9 +15,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, debug, warn};
 
-use super::served::{Ending, Served};
+use super::report::{Ending, ServeReport};
 use crate::{
-    connection::{Closed, Connection},
+    connection::{Connection, DrainOutcome},
     error::{Error, WithoutContent},
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Floor<H> {
     pub(super) running: usize,
     report: mpsc::UnboundedSender<Ending>,
     pub(super) endings: mpsc::UnboundedReceiver<Ending>,
-    pub(super) served: Served,
+    pub(super) served: ServeReport,
 }
 
 impl<H> Floor<H> {
@@ -46,7 +46,7 @@ impl<H> Floor<H> {
             running: 0,
             report,
             endings,
-            served: Served::default(),
+            served: ServeReport::default(),
         }
     }
 
@@ -97,9 +97,9 @@ impl<H> Floor<H> {
 
 async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
     match connection.close().await {
-        Ok(Closed::TimedOut { .. }) => Ending::Undrained,
+        Ok(DrainOutcome::TimedOut { .. }) => Ending::Undrained,
         // Nobody can tell what a peer had read that has left, and most leave when they have read all.
-        Ok(Closed::Drained | Closed::Flushed | Closed::PeerGone) => Ending::Well,
+        Ok(DrainOutcome::Drained | DrainOutcome::Flushed | DrainOutcome::PeerGone) => Ending::Well,
         Err(error) => {
             debug!(error = %WithoutContent(&error), "a connection failed to close");
             Ending::Failed

@@ -38,7 +38,7 @@ impl Connector {
     }
 
     /// Gives up after this time, whatever the causes were. The default is 5 s.
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
+    pub const fn timeout(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
@@ -127,7 +127,7 @@ impl Open for Opener<'_> {
             }
         };
         let name = pipe.name().clone();
-        Ok(Ok((Stream::new(wire, End::Client, name, connection.close_deadline, None), id)))
+        Ok(Ok((Stream::new(wire, End::Client, name, connection.close_timeout, None), id)))
     }
 
     async fn wait_for_free(&mut self, at_most: Duration) {

@@ -94,7 +94,7 @@ impl Listener {
         let Arrival { wire, instance, .. } = arrival;
         self.accepted += 1;
         let name = self.pipe.name();
-        let deadline = self.connection.close_deadline;
+        let deadline = self.connection.close_timeout;
         let stream = Stream::new(wire, End::Server, name.clone(), deadline, Some(instance));
         let origin = Origin {
             pipe: Some(name.clone()),

@@ -29,12 +29,12 @@ use crate::{
 ///
 /// A write is done when it is queued; one that finds the buffer overfull waits. Shutting down waits
 /// until the other end has read everything or has left, for the
-/// [close deadline](crate::ConnectionOptions::close_deadline) at most, which it reports as
+/// [close deadline](crate::ConnectionOptions::close_timeout) at most, which it reports as
 /// `TimedOut`. It closes nothing: dropping does, and what was written then can still be read.
 pub struct Stream {
     seat: Arc<Seat>,
     name: PipeName,
-    close_deadline: Duration,
+    close_timeout: Duration,
     /// Something was written that the other end is not known to have read.
     undrained: bool,
     written: Written,
@@ -60,17 +60,17 @@ impl Stream {
         wire: Wire,
         end: End,
         name: PipeName,
-        close_deadline: Duration,
+        close_timeout: Duration,
         instance: Option<Instance>,
     ) -> Self {
-        Self::over(Arc::new(Seat { wire, end, _instance: instance }), name, close_deadline)
+        Self::over(Arc::new(Seat { wire, end, _instance: instance }), name, close_timeout)
     }
 
-    fn over(seat: Arc<Seat>, name: PipeName, close_deadline: Duration) -> Self {
+    fn over(seat: Arc<Seat>, name: PipeName, close_timeout: Duration) -> Self {
         Self {
             seat,
             name,
-            close_deadline,
+            close_timeout,
             undrained: false,
             written: Written::default(),
             deadline: None,
@@ -111,7 +111,7 @@ impl Transport for Stream {
             this.undrained = drained.is_err();
             return Poll::Ready(drained);
         }
-        let wait = this.close_deadline;
+        let wait = this.close_timeout;
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(wait)));
         ready!(deadline.as_mut().poll(cx));
         this.deadline = None;
@@ -138,7 +138,7 @@ impl Transport for Stream {
     }
 
     fn reader(&self) -> Option<Self> {
-        Some(Self::over(Arc::clone(&self.seat), self.name.clone(), self.close_deadline))
+        Some(Self::over(Arc::clone(&self.seat), self.name.clone(), self.close_timeout))
     }
 }
 

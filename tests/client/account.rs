@@ -12,8 +12,8 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, Closed, ConnectionOptions, Delivered, DeliveredWhen, Fate,
-    FrameCodec, Inbox, MessageId, Receipt, Settlement,
+    Backoff, Client, ClientOptions, ConnectionOptions, Delivered, DeliveredWhen, DrainOutcome,
+    Fate, FrameCodec, Inbox, MessageId, Receipt, Settlement,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -301,7 +301,7 @@ async fn play(
             drop(inbox);
         }
         let settlement = client.close().await;
-        if when == DeliveredWhen::Read && matches!(settlement.closed, Ok(Closed::Drained)) {
+        if when == DeliveredWhen::Read && matches!(settlement.closed, Ok(DrainOutcome::Drained)) {
             assert!(settlement.returned.is_empty(), "{:?}", settlement.returned);
         }
         books.finish(&settlement);

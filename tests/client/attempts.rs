@@ -60,7 +60,7 @@ async fn attempts_come_at_the_delays_of_the_backoff_and_no_others() {
     let (client, _inbox) = Client::builder(script).options(options).spawn();
     reach(&client, ClientState::Connected { session: 1 }).await;
     assert_eq!(since(start, &mut times), [0, 10, 30, 70, 150, 250, 350, 450]);
-    assert_eq!(client.counters().failed_attempts, 7);
+    assert_eq!(client.stats().failed_attempts, 7);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +112,7 @@ async fn a_limit_on_attempts_ends_the_client_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_on_time_ends_a_sleep_and_an_attempt() {
     let backoff = Backoff::new(40 * MS, 40 * MS).without_jitter();
-    let options = ClientOptions::new().backoff(backoff).deadline(100 * MS);
+    let options = ClientOptions::new().backoff(backoff).timeout(100 * MS);
     // When it has refused for the last time the script waits for ever.
     for (refused, attempts) in [(9, 3), (2, 2)] {
         let start = Instant::now();
@@ -131,7 +131,7 @@ async fn a_limit_on_time_ends_a_sleep_and_an_attempt() {
 #[tokio::test(start_paused = true)]
 async fn time_with_a_connection_does_not_count_towards_the_limit() {
     let backoff = Backoff::new(40 * MS, 1000 * MS).without_jitter();
-    let options = ClientOptions::new().backoff(backoff).deadline(100 * MS);
+    let options = ClientOptions::new().backoff(backoff).timeout(100 * MS);
     let (near, far) = wire(64);
     let script = Script::of([Step::refuse(), Step::Give(near)].into_iter().chain(refusals(9)));
     let start = Instant::now();
@@ -189,7 +189,7 @@ async fn connections_that_do_not_last_count_as_failed_attempts() {
     let error = within(inbox.receive()).await.unwrap_err();
     assert!(matches!(error, Error::GaveUp { attempts: 5, .. }), "{error:?}");
     assert_eq!(since(start, &mut times), [0, 10, 30, 70, 150]);
-    assert_eq!(client.counters().connections, 5);
+    assert_eq!(client.stats().connections, 5);
 }
 
 #[tokio::test(start_paused = true)]

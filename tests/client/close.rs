@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, Closed, Connection, Delivered, Error, Fate,
+    Backoff, Client, ClientOptions, ClientState, Connection, Delivered, DrainOutcome, Error, Fate,
 };
 use tokio::{
     task::yield_now,
@@ -38,7 +38,7 @@ async fn close_sends_what_was_accepted_and_waits_until_it_was_read() {
     let start = Instant::now();
     let (settlement, received) = within(join(client.close(), read)).await;
     assert_eq!(start.elapsed(), Duration::from_secs(3));
-    assert_eq!(settlement.closed.unwrap(), Closed::Drained);
+    assert_eq!(settlement.closed.unwrap(), DrainOutcome::Drained);
     assert!(settlement.returned.is_empty());
     assert_eq!((settlement.counters.accepted, settlement.counters.delivered), (1, 1));
     assert_eq!(received.unwrap().unwrap(), b"a"[..]);
@@ -49,7 +49,7 @@ async fn close_sends_what_was_accepted_and_waits_until_it_was_read() {
 #[tokio::test(start_paused = true)]
 async fn close_gives_back_what_the_peer_does_not_read_in_time() {
     let (near, far) = wire(20);
-    let options = ClientOptions::new().close_deadline(Duration::from_secs(2));
+    let options = ClientOptions::new().close_timeout(Duration::from_secs(2));
     let script = Script::of([Step::Give(near)]);
     let (client, _inbox) = Client::builder(script).options(options).spawn();
     let first = client.try_send("a").unwrap();
@@ -57,7 +57,7 @@ async fn close_gives_back_what_the_peer_does_not_read_in_time() {
     let start = Instant::now();
     let settlement = within(client.close()).await;
     assert_eq!(start.elapsed(), Duration::from_secs(2));
-    assert_eq!(settlement.closed.unwrap(), Closed::TimedOut { unread: None });
+    assert_eq!(settlement.closed.unwrap(), DrainOutcome::TimedOut { unread: None });
     let fates: Vec<_> = settlement
         .returned
         .iter()

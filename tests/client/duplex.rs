@@ -107,7 +107,7 @@ async fn a_protocol_that_notices_itself_gets_no_reports() {
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"b"[..]);
     within(duplex.flush()).await.unwrap();
     assert!(duplex.take_returned().is_empty());
-    assert_eq!(duplex.client().counters().returned, 1);
+    assert_eq!(duplex.client().stats().returned, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,8 +5,8 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, Closed, Connection, ConnectionOptions, Delivered,
-    DeliveredWhen, Error, Fate, FrameFormat, Receipt, Returned,
+    Backoff, Client, ClientOptions, ClientState, Connection, ConnectionOptions, Delivered,
+    DeliveredWhen, DrainOutcome, Error, Fate, FrameFormat, Receipt, Returned,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -354,7 +354,7 @@ async fn a_dropped_receipt_changes_nothing_but_is_counted() {
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"b"[..]);
     assert_eq!(within(kept).await.unwrap(), Delivered::Read);
     settle().await;
-    let counters = client.counters();
+    let counters = client.stats();
     assert_eq!((counters.accepted, counters.delivered, counters.returned), (2, 1, 1));
 }
 
@@ -371,7 +371,7 @@ async fn a_receipt_tells_its_fate_to_who_asks_late() {
         within(far.receive()).await.unwrap().unwrap();
     }
     let settlement = within(client.close()).await;
-    assert_eq!(settlement.closed.unwrap(), Closed::Drained);
+    assert_eq!(settlement.closed.unwrap(), DrainOutcome::Drained);
     for receipt in receipts.into_iter().rev() {
         assert_eq!(receipt.now_or_never().unwrap().unwrap(), Delivered::Read);
     }

@@ -80,7 +80,7 @@ async fn a_hook_that_loses_its_connection_is_a_failed_attempt() {
     assert_eq!(received.unwrap().unwrap(), b"Hello"[..]);
     assert_eq!(times.recv().await.unwrap() - start, Duration::ZERO);
     assert_eq!(times.recv().await.unwrap() - start, 10 * MS);
-    assert_eq!(client.counters().failed_attempts, 1);
+    assert_eq!(client.stats().failed_attempts, 1);
 }
 
 #[tokio::test(start_paused = true)]

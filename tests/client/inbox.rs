@@ -97,7 +97,7 @@ async fn what_nobody_wants_is_read_so_that_the_peer_goes_on() {
     drop(within(client.send("and here")).await);
     within(fars[0].receive()).await.unwrap().unwrap();
     settle().await;
-    assert_eq!(client.counters().traffic.messages_received, 1000);
+    assert_eq!(client.stats().traffic.messages_received, 1000);
 }
 
 #[tokio::test(start_paused = true)]

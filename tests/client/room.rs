@@ -62,7 +62,7 @@ async fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), message(0)[..]);
     within(client.send(message(20))).await.unwrap();
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), message(20)[..]);
-    assert_eq!(client.counters().accepted, 2);
+    assert_eq!(client.stats().accepted, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,12 @@
 //! What can cross threads, and be moved once pinned.
 
 use npipes::{
-    Accept, Backoff, Client, ClientBuilder, ClientCounters, ClientDuplex, ClientOptions,
-    ClientState, Closed, Connect, ConnectError, Connection, ConnectionOptions, Counters, Delays,
-    Delivered, Driver, Error, FrameCodec, FrameError, FrameFormat, HookError, Inbox, MessageId,
-    Parts, Permit, PipeName, Receipt, ReceiveHalf, Retry, Returned, SendHalf, ServeOptions, Served,
-    Settlement, Sid, TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer, serve,
+    Accept, Backoff, Client, ClientBuilder, ClientDuplex, ClientOptions, ClientState, ClientStats,
+    Connect, ConnectError, Connection, ConnectionOptions, ConnectionParts, ConnectionStats, Delays,
+    Delivered, DrainOutcome, Driver, Error, FrameCodec, FrameError, FrameFormat, HookError, Inbox,
+    MessageId, Permit, PipeName, Receipt, ReceiveHalf, Retry, Returned, SendHalf, ServeOptions,
+    ServeReport, Settlement, Sid, TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer,
+    serve,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +16,13 @@ fn is_sendable<T: Send + Sync + Unpin + std::fmt::Debug + 'static>() {}
 fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<Backoff>();
     is_sendable::<Client>();
-    is_sendable::<ClientCounters>();
+    is_sendable::<ClientStats>();
     is_sendable::<ClientDuplex>();
     is_sendable::<ClientOptions>();
-    is_sendable::<Counters>();
+    is_sendable::<ConnectionStats>();
     is_sendable::<Retry>();
     is_sendable::<ClientState>();
-    is_sendable::<Closed>();
+    is_sendable::<DrainOutcome>();
     is_sendable::<ConnectError>();
     is_sendable::<Connection<tokio::io::DuplexStream>>();
     is_sendable::<ConnectionOptions>();
@@ -36,7 +37,7 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<MessageId>();
     is_sendable::<Permit<'static>>();
     is_sendable::<Receipt>();
-    is_sendable::<Parts<tokio::io::DuplexStream>>();
+    is_sendable::<ConnectionParts<tokio::io::DuplexStream>>();
     is_sendable::<PipeName>();
     is_sendable::<ReceiveHalf<tokio::io::DuplexStream>>();
     is_sendable::<Returned>();
@@ -44,7 +45,7 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<Sid>();
     is_sendable::<UntrustedServer>();
     is_sendable::<ServeOptions>();
-    is_sendable::<Served>();
+    is_sendable::<ServeReport>();
     is_sendable::<Settlement>();
     is_sendable::<TextDecodeError>();
     is_sendable::<TextEncodeError>();

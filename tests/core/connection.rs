@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, SinkExt, StreamExt};
 use npipes::{
-    Closed, Connection, ConnectionOptions, Dialect, Error, FrameCodec, FrameError, FrameFormat,
+    Connection, ConnectionOptions, Dialect, DrainOutcome, Error, FrameCodec, FrameError,
+    FrameFormat,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::codec::Encoder;
@@ -47,7 +48,7 @@ async fn messages_arrive_in_order_and_whole() {
         }
         within(far.receive()).await.unwrap()
     };
-    assert_eq!(tokio::join!(send, receive), (Closed::Flushed, None));
+    assert_eq!(tokio::join!(send, receive), (DrainOutcome::Flushed, None));
 }
 
 #[tokio::test]
@@ -56,13 +57,13 @@ async fn a_drain_over_a_stream_that_cannot_tell_flushes_and_closes_nothing() {
     for message in ["one", "two"] {
         within(near.feed(message)).await.unwrap();
         // Nobody reads, and nobody says so.
-        assert_eq!(within(near.drained()).await.unwrap(), Closed::Flushed);
+        assert_eq!(within(near.drained()).await.unwrap(), DrainOutcome::Flushed);
         assert_eq!(within(far.receive()).await.unwrap().unwrap(), message.as_bytes());
     }
     let (mut sender, _receiver) = near.split();
     within(sender.feed("three")).await.unwrap();
-    assert_eq!(within(sender.drained()).await.unwrap(), Closed::Flushed);
-    assert_eq!(within(sender.close()).await.unwrap(), Closed::Flushed);
+    assert_eq!(within(sender.drained()).await.unwrap(), DrainOutcome::Flushed);
+    assert_eq!(within(sender.close()).await.unwrap(), DrainOutcome::Flushed);
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"three"[..]);
     assert_eq!(within(far.receive()).await.unwrap(), None);
 }
@@ -170,7 +171,7 @@ async fn closing_towards_a_peer_that_left_says_so() {
     let (mut near, far) = pair(16);
     within(near.feed("Hello")).await.unwrap();
     drop(far);
-    assert_eq!(within(near.close()).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(near.close()).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt};
-use npipes::{Closed, Connection, ConnectionOptions, Error, Operation};
+use npipes::{Connection, ConnectionOptions, DrainOutcome, Error, Operation};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time::{Instant, advance, sleep, timeout},
@@ -206,16 +206,16 @@ fn without_a_limit_no_clock_is_needed() {
         far.write_all(&HELLO[9..]).await.unwrap();
         near.receive().await.unwrap().unwrap();
         near.send("Hello").await.unwrap();
-        assert_eq!(near.close().await.unwrap(), Closed::Flushed);
+        assert_eq!(near.close().await.unwrap(), DrainOutcome::Flushed);
     });
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_close_that_cannot_write_ends_at_the_deadline() {
-    let (mut near, mut far) = pair(ConnectionOptions::new().close_deadline(LIMIT));
+    let (mut near, mut far) = pair(ConnectionOptions::new().close_timeout(LIMIT));
     near.feed(vec![7; 10_000]).await.unwrap();
     let start = Instant::now();
-    assert_eq!(near.close().await.unwrap(), Closed::TimedOut { unread: None });
+    assert_eq!(near.close().await.unwrap(), DrainOutcome::TimedOut { unread: None });
     assert_eq!(start.elapsed(), LIMIT);
     let mut rest = Vec::new();
     far.read_to_end(&mut rest).await.unwrap();
@@ -274,11 +274,11 @@ async fn a_transport_that_hangs_in_its_shutdown_does_not_hang_a_close() {
         }
     }
 
-    let options = ConnectionOptions::new().close_deadline(LIMIT);
+    let options = ConnectionOptions::new().close_timeout(LIMIT);
     let mut near = Connection::with_options(Hanging, &options);
     near.send("Hello").await.unwrap();
     let start = Instant::now();
-    assert_eq!(near.close().await.unwrap(), Closed::TimedOut { unread: None });
+    assert_eq!(near.close().await.unwrap(), DrainOutcome::TimedOut { unread: None });
     // A second more for transports that have the same deadline, and can say more.
     assert_eq!(start.elapsed(), LIMIT + SECOND);
 }

@@ -57,7 +57,7 @@ pub(crate) fn announcement() -> [u8; 9] {
 
 async fn honest(name: String, seed: usize) -> usize {
     // Hundreds of hostile clients try again without a pause, for longer than the default deadline.
-    let patient = ConnectOptions::new().deadline(Duration::from_secs(60));
+    let patient = ConnectOptions::new().timeout(Duration::from_secs(60));
     let mut connection = within(patient.connect(&name)).await.unwrap();
     for number in 0..MESSAGES / HONEST {
         let message = pattern(64 + number * 13, (seed * MESSAGES + number) as u64);

@@ -1,9 +1,9 @@
-//! Counters, read from connections and from a client.
+//! ConnectionStats, read from connections and from a client.
 
 use bytes::Bytes;
 use futures::SinkExt;
 use npipes::{
-    Client, ClientCounters, Connection, ConnectionOptions, Counters, Error, FrameFormat,
+    Client, ClientStats, Connection, ConnectionOptions, ConnectionStats, Error, FrameFormat,
     simulated::{Cut, Faults, Pipe},
 };
 use tokio::io::{AsyncWriteExt, duplex};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncWriteExt, duplex};
 use crate::{record::Recorder, support::within};
 
 /// Returns (retries, sent, received, corrupt), each of the middle two with its bytes.
-fn numbers(counters: Counters) -> (u64, (u64, u64), (u64, u64), u64) {
+fn numbers(counters: ConnectionStats) -> (u64, (u64, u64), (u64, u64), u64) {
     (
         counters.retries,
         (counters.messages_sent, counters.bytes_sent),
@@ -24,15 +24,15 @@ fn numbers(counters: Counters) -> (u64, (u64, u64), (u64, u64), u64) {
 async fn each_end_counts_both_directions() {
     let _recording = Recorder::install();
     let (mut near, mut far) = Connection::pair();
-    assert_eq!(near.counters(), Counters::default());
+    assert_eq!(near.stats(), ConnectionStats::default());
     for len in [0, 5, 20_000] {
         within(near.send(vec![7; len])).await.unwrap();
         within(far.receive()).await.unwrap().unwrap();
     }
     within(far.send_text("yes")).await.unwrap();
     within(near.receive_text()).await.unwrap().unwrap();
-    assert_eq!(numbers(near.counters()), (0, (3, 20_005), (1, 3), 0));
-    assert_eq!(numbers(far.counters()), (0, (1, 3), (3, 20_005), 0));
+    assert_eq!(numbers(near.stats()), (0, (3, 20_005), (1, 3), 0));
+    assert_eq!(numbers(far.stats()), (0, (1, 3), (3, 20_005), 0));
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_queued_message_counts_and_a_refused_one_does_not() {
     within(near.feed("Hello")).await.unwrap();
     within(SinkExt::feed(&mut near, Bytes::from_static(b"world!"))).await.unwrap();
     assert!(matches!(within(near.feed(vec![0; 11])).await, Err(Error::TooLarge { .. })));
-    assert_eq!(numbers(near.counters()), (0, (2, 11), (0, 0), 0));
+    assert_eq!(numbers(near.stats()), (0, (2, 11), (0, 0), 0));
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn corrupt_frames_are_counted_apart() {
     within(near.receive()).await.unwrap().unwrap();
     within(near.receive()).await.unwrap_err();
     within(near.receive()).await.unwrap().unwrap();
-    assert_eq!(numbers(near.counters()), (0, (0, 0), (2, 10), 1));
+    assert_eq!(numbers(near.stats()), (0, (0, 0), (2, 10), 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,10 +75,10 @@ async fn each_half_has_its_own_direction_and_reunited_they_have_both() {
     let (mut sender, mut receiver) = client.split();
     within(sender.send("again")).await.unwrap();
     within(receiver.receive()).await.unwrap().unwrap();
-    assert_eq!(numbers(sender.counters()), (2, (2, 10), (0, 0), 0));
-    assert_eq!(numbers(receiver.counters()), (0, (0, 0), (1, 2), 0));
-    assert_eq!(numbers(sender.reunite(receiver).counters()), (2, (2, 10), (1, 2), 0));
-    assert_eq!(server.counters().retries, 0);
+    assert_eq!(numbers(sender.stats()), (2, (2, 10), (0, 0), 0));
+    assert_eq!(numbers(receiver.stats()), (0, (0, 0), (1, 2), 0));
+    assert_eq!(numbers(sender.reunite(receiver).stats()), (2, (2, 10), (1, 2), 0));
+    assert_eq!(server.stats().retries, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn a_client_adds_up_its_connections() {
     let _recording = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
     let (client, mut inbox) = Client::spawn(pipe.connector());
-    assert_eq!(client.counters(), ClientCounters::default());
+    assert_eq!(client.stats(), ClientStats::default());
     let receipt = within(client.send("Hello")).await.unwrap();
     // Nobody listens: attempts fail, and are made again.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
@@ -94,7 +94,7 @@ async fn a_client_adds_up_its_connections() {
     let mut listener = pipe.listener().unwrap();
     let _first = within(listener.accept()).await.unwrap();
     within(receipt).await.unwrap_err();
-    let before = client.counters();
+    let before = client.stats();
     assert_eq!((before.connections, before.accepted), (1, 1));
     assert!(before.failed_attempts > 0);
 

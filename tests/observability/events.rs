@@ -3,8 +3,8 @@
 use std::{io, time::Duration};
 
 use npipes::{
-    Accept, Backoff, Client, ClientOptions, ClientState, Closed, Connection, ConnectionOptions,
-    Dialect, Error, FrameFormat, Retry, ServeOptions,
+    Accept, Backoff, Client, ClientOptions, ClientState, Connection, ConnectionOptions, Dialect,
+    DrainOutcome, Error, FrameFormat, Retry, ServeOptions,
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -18,7 +18,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const STEADY: Retry =
-    Retry::after(Backoff::new(Duration::from_millis(100), SECOND).without_jitter());
+    Retry::with_backoff(Backoff::new(Duration::from_millis(100), SECOND).without_jitter());
 
 /// A connection, and the other end of its transport.
 fn wired(options: &ConnectionOptions) -> (Connection<DuplexStream>, DuplexStream) {
@@ -68,7 +68,7 @@ async fn connecting_tells_of_every_attempt() {
 async fn giving_up_is_told() {
     let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
-    within(pipe.connector().not_found(STEADY).deadline(SECOND).connect()).await.unwrap_err();
+    within(pipe.connector().not_found(STEADY).timeout(SECOND).connect()).await.unwrap_err();
     let told = recorder.take();
     assert_documented(&told);
     let gave_up = the_one(&told, "gave up");
@@ -82,7 +82,7 @@ async fn giving_up_is_told() {
 async fn drains_and_closes_tell_their_outcome() {
     let (recorder, _guard) = Recorder::install();
     let pipe = Pipe::new("orders").unwrap();
-    let options = ConnectionOptions::new().close_deadline(SECOND);
+    let options = ConnectionOptions::new().close_timeout(SECOND);
     let mut listener = pipe.listener().unwrap().connection(options);
     for round in 0..3 {
         let mut client = within(pipe.connector().connect()).await.unwrap();
@@ -103,8 +103,8 @@ async fn drains_and_closes_tell_their_outcome() {
         let close = the_one(&told, "close");
         assert_eq!((close.level, close.of_connection("role")), (Level::DEBUG, "server"));
         match closed {
-            Closed::Drained => assert_eq!((round, close.get("outcome")), (0, "drained")),
-            Closed::PeerGone => assert_eq!((round, close.get("outcome")), (1, "peer gone")),
+            DrainOutcome::Drained => assert_eq!((round, close.get("outcome")), (0, "drained")),
+            DrainOutcome::PeerGone => assert_eq!((round, close.get("outcome")), (1, "peer gone")),
             _ => assert_eq!((close.get("outcome"), close.get("unread")), ("timed out", "17")),
         }
     }
@@ -304,7 +304,7 @@ async fn a_handler_runs_in_the_span_of_its_connection() {
             _ => Ok(connection),
         }
     };
-    let options = ServeOptions::new().shutdown_deadline(SECOND);
+    let options = ServeOptions::new().shutdown_timeout(SECOND);
     let (listener, told_to_end) = (pipe.listener().unwrap(), shutdown.clone());
     let service = tokio::spawn(async move { options.serve(listener, told_to_end, handler).await });
     let mut clients = Vec::new();

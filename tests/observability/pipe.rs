@@ -4,8 +4,8 @@ use std::{fs::File, io::Write, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Backoff, Client, ClientState, Closed, ConnectOptions, Connection, ConnectionOptions, Connector,
-    Error, Listener, ListenerOptions, PipeStream, Retry, ServerIdentity,
+    Backoff, Client, ClientState, Connect as _, ConnectOptions, Connection, ConnectionOptions,
+    Connector, DrainOutcome, Error, Listener, ListenerOptions, PipeStream, Retry, ServerTrust,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
@@ -15,7 +15,7 @@ use crate::{
     support::{pattern, unique_name, within},
 };
 
-const STEADY: Retry = Retry::after(
+const STEADY: Retry = Retry::with_backoff(
     Backoff::new(Duration::from_millis(10), Duration::from_millis(10)).without_jitter(),
 );
 
@@ -64,19 +64,20 @@ async fn connecting_and_accepting_tell_who_is_at_both_ends() {
 async fn every_attempt_is_told_and_counted() {
     let (recorder, _guard) = Recorder::install();
     let name = unique_name();
-    let options = ConnectOptions::new().not_found(STEADY).connection_id(7);
+    let options = ConnectOptions::new().not_found(STEADY);
+    let connector = Connector::with_options(&name, &options).unwrap();
     let late = async {
         while with_message(&recorder.peek(), "retrying").len() < 3 {
             tokio::task::yield_now().await;
         }
         Listener::bind(&name).unwrap()
     };
-    let (client, _listener) = within(async { tokio::join!(options.connect(&name), late) }).await;
+    let (client, _listener) = within(async { tokio::join!(connector.connect(), late) }).await;
     let client = client.unwrap();
     let told = recorder.take();
     assert_documented(&told);
     let retries = with_message(&told, "retrying");
-    assert_eq!(client.counters().retries, retries.len() as u64);
+    assert_eq!(client.stats().retries, retries.len() as u64);
     for (number, event) in (1..).zip(&retries) {
         assert_eq!(event.get("attempt"), number.to_string());
         assert_eq!((event.get("cause"), event.get("delay")), ("not found", "10ms"));
@@ -84,7 +85,7 @@ async fn every_attempt_is_told_and_counted() {
     }
     let connected = the_one(&told, "connected");
     assert_eq!(connected.get("not_found"), retries.len().to_string());
-    assert_eq!(connected.of_connection("id"), "7");
+    assert_eq!(connected.of_connection("id"), "1");
 }
 
 #[tokio::test]
@@ -93,8 +94,8 @@ async fn giving_up_and_distrust_are_told() {
     let name = unique_name();
     within(npipes::connect(&name)).await.unwrap_err();
     let _listener = Listener::bind(&name).unwrap();
-    let nobody = ServerIdentity::judged_by(|_| false);
-    within(ConnectOptions::new().server_identity(nobody).connect(&name)).await.unwrap_err();
+    let nobody = ServerTrust::judged_by(|_| false);
+    within(ConnectOptions::new().server_trust(nobody).connect(&name)).await.unwrap_err();
     let told = recorder.take();
     assert_documented(&told);
     let gave_up = the_one(&told, "gave up");
@@ -106,13 +107,13 @@ async fn giving_up_and_distrust_are_told() {
 async fn drains_and_closes_tell_their_outcome() {
     let (recorder, _guard) = Recorder::install();
     let name = unique_name();
-    let short = ConnectionOptions::new().close_deadline(Duration::from_millis(100));
+    let short = ConnectionOptions::new().close_timeout(Duration::from_millis(100));
     let mut listener = ListenerOptions::new().connection(short).bind(&name).unwrap();
     for outcome in ["drained", "timed out", "peer gone"] {
         let mut client = Some(within(npipes::connect(&name)).await.unwrap());
         let mut server = within(listener.accept()).await.unwrap();
         within(server.feed(pattern(1 << 20, 1))).await.unwrap();
-        assert!(matches!(within(server.drained()).await.unwrap(), Closed::TimedOut { .. }));
+        assert!(matches!(within(server.drained()).await.unwrap(), DrainOutcome::TimedOut { .. }));
         if outcome == "peer gone" {
             client = None;
         }
@@ -131,9 +132,9 @@ async fn drains_and_closes_tell_their_outcome() {
         assert_eq!((close.get("outcome"), close.of_connection("role")), (outcome, "server"));
         assert_eq!((close.get("messages_sent"), close.get("bytes_sent")), ("1", "1048576"));
         let expected = match outcome {
-            "drained" => matches!(closed, Ok(Closed::Drained)),
-            "timed out" => matches!(closed, Ok(Closed::TimedOut { .. })),
-            _ => matches!(closed, Ok(Closed::PeerGone)),
+            "drained" => matches!(closed, Ok(DrainOutcome::Drained)),
+            "timed out" => matches!(closed, Ok(DrainOutcome::TimedOut { .. })),
+            _ => matches!(closed, Ok(DrainOutcome::PeerGone)),
         };
         assert!(expected, "{closed:?}");
     }
@@ -151,7 +152,7 @@ async fn a_corrupt_frame_from_another_program_is_told() {
     let mut server = within(listener.accept()).await.unwrap();
     within(server.receive()).await.unwrap_err();
     within(server.receive()).await.unwrap_err();
-    assert_eq!(server.counters().corrupt_frames, 1);
+    assert_eq!(server.stats().corrupt_frames, 1);
     let told = recorder.take();
     assert_documented(&told);
     let corrupt = the_one(&told, "corrupt frame");

@@ -203,7 +203,7 @@ async fn handlers_that_fail() {
         }
         Ok(connection)
     };
-    let options = ServeOptions::new().shutdown_deadline(Duration::from_secs(10));
+    let options = ServeOptions::new().shutdown_timeout(Duration::from_secs(10));
     let (listener, told) = (pipe.listener().unwrap(), shutdown.clone());
     let service = tokio::spawn(async move { options.serve(listener, told, handler).await });
     for number in 0..7 {

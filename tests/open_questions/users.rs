@@ -7,8 +7,8 @@ use std::{
 };
 
 use npipes::{
-    Access, ConnectOptions, Connection, Error, Listener, ListenerOptions, PipeServer, PipeStream,
-    ServerIdentity, Sid,
+    Access, ConnectOptions, Connection, Error, Listener, ListenerOptions, PipeStream,
+    ServerIdentity, ServerTrust, Sid,
 };
 use tokio::time::timeout;
 
@@ -73,11 +73,11 @@ pub(crate) fn ask(name: &str) {
         for (name, what) in names(name) {
             let seen = see(&name).await;
             answer(&format!("whom does a pipe {what} show"), format!("{seen:?}"));
-            let user = seen.owner.map(ServerIdentity::user);
+            let user = seen.owner.map(ServerTrust::user);
             let rules = [
-                ("usual", Some(ServerIdentity::usual())),
-                ("same_user", Some(ServerIdentity::same_user())),
-                ("system_or_administrators", Some(ServerIdentity::system_or_administrators())),
+                ("usual", Some(ServerTrust::same_user_or_privileged())),
+                ("same_user", Some(ServerTrust::same_user())),
+                ("system_or_administrators", Some(ServerTrust::system_or_administrators())),
                 ("user(owner)", user),
             ];
             for (rule, identity) in rules {
@@ -101,15 +101,15 @@ pub(crate) fn ask(name: &str) {
     });
 }
 
-async fn connect(name: &str, identity: ServerIdentity) -> Result<Connection<PipeStream>, Error> {
-    let options = ConnectOptions::new().server_identity(identity).deadline(Duration::from_secs(30));
+async fn connect(name: &str, identity: ServerTrust) -> Result<Connection<PipeStream>, Error> {
+    let options = ConnectOptions::new().server_trust(identity).timeout(Duration::from_secs(30));
     options.not_found(ConnectOptions::WAIT_FOR_SERVER).connect(name).await
 }
 
-async fn see(name: &str) -> PipeServer {
+async fn see(name: &str) -> ServerIdentity {
     let seen = Arc::new(Mutex::new(None));
     let witness = Arc::clone(&seen);
-    let judge = ServerIdentity::judged_by(move |server| {
+    let judge = ServerTrust::judged_by(move |server| {
         *witness.lock().unwrap() = Some(*server);
         true
     });
@@ -119,7 +119,7 @@ async fn see(name: &str) -> PipeServer {
 }
 
 async fn tell(name: &str, word: &str) -> String {
-    let mut connection = connect(name, ServerIdentity::any_without_check()).await.unwrap();
+    let mut connection = connect(name, ServerTrust::any_without_check()).await.unwrap();
     connection.send(word.to_owned()).await.unwrap();
     let answer = connection.receive().await.unwrap().unwrap();
     String::from_utf8_lossy(&answer).into_owned()

@@ -30,7 +30,7 @@ impl Place for Name {
 
     async fn connect(&self, policy: Policy) -> Result<Connection<PipeStream>, Error> {
         let Policy { deadline, busy, not_found, connection } = policy;
-        let options = ConnectOptions::new().deadline(deadline).busy(busy).not_found(not_found);
+        let options = ConnectOptions::new().timeout(deadline).busy(busy).not_found(not_found);
         options.connection(connection).connect(&self.0).await
     }
 

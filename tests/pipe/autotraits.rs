@@ -3,7 +3,7 @@
 use npipes::{
     Access, ConnectOptions, Connection, Connector, Delivery, Direction, ImpersonationLevel,
     Incoming, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer,
-    PipeServer, PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity,
+    PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity, ServerTrust,
 };
 
 #[test]
@@ -21,12 +21,12 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<IpcRole>();
     is_sendable::<ListenerOptions>();
     is_sendable::<Peer>();
-    is_sendable::<PipeServer>();
+    is_sendable::<ServerIdentity>();
     is_sendable::<PipeStream>();
     is_sendable::<PipeType>();
     is_sendable::<Retry>();
     is_sendable::<SecurityDescriptor>();
-    is_sendable::<ServerIdentity>();
+    is_sendable::<ServerTrust>();
 }
 
 /// They hold futures that are under way, which need not be `Sync`.

@@ -122,7 +122,7 @@ async fn a_server_that_accepts_and_never_answers_the_hook_is_left() {
     let token = CancellationToken::new();
     let options = ClientOptions::new()
         .backoff(Backoff::new(MS, MS))
-        .attempt_deadline(100 * MS)
+        .attempt_timeout(100 * MS)
         .max_attempts(2);
     let (_client, mut inbox) = Client::builder(Connector::new(&*name).unwrap())
         .options(options)

@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::join_all;
 use npipes::{
-    Closed, ConnectOptions, Connection, ConnectionOptions, Direction, Error, Listener,
+    ConnectOptions, Connection, ConnectionOptions, Direction, DrainOutcome, Error, Listener,
     ListenerOptions, PipeStream, PipeType, connect,
 };
 use tokio::{
@@ -32,7 +32,7 @@ fn plain_client(name: &str) -> File {
 }
 
 fn listener(name: &str, deadline: Duration) -> Listener {
-    let options = ConnectionOptions::new().close_deadline(deadline);
+    let options = ConnectionOptions::new().close_timeout(deadline);
     ListenerOptions::new().backlog(8).connection(options).bind(name).unwrap()
 }
 
@@ -59,8 +59,8 @@ fn over(stream: PipeStream) -> Connection<PipeStream> {
     Connection::with_transport(stream, &ConnectionOptions::new())
 }
 
-fn timed_out(closed: Closed) -> bool {
-    matches!(closed, Closed::TimedOut { .. })
+fn timed_out(closed: DrainOutcome) -> bool {
+    matches!(closed, DrainOutcome::TimedOut { .. })
 }
 
 const LONG: Duration = Duration::from_secs(50);
@@ -78,7 +78,7 @@ async fn a_close_waits_until_the_peer_has_read_everything() {
     });
     let (frame, _client) = within(read).await.unwrap();
     assert!(frame[8..8 + (1 << 20)] == pattern(1 << 20, 7)[..]);
-    assert_eq!(within(closing).await.unwrap().unwrap(), Closed::Drained);
+    assert_eq!(within(closing).await.unwrap().unwrap(), DrainOutcome::Drained);
 }
 
 #[tokio::test]
@@ -107,17 +107,17 @@ async fn unread_bytes_are_counted_where_the_system_counts() {
     within(server.send("Hello")).await.unwrap();
     assert_eq!(
         within(server.close()).await.unwrap(),
-        Closed::TimedOut { unread: Some(5 + OVERHEAD as u64) }
+        DrainOutcome::TimedOut { unread: Some(5 + OVERHEAD as u64) }
     );
 }
 
 /// Returns the two ends of a pipe for which the server has asked for these buffers, the client's with a
 /// short deadline.
-async fn ends(receive_buffer: u32, send_buffer: u32) -> (NamedPipeServer, Connection<PipeStream>) {
+async fn ends(in_buffer_size: u32, send_buffer: u32) -> (NamedPipeServer, Connection<PipeStream>) {
     let name = unique_name();
-    let options = ListenerOptions::new().receive_buffer(receive_buffer).send_buffer(send_buffer);
+    let options = ListenerOptions::new().in_buffer_size(in_buffer_size).send_buffer(send_buffer);
     let mut listener = options.bind(&name).unwrap();
-    let options = ConnectionOptions::new().close_deadline(SHORT);
+    let options = ConnectionOptions::new().close_timeout(SHORT);
     let client = within(ConnectOptions::new().connection(options).connect(&name)).await.unwrap();
     (within(listener.accept_stream()).await.unwrap().into_server().unwrap(), client)
 }
@@ -126,7 +126,7 @@ async fn ends(receive_buffer: u32, send_buffer: u32) -> (NamedPipeServer, Connec
 async fn counts_unread() -> bool {
     let (mut server, _client) = pair(SHORT).await;
     within(server.send("Hello")).await.unwrap();
-    matches!(within(server.close()).await.unwrap(), Closed::TimedOut { unread: Some(_) })
+    matches!(within(server.close()).await.unwrap(), DrainOutcome::TimedOut { unread: Some(_) })
 }
 
 /// What a client may write is what the server receives: the quota of the other direction says
@@ -147,7 +147,7 @@ async fn a_clients_unread_bytes_are_those_of_its_own_direction() {
         within(server.readable()).await.unwrap();
         let unread = counted.then(|| total as u64 - READ_AHEAD);
         let closed = within(client.close()).await.unwrap();
-        assert_eq!(closed, Closed::TimedOut { unread }, "{receive} {send} {total}");
+        assert_eq!(closed, DrainOutcome::TimedOut { unread }, "{receive} {send} {total}");
         let mut read = Vec::new();
         within(server.read_to_end(&mut read)).await.unwrap();
         assert_eq!(read.len(), total);
@@ -159,23 +159,23 @@ async fn a_servers_unread_bytes_are_those_of_its_own_direction() {
     let counted = counts_unread().await;
     for (receive, send) in [(8192, 4096), (4096, 8192)] {
         let name = unique_name();
-        let options = ConnectionOptions::new().close_deadline(SHORT);
+        let options = ConnectionOptions::new().close_timeout(SHORT);
         let options = ListenerOptions::new().connection(options);
-        let options = options.receive_buffer(receive).send_buffer(send);
+        let options = options.in_buffer_size(receive).send_buffer(send);
         let mut listener = options.bind(&name).unwrap();
         let _client = plain_client(&name);
         let mut server = within(listener.accept()).await.unwrap();
         within(server.send(pattern(1000, 1))).await.unwrap();
         let unread = counted.then_some(1000 + OVERHEAD as u64);
         let closed = within(server.close()).await.unwrap();
-        assert_eq!(closed, Closed::TimedOut { unread }, "{receive} {send}");
+        assert_eq!(closed, DrainOutcome::TimedOut { unread }, "{receive} {send}");
     }
 }
 
 #[tokio::test]
 async fn a_close_without_anything_sent_waits_for_nothing() {
     let (server, _client) = pair(Duration::ZERO).await;
-    assert_eq!(within(server.close()).await.unwrap(), Closed::Drained);
+    assert_eq!(within(server.close()).await.unwrap(), DrainOutcome::Drained);
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_peer_that_has_left_with_something_unread_is_gone() {
     let (mut server, client) = pair(LONG).await;
     within(server.send("Hello")).await.unwrap();
     drop(client);
-    assert_eq!(within(server.close()).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(server.close()).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn a_peer_that_leaves_during_the_wait_with_something_unread_is_gone() {
     let mut closing = Box::pin(server.close());
     assert!(tokio::time::timeout(SHORT, &mut closing).await.is_err());
     drop(client);
-    assert_eq!(within(closing).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(closing).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn the_failure_of_a_write_that_was_queued_surfaces_in_close() {
     // Taken at once, while the pipe has room for 64 KiB.
     within(stream.write_all(&pattern(1 << 20, 1))).await.unwrap();
     drop(client);
-    assert_eq!(within(over(stream).close()).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(over(stream).close()).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn a_peer_that_disconnects_is_gone() {
     let mut closing = Box::pin(client.close());
     assert!(tokio::time::timeout(SHORT, &mut closing).await.is_err());
     server.disconnect().unwrap();
-    assert_eq!(within(closing).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(closing).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn drained_waits_for_each_message_and_closes_nothing() {
         assert!(tokio::time::timeout(SHORT, &mut drained).await.is_err());
         let mut frame = [0; 100 + OVERHEAD];
         client.read_exact(&mut frame).unwrap();
-        assert_eq!(within(drained).await.unwrap(), Closed::Drained);
+        assert_eq!(within(drained).await.unwrap(), DrainOutcome::Drained);
         assert_eq!(frame[8..108], pattern(100, round));
     }
 }
@@ -242,7 +242,7 @@ async fn a_drain_that_times_out_leaves_the_connection_usable() {
             client.read_exact(&mut [0; 2 * (5 + OVERHEAD)]).unwrap();
         }
     }
-    assert_eq!(within(server.drained()).await.unwrap(), Closed::Drained);
+    assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::Drained);
     client.write_all(&[17, 0, 0, 0, 5, 0, 0, 0]).unwrap();
     client.write_all(b"Hello\x82\x89\xd1\xf7").unwrap();
     assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
@@ -293,11 +293,11 @@ async fn drained_is_never_said_of_a_peer_that_left_with_something_unread() {
             }
         });
         match within(server.drained()).await.unwrap() {
-            Closed::Drained => {
+            DrainOutcome::Drained => {
                 assert!(reads, "round {round}: drained, and nothing was read");
                 drained += 1;
             }
-            Closed::PeerGone => gone += 1,
+            DrainOutcome::PeerGone => gone += 1,
             other => panic!("round {round}: {other:?}"),
         }
         peer.join().unwrap();
@@ -357,7 +357,7 @@ async fn a_thousand_closes_to_peers_that_read_do_not_wait_for_those_that_do_not(
         let _ = keep.blocking_recv();
     });
     for closed in within(closing).await.unwrap() {
-        assert_eq!(closed.unwrap(), Closed::Drained);
+        assert_eq!(closed.unwrap(), DrainOutcome::Drained);
     }
     drop(all_read);
     reading.join().unwrap();
@@ -383,8 +383,12 @@ async fn one_way_pipes_drain() {
         within(sender.send("Hello")).await.unwrap();
         assert_eq!(within(receiver.receive()).await.unwrap().unwrap(), b"Hello"[..]);
         // The end that cannot write has nothing to wait for.
-        assert_eq!(within(receiver.drained()).await.unwrap(), Closed::Drained, "{direction:?}");
-        assert_eq!(within(sender.close()).await.unwrap(), Closed::Drained, "{direction:?}");
+        assert_eq!(
+            within(receiver.drained()).await.unwrap(),
+            DrainOutcome::Drained,
+            "{direction:?}"
+        );
+        assert_eq!(within(sender.close()).await.unwrap(), DrainOutcome::Drained, "{direction:?}");
     }
 }
 
@@ -400,14 +404,14 @@ async fn half_a_message_type_pipe_can_be_closed() {
     let (server, client) = message_pair().await;
     for (mut ending, mut other) in [(server, client)] {
         within(ending.feed("the last")).await.unwrap();
-        assert_eq!(within(ending.close_write()).await.unwrap(), Closed::Drained);
+        assert_eq!(within(ending.close_write()).await.unwrap(), DrainOutcome::Drained);
         assert_eq!(within(other.receive()).await.unwrap().unwrap(), b"the last"[..]);
         assert_eq!(within(other.receive()).await.unwrap(), None);
         within(other.send("an answer")).await.unwrap();
         assert_eq!(within(ending.receive()).await.unwrap().unwrap(), b"an answer"[..]);
         let error = within(ending.send("more")).await.unwrap_err();
         assert!(matches!(error, Error::Closed), "{error:?}");
-        assert_eq!(within(other.close_write()).await.unwrap(), Closed::Drained);
+        assert_eq!(within(other.close_write()).await.unwrap(), DrainOutcome::Drained);
         assert_eq!(within(ending.receive()).await.unwrap(), None);
     }
 }
@@ -415,7 +419,7 @@ async fn half_a_message_type_pipe_can_be_closed() {
 #[tokio::test]
 async fn half_a_close_waits_no_longer_than_a_whole_one() {
     let name = unique_name();
-    let options = ConnectionOptions::new().close_deadline(SHORT);
+    let options = ConnectionOptions::new().close_timeout(SHORT);
     let options = ListenerOptions::new().pipe_type(PipeType::Message).connection(options);
     let mut listener = options.bind(&name).unwrap();
     let client = plain_client(&name);
@@ -425,7 +429,7 @@ async fn half_a_close_waits_no_longer_than_a_whole_one() {
     within(server.feed(pattern(1 << 20, 1))).await.unwrap();
     assert!(timed_out(within(server.close_write()).await.unwrap()));
     drop(client);
-    assert_eq!(within(server.close_write()).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(server.close_write()).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 #[tokio::test]
@@ -463,7 +467,7 @@ async fn a_shutdown_stream_can_be_written_to_again() {
     }
     // A bare handle may have been written to before.
     let handle = stream.into_server().unwrap();
-    assert_eq!(within(PipeStream::from(handle).drained()).await.unwrap(), Closed::Drained);
+    assert_eq!(within(PipeStream::from(handle).drained()).await.unwrap(), DrainOutcome::Drained);
 }
 
 #[tokio::test]

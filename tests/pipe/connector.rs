@@ -5,10 +5,9 @@ use std::{sync::mpsc, time::Duration};
 use futures::FutureExt;
 use npipes::{
     Backoff, ConnectError, ConnectOptions, Connection, Direction, Error, Listener, ListenerOptions,
-    PipeStream, PipeType, Retry, connect,
+    PipeStream, Retry, connect,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::windows::named_pipe::{ClientOptions, NamedPipeClient},
     time::Instant,
 };
@@ -26,7 +25,7 @@ const STEADY: Backoff =
     Backoff::new(Duration::from_millis(10), Duration::from_millis(250)).without_jitter();
 
 /// A delay that no test outlives: what happens before it was not caused by it.
-const NO_TIMER: Retry = Retry::after(Backoff::new(HOUR, HOUR).without_jitter());
+const NO_TIMER: Retry = Retry::with_backoff(Backoff::new(HOUR, HOUR).without_jitter());
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[track_caller]
@@ -57,7 +56,7 @@ async fn an_absent_server_is_reported_at_once() {
 #[tokio::test(start_paused = true)]
 async fn an_absent_server_is_waited_for_with_exactly_the_delays_of_the_backoff() {
     let name = unique_name();
-    let options = ConnectOptions::new().not_found(Retry::after(STEADY)).deadline(2 * SECOND);
+    let options = ConnectOptions::new().not_found(Retry::with_backoff(STEADY)).timeout(2 * SECOND);
     let error = refused(within(options.connect(&name)).await);
     // At 0, 10, 30, 70, 150, 310, 560, 810, 1060, 1310, 1560, 1810, and on the deadline.
     assert_eq!(error.attempts.not_found, 13);
@@ -79,7 +78,7 @@ async fn a_seed_fixes_how_often_is_tried() {
         Some(*at)
     });
     let before_the_deadline = delays.take_while(|at| *at < 3 * SECOND).count();
-    let options = ConnectOptions::new().not_found(Retry::after(backoff)).deadline(3 * SECOND);
+    let options = ConnectOptions::new().not_found(Retry::with_backoff(backoff)).timeout(3 * SECOND);
     let error = refused(within(options.connect(&name)).await);
     // Also the first one, without a delay, and the one on the deadline.
     assert_eq!(error.attempts.not_found as usize, before_the_deadline + 2);
@@ -101,7 +100,7 @@ async fn a_server_that_appears_is_found() {
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_waited_for_until_the_deadline() {
     let (name, _listener, _client) = occupied();
-    let options = ConnectOptions::new().busy(Retry::after(STEADY)).deadline(2 * SECOND);
+    let options = ConnectOptions::new().busy(Retry::with_backoff(STEADY)).timeout(2 * SECOND);
     let error = refused(within(options.connect(&name)).await);
     assert_eq!(error.attempts.total(), error.attempts.busy);
     // As many as without `FSCTL_PIPE_WAIT`, which has nothing to tell here.
@@ -123,21 +122,21 @@ async fn a_busy_server_need_not_be_waited_for() {
 #[tokio::test]
 async fn a_waiting_client_is_woken_by_an_instance_and_not_by_a_timer() {
     let (name, mut listener, first) = occupied();
-    let options = ConnectOptions::new().busy(NO_TIMER).deadline(Duration::MAX);
+    let options = ConnectOptions::new().busy(NO_TIMER).timeout(Duration::MAX);
     let client = options.connect(&name);
     tokio::pin!(client);
     assert!(client.as_mut().now_or_never().is_none());
 
     within(listener.accept()).await.unwrap();
     drop(first);
-    assert_eq!(within(client).await.unwrap().counters().retries, 1);
+    assert_eq!(within(client).await.unwrap().stats().retries, 1);
 }
 
 #[tokio::test]
 async fn every_one_of_many_waiting_clients_is_woken() {
     const CLIENTS: usize = 50;
     let (name, mut listener, _first) = occupied();
-    let options = ConnectOptions::new().busy(NO_TIMER).deadline(Duration::MAX);
+    let options = ConnectOptions::new().busy(NO_TIMER).timeout(Duration::MAX);
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let options = options.clone();
@@ -157,7 +156,7 @@ async fn every_one_of_many_waiting_clients_is_woken() {
 #[tokio::test]
 async fn a_dropped_connect_leaves_no_client_behind() {
     let (name, mut listener, first) = occupied();
-    let options = ConnectOptions::new().busy(NO_TIMER).deadline(Duration::MAX);
+    let options = ConnectOptions::new().busy(NO_TIMER).timeout(Duration::MAX);
     for _ in 0..50 {
         assert!(options.connect(&name).now_or_never().is_none());
     }
@@ -177,7 +176,7 @@ async fn a_dropped_connect_leaves_no_client_behind() {
 #[tokio::test]
 async fn a_wait_outlives_the_runtime_that_began_it() {
     let (name, mut listener, _first) = occupied();
-    let options = ConnectOptions::new().busy(NO_TIMER).deadline(Duration::MAX);
+    let options = ConnectOptions::new().busy(NO_TIMER).timeout(Duration::MAX);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { assert!(options.connect(&name).now_or_never().is_none()) });
@@ -200,7 +199,7 @@ fn waiting_blocks_no_thread() {
         // The only thread for blocking calls has something else to do until the end.
         tokio::task::spawn_blocking(move || blocked.recv());
         let (name, mut listener, _first) = occupied();
-        let options = ConnectOptions::new().busy(NO_TIMER).deadline(Duration::MAX);
+        let options = ConnectOptions::new().busy(NO_TIMER).timeout(Duration::MAX);
         let clients: Vec<_> = (0..8)
             .map(|_| {
                 let options = options.clone();
@@ -229,7 +228,7 @@ fn another_machine_is_asked_off_the_async_threads_and_within_the_deadline() {
     runtime.block_on(async {
         // As if the only thread for blocking calls were in a call that the network holds up.
         tokio::task::spawn_blocking(move || blocked.recv());
-        let options = ConnectOptions::new().deadline(20 * MS);
+        let options = ConnectOptions::new().timeout(20 * MS);
         let error = refused(within(options.connect(r"\\npipes.invalid\pipe\x")).await);
         assert_eq!((error.attempts.unanswered, error.attempts.total()), (1, 1));
         assert_eq!(
@@ -243,7 +242,7 @@ fn another_machine_is_asked_off_the_async_threads_and_within_the_deadline() {
 
 #[tokio::test]
 async fn a_machine_that_does_not_exist_is_an_error() {
-    let options = ConnectOptions::new().deadline(HOUR);
+    let options = ConnectOptions::new().timeout(HOUR);
     let error = refused(within(options.connect(r"\\npipes.invalid\pipe\x")).await);
     assert_eq!((error.attempts.total(), error.deadline), (1, None));
 }
@@ -261,7 +260,7 @@ async fn denied_access_is_reported_at_once_or_after_a_grace() {
     assert_eq!((error.attempts.access_denied, error.attempts.total()), (1, 1));
     assert_eq!(error.deadline, None);
 
-    let options = options.access_denied(Retry::after(STEADY).at_most(SECOND));
+    let options = options.access_denied(Retry::with_backoff(STEADY).max_elapsed(SECOND));
     let error = refused(within(options.connect(&name)).await);
     // At 0, 10, 30, 70, 150, 310, 560, 810 ms, and when the grace ends.
     assert_eq!((error.attempts.access_denied, error.elapsed), (9, SECOND));
@@ -272,7 +271,7 @@ async fn denied_access_is_reported_at_once_or_after_a_grace() {
     );
 
     // The deadline comes first.
-    let error = refused(within(options.deadline(100 * MS).connect(&name)).await);
+    let error = refused(within(options.timeout(100 * MS).connect(&name)).await);
     assert_eq!((error.attempts.access_denied, error.elapsed), (5, 100 * MS));
     assert_eq!(error.deadline, Some(100 * MS));
     drop(listener);
@@ -282,9 +281,9 @@ async fn denied_access_is_reported_at_once_or_after_a_grace() {
 async fn each_cause_is_counted_and_waited_out_by_its_own_policy() {
     let name = unique_name();
     let options = ConnectOptions::new()
-        .not_found(Retry::after(STEADY))
-        .busy(Retry::after(STEADY))
-        .deadline(SECOND);
+        .not_found(Retry::with_backoff(STEADY))
+        .busy(Retry::with_backoff(STEADY))
+        .timeout(SECOND);
     let start = Instant::now();
     let server = async {
         // Absent at 0, 10, 30 and 70 ms; from then on busy.
@@ -311,49 +310,14 @@ async fn each_cause_is_counted_and_waited_out_by_its_own_policy() {
 #[tokio::test(start_paused = true)]
 async fn without_a_deadline_there_is_one_attempt_or_no_end() {
     let name = unique_name();
-    let options = ConnectOptions::new().not_found(Retry::after(STEADY));
-    let error = refused(within(options.clone().deadline(Duration::ZERO).connect(&name)).await);
+    let options = ConnectOptions::new().not_found(Retry::with_backoff(STEADY));
+    let error = refused(within(options.clone().timeout(Duration::ZERO).connect(&name)).await);
     assert_eq!((error.attempts.total(), error.elapsed), (1, Duration::ZERO));
     assert_eq!(error.deadline, Some(Duration::ZERO));
 
-    let forever = options.deadline(Duration::MAX);
+    let forever = options.timeout(Duration::MAX);
     let waited = tokio::time::timeout(60 * SECOND, forever.connect(&name)).await;
     assert!(waited.is_err());
-}
-
-#[tokio::test]
-async fn messages_can_be_read_one_by_one() {
-    let name = unique_name();
-    let mut listener = ListenerOptions::new().pipe_type(PipeType::Message).bind(&name).unwrap();
-    let options = ConnectOptions::new().message_read_mode();
-    let mut client = within(options.connect(&name)).await.unwrap().into_inner();
-    let mut server = within(listener.accept_stream()).await.unwrap();
-    for message in ["first", "second", "third"] {
-        within(server.write_all(message.as_bytes())).await.unwrap();
-    }
-    for message in ["first", "second"] {
-        let mut buffer = [0; 64];
-        let len = within(client.read(&mut buffer)).await.unwrap();
-        assert_eq!(&buffer[..len], message.as_bytes());
-    }
-    for byte in *b"third" {
-        let mut buffer = [0; 1];
-        assert_eq!(within(client.read(&mut buffer)).await.unwrap(), 1);
-        assert_eq!(buffer, [byte]);
-    }
-}
-
-#[tokio::test]
-async fn a_byte_pipe_refuses_to_be_read_by_messages() {
-    let name = unique_name();
-    let mut listener = Listener::bind(&name).unwrap();
-    let error = refused(within(ConnectOptions::new().message_read_mode().connect(&name)).await);
-    // ERROR_INVALID_PARAMETER
-    assert_eq!(error.source.raw_os_error(), Some(87));
-    assert_eq!((error.attempts.other, error.deadline), (1, None));
-    // The instance that it had opened is done with; the listener goes on.
-    assert_eq!(within(within(listener.accept()).await.unwrap().receive()).await.unwrap(), None);
-    within(connect(&name)).await.unwrap();
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use std::{
 
 use futures::StreamExt;
 use npipes::{
-    ConnectOptions, Error, Listener, ListenerOptions, PipeServer, SecurityDescriptor,
-    ServerIdentity, Sid, connect,
+    ConnectOptions, Error, Listener, ListenerOptions, SecurityDescriptor, ServerIdentity,
+    ServerTrust, Sid, connect,
 };
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
 
@@ -47,13 +47,13 @@ async fn serve_elsewhere(name: &str) -> Process {
 async fn its_process_is_seen_and_its_user() {
     let name = unique_name();
     let server = serve_elsewhere(&name).await;
-    let seen = Arc::new(Mutex::new(None::<PipeServer>));
+    let seen = Arc::new(Mutex::new(None::<ServerIdentity>));
     let witness = Arc::clone(&seen);
-    let identity = ServerIdentity::judged_by(move |server| {
+    let identity = ServerTrust::judged_by(move |server| {
         *witness.lock().unwrap() = Some(*server);
         true
     });
-    within(ConnectOptions::new().server_identity(identity).connect(&name)).await.unwrap();
+    within(ConnectOptions::new().server_trust(identity).connect(&name)).await.unwrap();
     let seen = seen.lock().unwrap().take().unwrap();
     assert_eq!(seen.process_id, server.id());
     assert_ne!(seen.process_id, Some(std::process::id()));
@@ -65,11 +65,11 @@ async fn its_process_is_seen_and_its_user() {
 async fn it_is_trusted_as_this_user_and_not_as_another() {
     let name = unique_name();
     let server = serve_elsewhere(&name).await;
-    for identity in [ServerIdentity::usual(), ServerIdentity::same_user()] {
-        within(ConnectOptions::new().server_identity(identity).connect(&name)).await.unwrap();
+    for identity in [ServerTrust::same_user_or_privileged(), ServerTrust::same_user()] {
+        within(ConnectOptions::new().server_trust(identity).connect(&name)).await.unwrap();
     }
     let somebody: Sid = "S-1-5-21-1-2-3-1234".parse().unwrap();
-    let options = ConnectOptions::new().server_identity(ServerIdentity::user(somebody));
+    let options = ConnectOptions::new().server_trust(ServerTrust::user(somebody));
     let error = within(options.connect(&name)).await.unwrap_err();
     let Error::UntrustedServer(refused) = error else { panic!("{error:?}") };
     assert_eq!(refused.process_id, server.id());

@@ -5,7 +5,7 @@ use std::env;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use npipes::{
-    Closed, Connection, ConnectionOptions, Error, FrameCodec, FrameError, Listener,
+    Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec, FrameError, Listener,
     ListenerOptions, PipeStream, PipeType, connect,
 };
 use tokio::{
@@ -30,7 +30,7 @@ async fn a_message_crosses_a_pipe_both_ways() {
         let mut connection = within(connect(&name)).await.unwrap();
         within(connection.send("Hello")).await.unwrap();
         let echo = within(connection.receive()).await.unwrap().unwrap();
-        assert_eq!(within(connection.close()).await.unwrap(), Closed::Drained);
+        assert_eq!(within(connection.close()).await.unwrap(), DrainOutcome::Drained);
         echo
     };
     let (end, echo) = tokio::join!(server, client);

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use npipes::{
-    Closed, ConnectOptions, Connection, ConnectionOptions, Error, Listener, ListenerOptions,
+    ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions,
     PipeStream, PipeType, ServeOptions, connect,
 };
 use tokio::{
@@ -82,11 +82,11 @@ const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
 #[tokio::test]
 async fn a_close_that_timed_out_leaves_no_name_behind() {
     for len in [10, 60_000, MUCH] {
-        let options = ConnectionOptions::new().close_deadline(SHORT);
+        let options = ConnectionOptions::new().close_timeout(SHORT);
         let (name, mut server, client) = hung(options).await;
         let _ = timeout(SHORT, server.send(pattern(len, 1))).await;
         let closed = within(server.close()).await.unwrap();
-        assert!(matches!(closed, Closed::TimedOut { .. }), "{len}: {closed:?}");
+        assert!(matches!(closed, DrainOutcome::TimedOut { .. }), "{len}: {closed:?}");
         freed(&name, SOON).await;
         assert_eq!(read_to_end(client).await, (0, Some(ERROR_PIPE_NOT_CONNECTED)), "{len}");
     }
@@ -123,7 +123,7 @@ async fn an_aborted_client_leaves_nothing_to_write_behind() {
 #[tokio::test]
 async fn two_ends_that_give_each_other_up_leave_no_name_behind() {
     let name = unique_name();
-    let options = ConnectionOptions::new().close_deadline(SHORT);
+    let options = ConnectionOptions::new().close_timeout(SHORT);
     let mut listener = ListenerOptions::new().connection(options).bind(&name).unwrap();
     let connecting = ConnectOptions::new().connection(options);
     let mut client = within(connecting.connect(&name)).await.unwrap();
@@ -132,7 +132,7 @@ async fn two_ends_that_give_each_other_up_leave_no_name_behind() {
     for end in [&mut client, &mut server] {
         within(end.feed(pattern(MUCH, 1))).await.unwrap();
         let drained = within(end.drained()).await.unwrap();
-        assert!(matches!(drained, Closed::TimedOut { .. }), "{drained:?}");
+        assert!(matches!(drained, DrainOutcome::TimedOut { .. }), "{drained:?}");
     }
     client.abort();
     server.abort();
@@ -255,12 +255,12 @@ async fn a_sending_half_that_is_dropped_in_mid_write_does_not_end_the_receiving_
 
 #[tokio::test]
 async fn a_half_whose_close_timed_out_leaves_no_name_behind_when_the_other_is_dropped() {
-    let options = ConnectionOptions::new().close_deadline(SHORT).linger(LONG);
+    let options = ConnectionOptions::new().close_timeout(SHORT).linger(LONG);
     let (name, server, mut client) = hung(options).await;
     let (mut sender, mut receiver) = server.split();
     within(sender.feed(pattern(MUCH, 1))).await.unwrap();
     let closed = within(sender.close()).await.unwrap();
-    assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+    assert!(matches!(closed, DrainOutcome::TimedOut { .. }), "{closed:?}");
     client.write_all(&[17, 0, 0, 0, 5, 0, 0, 0]).unwrap();
     client.write_all(b"Hello\x82\x89\xd1\xf7").unwrap();
     assert_eq!(within(receiver.receive()).await.unwrap().unwrap(), b"Hello"[..]);
@@ -275,7 +275,7 @@ async fn a_connection_that_serve_has_cut_leaves_no_name_behind() {
     let listener = Listener::bind(&name).unwrap();
     let (stuck, mut is_stuck) = mpsc::unbounded_channel();
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(ServeOptions::new().shutdown_deadline(SHORT).serve(
+    let serving = tokio::spawn(ServeOptions::new().shutdown_timeout(SHORT).serve(
         listener,
         shutdown.clone(),
         move |mut connection: Connection<PipeStream>, _| {
@@ -314,7 +314,7 @@ async fn shutting_down_towards_a_peer_that_has_left_is_no_error() {
         drop(client);
         within(stream.shutdown()).await.unwrap();
         // Who wants to know asks; nobody can tell what it had read.
-        assert_eq!(within(stream.drained()).await.unwrap(), Closed::PeerGone);
+        assert_eq!(within(stream.drained()).await.unwrap(), DrainOutcome::PeerGone);
     }
 }
 
@@ -369,7 +369,7 @@ async fn half_a_connection_over_a_message_type_pipe_can_be_closed() {
         for _ in 0..3 {
             within(sender.send("item")).await.unwrap();
         }
-        assert_eq!(within(sender.close()).await.unwrap(), Closed::Drained);
+        assert_eq!(within(sender.close()).await.unwrap(), DrainOutcome::Drained);
         within(receiver.receive()).await.unwrap().unwrap()
     };
     let answering = async {

@@ -50,7 +50,7 @@ async fn a_message_finds_its_receiver_whoever_comes_first_and_in_whatever_role()
 async fn two_that_could_never_meet_give_up() {
     for role in [IpcRole::Server, IpcRole::Client] {
         let name = unique_name();
-        let options = IpcOptions::new().role(role).deadline(Duration::from_millis(50));
+        let options = IpcOptions::new().role(role).timeout(Duration::from_millis(50));
         let (mut here, mut there) = (options.open(&name).unwrap(), options.open(&name).unwrap());
         let both = async { tokio::join!(here.send_message("Hello"), there.receive_message()) };
         let (sent, received) = within(both).await;
@@ -110,7 +110,7 @@ async fn what_the_module_could_not_read_is_refused_before_anything_is_opened() {
 async fn when_nobody_comes_the_error_says_so_and_the_name_is_free_again() {
     let name = unique_name();
     let deadline = Duration::from_millis(20);
-    let mut ipc = IpcOptions::new().deadline(deadline).open(&name).unwrap();
+    let mut ipc = IpcOptions::new().timeout(deadline).open(&name).unwrap();
     for _ in 0..2 {
         for error in [
             within(ipc.receive_message()).await.unwrap_err(),
@@ -128,7 +128,7 @@ async fn when_nobody_comes_the_error_says_so_and_the_name_is_free_again() {
 #[tokio::test]
 async fn a_peer_that_says_nothing_is_waited_for_until_the_deadline() {
     let name = unique_name();
-    let options = IpcOptions::new().deadline(Duration::from_millis(200));
+    let options = IpcOptions::new().timeout(Duration::from_millis(200));
     let mut ipc = options.open(&name).unwrap();
     let silent = async {
         let peer = connect_when_it_is_there(&name).await;

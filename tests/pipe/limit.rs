@@ -13,7 +13,8 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use npipes::{
-    Closed, Connection, ConnectionOptions, Error, Listener, ListenerOptions, PipeStream, connect,
+    Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream,
+    connect,
 };
 use tokio::{io::AsyncWriteExt, net::windows::named_pipe::ClientOptions, task::yield_now};
 
@@ -237,7 +238,7 @@ async fn a_client_that_says_nothing_gives_its_place_to_the_next() {
 #[tokio::test]
 async fn hung_clients_that_were_given_up_use_nothing_up() {
     let name = unique_name();
-    let given_up = ConnectionOptions::new().close_deadline(Duration::from_millis(50));
+    let given_up = ConnectionOptions::new().close_timeout(Duration::from_millis(50));
     let mut listener = limited(4).connection(given_up).bind(&name).unwrap();
     let mut hung = Vec::new();
     for by_abort in [true, false, true, false] {
@@ -248,7 +249,7 @@ async fn hung_clients_that_were_given_up_use_nothing_up() {
             server.abort();
         } else {
             let closed = within(server.close()).await.unwrap();
-            assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+            assert!(matches!(closed, DrainOutcome::TimedOut { .. }), "{closed:?}");
         }
         hung.push(client);
     }

@@ -298,7 +298,7 @@ async fn options_reach_the_operating_system() {
     let mut listener = ListenerOptions::new()
         .pipe_type(PipeType::Message)
         .max_instances(7)
-        .receive_buffer(1000)
+        .in_buffer_size(1000)
         .send_buffer(3000)
         .bind(&name)
         .unwrap();

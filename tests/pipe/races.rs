@@ -56,7 +56,7 @@ async fn clients_that_connect_at_once_are_all_served() {
         .map(|number| {
             let name = name.clone();
             tokio::spawn(async move {
-                let options = ConnectOptions::new().deadline(Duration::from_secs(60));
+                let options = ConnectOptions::new().timeout(Duration::from_secs(60));
                 let mut client = options.connect(&name).await?;
                 client.send(number.to_string()).await?;
                 let echo = client.receive().await?;
@@ -89,9 +89,9 @@ async fn every_client_comes_back_after_a_restart_and_none_spins() {
         .map(|_| {
             let name = name.clone();
             tokio::spawn(async move {
-                let absent = Retry::after(Backoff::new(Duration::from_millis(10), CAP));
+                let absent = Retry::with_backoff(Backoff::new(Duration::from_millis(10), CAP));
                 let options =
-                    ConnectOptions::new().not_found(absent).deadline(Duration::from_secs(600));
+                    ConnectOptions::new().not_found(absent).timeout(Duration::from_secs(600));
                 let mut connection = options.connect(&name).await.unwrap();
                 assert_eq!(connection.receive().await.unwrap(), None);
                 let connection = options.connect(&name).await.unwrap();
@@ -118,7 +118,7 @@ async fn every_client_comes_back_after_a_restart_and_none_spins() {
     for client in clients {
         let (connection, at) = within(client).await.unwrap();
         last = last.max(at);
-        retries.push(connection.counters().retries);
+        retries.push(connection.stats().retries);
     }
     // The cap at the longest until it looks again, and then its turn among the busy.
     assert!(last - restarted <= CAP + Duration::from_secs(5), "{:?}", last - restarted);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::executor::block_on;
-use npipes::{Client, Closed, Connector, Error, Ipc, Listener, ListenerOptions, connect};
+use npipes::{Client, Connector, DrainOutcome, Error, Ipc, Listener, ListenerOptions, connect};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{pattern, unique_name, within};
@@ -73,7 +73,7 @@ fn a_runtime_without_time_panics_where_time_is_waited_for_and_nowhere_else() {
         (server.close().await.unwrap(), client)
     };
     let (closed, _client) = without_time.block_on(exchange(false));
-    assert_eq!(closed, Closed::Drained);
+    assert_eq!(closed, DrainOutcome::Drained);
     panics("timers are disabled", || without_time.block_on(exchange(true)));
     panics("timers are disabled", || without_time.block_on(connect(unique_name())));
 }
@@ -129,7 +129,7 @@ async fn under_a_paused_clock_a_close_says_that_time_is_up_and_not_that_all_was_
     let mut server = listener.accept().await.unwrap();
     server.send(pattern(60_000, 1)).await.unwrap();
     let closed = server.close().await.unwrap();
-    assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+    assert!(matches!(closed, DrainOutcome::TimedOut { .. }), "{closed:?}");
     go.send(()).unwrap();
     let read = tokio::task::spawn_blocking(move || reader.join().unwrap()).await.unwrap();
     assert_eq!(read, Some(233));

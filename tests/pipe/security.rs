@@ -12,8 +12,8 @@ use std::{
 use futures::FutureExt;
 use npipes::{
     Access, ConnectOptions, Connection, Direction, Error, ImpersonationLevel, IntegrityLevel,
-    Listener, ListenerOptions, Operation, Peer, PipeServer, PipeStream, SecurityDescriptor,
-    ServerIdentity, Sid, connect,
+    Listener, ListenerOptions, Operation, Peer, PipeStream, SecurityDescriptor, ServerIdentity,
+    ServerTrust, Sid, connect,
 };
 use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
 
@@ -127,19 +127,19 @@ fn foreign_server(name: &str) -> NamedPipeServer {
 async fn a_server_of_the_same_user_is_trusted_by_every_rule_that_names_the_user() {
     let user = this_process().await.user;
     let rules = [
-        ServerIdentity::default(),
-        ServerIdentity::same_user(),
-        ServerIdentity::user(user),
-        ServerIdentity::any_without_check(),
+        ServerTrust::default(),
+        ServerTrust::same_user(),
+        ServerTrust::user(user),
+        ServerTrust::any_without_check(),
     ];
     for rule in rules {
         let name = unique_name();
         let _listener = Listener::bind(&name).unwrap();
-        within(ConnectOptions::new().server_identity(rule.clone()).connect(&name)).await.unwrap();
+        within(ConnectOptions::new().server_trust(rule.clone()).connect(&name)).await.unwrap();
         // One that was made without this crate has another owner where the process is elevated.
         let name = unique_name();
         let _server = foreign_server(&name);
-        within(ConnectOptions::new().server_identity(rule).connect(&name)).await.unwrap();
+        within(ConnectOptions::new().server_trust(rule).connect(&name)).await.unwrap();
     }
 }
 
@@ -149,7 +149,7 @@ async fn an_untrusted_server_is_named_and_learns_nothing() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
     let somebody: Sid = "S-1-5-21-1-2-3-1234".parse().unwrap();
-    let options = ConnectOptions::new().server_identity(ServerIdentity::user(somebody));
+    let options = ConnectOptions::new().server_trust(ServerTrust::user(somebody));
     let error = within(options.connect(&name)).await.unwrap_err();
     let Error::UntrustedServer(server) = &error else { panic!("{error:?}") };
     assert_eq!(
@@ -175,15 +175,15 @@ async fn a_judge_sees_the_owner_and_the_process() {
     let this = this_process().await;
     let name = unique_name();
     let _listener = Listener::bind(&name).unwrap();
-    let is_this = move |server: &PipeServer| {
+    let is_this = move |server: &ServerIdentity| {
         server.owner == Some(this.user)
             && server.process_id == Some(std::process::id())
             && server.process.is_some_and(|process| process.user == this.user)
     };
-    let judged = |identity| ConnectOptions::new().server_identity(identity);
-    let options = judged(ServerIdentity::judged_by(is_this));
+    let judged = |identity| ConnectOptions::new().server_trust(identity);
+    let options = judged(ServerTrust::judged_by(is_this));
     within(options.connect(&name)).await.unwrap();
-    let options = judged(ServerIdentity::judged_by(move |server| !is_this(server)));
+    let options = judged(ServerTrust::judged_by(move |server| !is_this(server)));
     let error = within(options.connect(&name)).await.unwrap_err();
     assert!(matches!(error, Error::UntrustedServer(_)), "{error:?}");
 }

@@ -44,7 +44,7 @@ async fn no_message_is_taken_for_read_before_the_peer_has_its_last_byte() {
         let sending = async {
             loop {
                 client.send(vec![7; LEN]).await.unwrap();
-                settled.set(client.counters().delivered * FRAME);
+                settled.set(client.stats().delivered * FRAME);
                 assert!(settled.get() <= taken.get() + AHEAD, "quota {quota}, {taken:?}");
             }
         };
@@ -81,7 +81,7 @@ async fn a_peer_that_reads_nothing_is_known_to_have_read_nothing() {
         };
         let waited: Result<(), _> = within(tokio::time::timeout(full, sending)).await;
         assert!(waited.is_err());
-        let known = client.counters().delivered;
+        let known = client.stats().delivered;
         assert!(known * FRAME <= AHEAD, "quota {quota}");
         // Whatever it would have read is lost, and comes back, or is kept.
         drop(server);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npipes::{Closed, ConnectOptions, Connection, ConnectionOptions, ListenerOptions};
+use npipes::{ConnectOptions, Connection, ConnectionOptions, DrainOutcome, ListenerOptions};
 use tokio::{io::AsyncWriteExt, runtime::Builder};
 
 use crate::support::{pattern, within};
@@ -18,7 +18,7 @@ pub(crate) fn send(words: &str) {
         panic!("not a scenario: {words:?}");
     };
     let deadline = Duration::from_millis(deadline.parse().unwrap());
-    let options = ConnectionOptions::new().close_deadline(deadline);
+    let options = ConnectionOptions::new().close_timeout(deadline);
     let payload = pattern(payload.parse().unwrap(), 1);
     let runtime = match flavor {
         "CurrentThread" => Builder::new_current_thread().enable_all().build(),
@@ -49,9 +49,9 @@ pub(crate) fn send(words: &str) {
         let start = Instant::now();
         let closed = within(connection.close()).await.unwrap();
         let outcome = match closed {
-            Closed::Drained => "drained",
-            Closed::TimedOut { .. } => "timed out",
-            Closed::PeerGone => "peer gone",
+            DrainOutcome::Drained => "drained",
+            DrainOutcome::TimedOut { .. } => "timed out",
+            DrainOutcome::PeerGone => "peer gone",
             _ => "flushed",
         };
         println!("{outcome} after {}", start.elapsed().as_millis());

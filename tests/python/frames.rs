@@ -6,7 +6,7 @@ use std::{
     process::Stdio,
 };
 
-use npipes::{Closed, Connection};
+use npipes::{Connection, DrainOutcome};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     net::{UnixListener, UnixStream},
@@ -60,7 +60,7 @@ async fn a_python_server_echoes_what_is_sent() {
         let echo = within(connection.receive()).await.unwrap().unwrap();
         assert!(echo == pattern(size, seed), "{size}");
     }
-    assert_eq!(within(connection.close()).await.unwrap(), Closed::Flushed);
+    assert_eq!(within(connection.close()).await.unwrap(), DrainOutcome::Flushed);
     let end = within(lines.next_line()).await.unwrap();
     assert_eq!(end.as_deref(), Some("served 1 connections, 6 messages"));
     assert!(within(server.wait()).await.unwrap().success());

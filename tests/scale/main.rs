@@ -47,7 +47,7 @@ async fn warm_up() {
     within(listener.close()).await;
 }
 
-const NO_TIMER: Retry = Retry::after(
+const NO_TIMER: Retry = Retry::with_backoff(
     Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600)).without_jitter(),
 );
 
@@ -95,7 +95,7 @@ fn a_thousand_waiting_clients_cost_no_threads() {
         let first = within(npipes::connect(&name)).await.unwrap();
         let before = threads();
         // How long it takes is the machine's affair; a client that is forgotten hangs.
-        let options = ConnectOptions::new().deadline(Duration::MAX);
+        let options = ConnectOptions::new().timeout(Duration::MAX);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 let options = options.clone();
@@ -130,8 +130,8 @@ fn waits_that_are_dropped_leave_no_handle_behind() {
         // Where a wait cannot be cancelled it ends with its timeout.
         let delay = Duration::from_millis(200);
         let options = ConnectOptions::new()
-            .busy(Retry::after(Backoff::new(delay, delay).without_jitter()))
-            .deadline(Duration::MAX);
+            .busy(Retry::with_backoff(Backoff::new(delay, delay).without_jitter()))
+            .timeout(Duration::MAX);
         for _ in 0..500 {
             assert!(options.connect(&name).now_or_never().is_none());
         }

@@ -29,7 +29,7 @@ impl Place for Pipe {
 
     async fn connect(&self, policy: Policy) -> Result<Connection<Stream>, Error> {
         let Policy { deadline, busy, not_found, connection } = policy;
-        let connector = self.connector().deadline(deadline).busy(busy).not_found(not_found);
+        let connector = self.connector().timeout(deadline).busy(busy).not_found(not_found);
         connector.connection(connection).connect().await
     }
 

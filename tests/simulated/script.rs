@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Backoff, Closed, Connection, ConnectionOptions, Error, FrameError, Operation, Retry,
+    Backoff, Connection, ConnectionOptions, DrainOutcome, Error, FrameError, Operation, Retry,
     simulated::{Connector, Cut, Faults, Listener, Pipe, Refusal, Stream},
 };
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, time::Instant};
@@ -16,7 +16,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// 100, 200, 400 ms and so on.
 const STEADY: Retry =
-    Retry::after(Backoff::new(Duration::from_millis(100), SECOND).without_jitter());
+    Retry::with_backoff(Backoff::new(Duration::from_millis(100), SECOND).without_jitter());
 
 fn pipe() -> (Pipe, Listener) {
     let pipe = Pipe::new("orders").unwrap();
@@ -31,7 +31,7 @@ async fn ends(pipe: &Pipe, listener: &mut Listener) -> (Connection<Stream>, Conn
 }
 
 fn patient(pipe: &Pipe) -> Connector {
-    pipe.connector().busy(STEADY).not_found(STEADY).access_denied(STEADY).deadline(60 * SECOND)
+    pipe.connector().busy(STEADY).not_found(STEADY).access_denied(STEADY).timeout(60 * SECOND)
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn a_refusal_counts_attempts() {
         let start = Instant::now();
         let client = within(patient(&pipe).connect()).await.unwrap();
         assert_eq!(start.elapsed(), 700 * MS, "{refusal:?}");
-        assert_eq!(client.counters().retries, 3);
+        assert_eq!(client.stats().retries, 3);
         assert_eq!(pipe.attempts(), 4);
     }
 }
@@ -68,8 +68,8 @@ async fn a_refusal_lasts_for_a_time() {
 async fn a_refusal_lasts_until_the_test_admits() {
     let (pipe, _listener) = pipe();
     pipe.refuse(Refusal::Busy);
-    let seldom = Retry::after(Backoff::new(60 * SECOND, 60 * SECOND).without_jitter());
-    let connector = pipe.connector().busy(seldom).deadline(90 * SECOND);
+    let seldom = Retry::with_backoff(Backoff::new(60 * SECOND, 60 * SECOND).without_jitter());
+    let connector = pipe.connector().busy(seldom).timeout(90 * SECOND);
     let mut client = Box::pin(connector.connect());
     assert!(client.as_mut().now_or_never().is_none());
     let start = Instant::now();
@@ -81,7 +81,7 @@ async fn a_refusal_lasts_until_the_test_admits() {
 #[tokio::test(start_paused = true)]
 async fn the_error_counts_every_cause() {
     let (pipe, listener) = pipe();
-    let connector = patient(&pipe).deadline(3 * SECOND);
+    let connector = patient(&pipe).timeout(3 * SECOND);
     let mut client = Box::pin(connector.connect());
     pipe.refuse_times(Refusal::AccessDenied, 2);
     assert!(within(tokio::time::timeout(150 * MS, &mut client)).await.is_err());
@@ -112,7 +112,7 @@ async fn a_connect_can_be_late_and_too_late() {
     let start = Instant::now();
     within(pipe.connector().connect()).await.unwrap();
     assert_eq!(start.elapsed(), 2 * SECOND);
-    let Err(Error::Connect(error)) = within(pipe.connector().deadline(SECOND).connect()).await
+    let Err(Error::Connect(error)) = within(pipe.connector().timeout(SECOND).connect()).await
     else {
         panic!()
     };
@@ -261,7 +261,7 @@ async fn faults_are_given_in_turn_and_then_those_for_all() {
         within(server.flush()).await.unwrap();
         drop(server);
         while let Ok(Some(_)) = within(client.receive()).await {}
-        received.push(client.counters().messages_received);
+        received.push(client.stats().messages_received);
     }
     assert_eq!(received, [0, 2, 1, 1]);
 }
@@ -294,13 +294,13 @@ async fn every_connection_can_be_broken_at_once() {
 async fn a_close_that_times_out_says_how_much_is_unread() {
     let (pipe, listener) = pipe();
     pipe.buffer(1000);
-    let options = ConnectionOptions::new().close_deadline(2 * SECOND);
+    let options = ConnectionOptions::new().close_timeout(2 * SECOND);
     let mut listener = listener.connection(options);
     for (len, unread) in [(88, Some(100)), (987, Some(999)), (988, None), (5000, None)] {
         let (mut server, _client) = ends(&pipe, &mut listener).await;
         within(server.send(vec![0; len])).await.unwrap();
         let start = Instant::now();
-        assert_eq!(within(server.close()).await.unwrap(), Closed::TimedOut { unread });
+        assert_eq!(within(server.close()).await.unwrap(), DrainOutcome::TimedOut { unread });
         assert_eq!(start.elapsed(), 2 * SECOND);
     }
 }

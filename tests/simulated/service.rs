@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use npipes::{
-    Backoff, Client, ClientOptions, Closed, Connection, Delivered, DeliveredWhen, Error,
-    ServeOptions, Served,
+    Backoff, Client, ClientOptions, Connection, Delivered, DeliveredWhen, DrainOutcome, Error,
+    ServeOptions, ServeReport,
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::within;
 
 /// A service that answers every message with itself.
-fn echo(pipe: &Pipe) -> (CancellationToken, JoinHandle<Served>) {
+fn echo(pipe: &Pipe) -> (CancellationToken, JoinHandle<ServeReport>) {
     let listener = pipe.listener().unwrap();
     let shutdown = CancellationToken::new();
     let told = shutdown.clone();
@@ -25,7 +25,7 @@ fn echo(pipe: &Pipe) -> (CancellationToken, JoinHandle<Served>) {
         }
         Ok::<_, Error>(connection)
     };
-    let options = ServeOptions::new().shutdown_deadline(Duration::from_secs(30));
+    let options = ServeOptions::new().shutdown_timeout(Duration::from_secs(30));
     (shutdown, tokio::spawn(async move { options.serve(listener, told, handler).await }))
 }
 
@@ -33,7 +33,7 @@ const SEEDED: ClientOptions = ClientOptions::new()
     .backoff(Backoff::new(Duration::from_millis(10), Duration::from_secs(1)).seed(7));
 
 /// Sends every message until it is answered, and returns when that was.
-async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::ClientCounters) {
+async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::ClientStats) {
     let start = Instant::now();
     let options = SEEDED.delivered_when(DeliveredWhen::Acknowledged);
     let (client, mut inbox) = Client::builder(pipe.connector()).options(options).spawn();
@@ -61,7 +61,7 @@ async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::ClientCounte
     (times, client.close().await.counters)
 }
 
-async fn a_bad_day() -> (Vec<Duration>, npipes::ClientCounters, Served) {
+async fn a_bad_day() -> (Vec<Duration>, npipes::ClientStats, ServeReport) {
     let pipe = Pipe::new("orders").unwrap();
     let (shutdown, service) = echo(&pipe);
     pipe.refuse_for(Refusal::Busy, Duration::from_millis(700));
@@ -110,7 +110,7 @@ async fn serving_counts_a_peer_that_does_not_read_as_undrained() {
     let (shutdown, service) = echo(&pipe);
     let mut client = within(pipe.connector().connect()).await.unwrap();
     within(client.send("Hello")).await.unwrap();
-    assert_eq!(within(client.drained()).await.unwrap(), Closed::Drained);
+    assert_eq!(within(client.drained()).await.unwrap(), DrainOutcome::Drained);
     shutdown.cancel();
     let served = within(service).await.unwrap();
     assert_eq!((served.accepted, served.undrained, served.cut), (1, 1, 0));

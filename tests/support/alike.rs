@@ -5,8 +5,8 @@ use std::{cell::Cell, future::Future, io, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt};
 use npipes::{
-    Accept, Backoff, Client, Closed, Connect, ConnectError, Connection, ConnectionOptions, Error,
-    FrameError, Operation, Retry, Transport,
+    Accept, Backoff, Client, Connect, ConnectError, Connection, ConnectionOptions, DrainOutcome,
+    Error, FrameError, Operation, Retry, Transport,
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -43,16 +43,16 @@ const NOTHING_WAITED_FOR: Policy = Policy {
     deadline: LONG,
     busy: Retry::never(),
     not_found: Retry::never(),
-    connection: ConnectionOptions::new().close_deadline(LONG),
+    connection: ConnectionOptions::new().close_timeout(LONG),
 };
 
 /// 10, 20, 40, 80, 160, 250, 250 ms and so on.
-const STEADY: Retry = Retry::after(
+const STEADY: Retry = Retry::with_backoff(
     Backoff::new(Duration::from_millis(10), Duration::from_millis(250)).without_jitter(),
 );
 
 /// A delay that no test outlives: what happens before it was not caused by it.
-const NO_TIMER: Retry = Retry::after(Backoff::new(HOUR, HOUR).without_jitter());
+const NO_TIMER: Retry = Retry::with_backoff(Backoff::new(HOUR, HOUR).without_jitter());
 const HOUR: Duration = Duration::from_secs(3600);
 
 const LONG: Duration = Duration::from_secs(50);
@@ -111,7 +111,7 @@ type Ends<P> = (Connection<<P as Place>::Io>, Connection<<P as Place>::Io>);
 /// Returns the server's and the client's end of a connection that closes within `deadline`.
 async fn ends<P: Place>(deadline: Duration) -> Ends<P> {
     let place = P::new();
-    let options = ConnectionOptions::new().close_deadline(deadline);
+    let options = ConnectionOptions::new().close_timeout(deadline);
     let mut listener = place.listen(1, options).unwrap();
     let policy = Policy { connection: options, ..NOTHING_WAITED_FOR };
     let client = within(place.connect(policy)).await.unwrap();
@@ -200,7 +200,7 @@ pub(crate) async fn a_server_that_was_busy_is_found_after_a_moment_of_absence<P:
     let mut listener = place.listen(1, ConnectionOptions::new()).unwrap();
     let (second, server) = within(async { tokio::join!(second, listener.accept()) }).await;
     server.unwrap();
-    assert!(second.unwrap().counters().retries >= 3);
+    assert!(second.unwrap().stats().retries >= 3);
 }
 
 pub(crate) async fn a_server_that_was_busy_and_is_gone_is_reported_soon<P: Place>() {
@@ -223,7 +223,7 @@ pub(crate) async fn a_client_gets_its_turn_as_soon_as_the_server_is_free<P: Plac
     assert!(second.as_mut().now_or_never().is_none());
     within(listener.accept()).await.unwrap();
     let second = within(second).await.unwrap();
-    assert_eq!(second.counters().retries, 1);
+    assert_eq!(second.stats().retries, 1);
 }
 
 pub(crate) async fn a_server_that_appears_is_found<P: Place>() {
@@ -276,7 +276,7 @@ pub(crate) async fn clients_that_were_not_accepted_find_their_connections_reset<
     let Error::Io { operation: Operation::Read, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(error.to_string(), format!("reading from {} failed", place.path()));
-    assert_eq!(within(client.close()).await.unwrap(), Closed::PeerGone);
+    assert_eq!(within(client.close()).await.unwrap(), DrainOutcome::PeerGone);
 }
 
 pub(crate) async fn what_was_written_before_leaving_is_still_read<P: Place>() {
@@ -340,7 +340,7 @@ pub(crate) async fn a_slow_reader_holds_the_writer_back<P: Place>() {
     });
     assert!(within(held).await.is_err(), "4 MiB that nobody read were taken");
     // The message whose sending was given up may go out or not.
-    let next = client.counters().messages_sent;
+    let next = client.stats().messages_sent;
     within(async {
         tokio::join!(
             async {
@@ -358,7 +358,7 @@ pub(crate) async fn a_slow_reader_holds_the_writer_back<P: Place>() {
         )
     })
     .await;
-    assert_eq!(server.counters().messages_received, COUNT);
+    assert_eq!(server.stats().messages_received, COUNT);
 }
 
 pub(crate) async fn a_close_is_drained_when_the_peer_has_read_everything<P: Place>() {
@@ -368,7 +368,7 @@ pub(crate) async fn a_close_is_drained_when_the_peer_has_read_everything<P: Plac
     assert!(within(timeout(SHORT, &mut closing)).await.is_err(), "before anything is read");
     // The peer stays until the close is over.
     let (closed, message) = within(async { tokio::join!(closing, client.receive()) }).await;
-    assert_eq!(closed.unwrap(), Closed::Drained);
+    assert_eq!(closed.unwrap(), DrainOutcome::Drained);
     assert!(message.unwrap().unwrap() == pattern(MUCH, 1)[..]);
     assert_eq!(within(client.receive()).await.unwrap(), None);
 }
@@ -377,7 +377,7 @@ pub(crate) async fn a_close_times_out_when_the_peer_does_not_read<P: Place>() {
     let (mut server, _client) = ends::<P>(SHORT).await;
     within(server.feed(pattern(MUCH, 1))).await.unwrap();
     let closed = within(server.close()).await.unwrap();
-    assert!(matches!(closed, Closed::TimedOut { .. }), "{closed:?}");
+    assert!(matches!(closed, DrainOutcome::TimedOut { .. }), "{closed:?}");
 }
 
 pub(crate) async fn a_close_tells_that_the_peer_is_gone<P: Place>() {
@@ -394,7 +394,7 @@ pub(crate) async fn a_close_tells_that_the_peer_is_gone<P: Place>() {
             assert!(within(timeout(SHORT, &mut closing)).await.is_err());
         }
         drop(client);
-        assert_eq!(within(closing).await.unwrap(), Closed::PeerGone);
+        assert_eq!(within(closing).await.unwrap(), DrainOutcome::PeerGone);
     }
 }
 
@@ -402,14 +402,14 @@ pub(crate) async fn a_drain_that_timed_out_leaves_the_connection_usable<P: Place
     let (mut server, mut client) = ends::<P>(SHORT).await;
     within(server.feed(pattern(MUCH, 1))).await.unwrap();
     let drained = within(server.drained()).await.unwrap();
-    assert!(matches!(drained, Closed::TimedOut { .. }), "{drained:?}");
+    assert!(matches!(drained, DrainOutcome::TimedOut { .. }), "{drained:?}");
     let reading = async {
         assert!(client.receive().await.unwrap().unwrap() == pattern(MUCH, 1)[..]);
         assert_eq!(client.receive().await.unwrap().unwrap(), b"more"[..]);
     };
     let draining = async {
         server.feed("more").await.unwrap();
-        while server.drained().await.unwrap() != Closed::Drained {}
+        while server.drained().await.unwrap() != DrainOutcome::Drained {}
     };
     within(async { tokio::join!(reading, draining) }).await;
     within(client.send("back")).await.unwrap();
@@ -431,7 +431,10 @@ pub(crate) async fn two_ends_that_close_at_once_do_not_wait_for_each_other<P: Pl
         assert!(start.elapsed() < LONG / 2, "{len} {frames}: one waited for its deadline");
         for closed in [first, second] {
             // The second to look finds the first gone.
-            assert!(matches!(closed, Closed::Drained | Closed::PeerGone), "{len}: {closed:?}");
+            assert!(
+                matches!(closed, DrainOutcome::Drained | DrainOutcome::PeerGone),
+                "{len}: {closed:?}"
+            );
         }
     }
 }
@@ -457,7 +460,7 @@ pub(crate) async fn a_close_lets_a_peer_go_on_that_still_writes<P: Place>() {
         };
         // The peer does not read before it has written everything.
         let (closed, received) = within(async { tokio::join!(server.close(), pipelining) }).await;
-        assert_eq!((closed.unwrap(), received), (Closed::Drained, answers));
+        assert_eq!((closed.unwrap(), received), (DrainOutcome::Drained, answers));
     }
 }
 
@@ -474,7 +477,7 @@ pub(crate) async fn a_close_to_a_peer_that_writes_without_end_and_never_reads_ti
         }
     };
     let (closed, ()) = within(async { tokio::join!(server.close(), flooding) }).await;
-    assert!(matches!(closed, Ok(Closed::TimedOut { .. })), "{closed:?}");
+    assert!(matches!(closed, Ok(DrainOutcome::TimedOut { .. })), "{closed:?}");
 }
 
 pub(crate) async fn a_peer_that_has_left_is_no_error_to_a_sink<P: Place>() {
@@ -525,7 +528,7 @@ pub(crate) async fn halves_can_be_used_at_once_and_put_together_again<P: Place>(
     let mut server = sender.reunite(receiver);
     within(server.send("whole again")).await.unwrap();
     assert_eq!(within(client.receive()).await.unwrap().unwrap(), b"whole again"[..]);
-    assert_eq!(within(server.drained()).await.unwrap(), Closed::Drained);
+    assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::Drained);
 }
 
 pub(crate) async fn an_aborted_connection_ends_for_both<P: Place>() {
@@ -559,7 +562,7 @@ pub(crate) async fn a_stream_is_known_to_be_read_as_it_goes_and_not_before<P: Pl
     let sending = async {
         for seed in 0..COUNT {
             client.send(pattern(LEN, seed)).await.unwrap();
-            let settled = client.counters().delivered;
+            let settled = client.stats().delivered;
             assert!(settled <= received.get() + AHEAD, "{settled}: nobody can have read that");
         }
         client
@@ -572,6 +575,6 @@ pub(crate) async fn a_stream_is_known_to_be_read_as_it_goes_and_not_before<P: Pl
         server
     };
     let (client, _server) = within(async { tokio::join!(sending, receiving) }).await;
-    let settled = client.counters().delivered;
+    let settled = client.stats().delivered;
     assert!(settled >= COUNT - UNREAD, "{settled}: the others have no place but the peer");
 }

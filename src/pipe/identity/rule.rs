@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::{
     creators::MayServe,
-    witnesses::{PipeServer, is_sandbox_to},
+    witnesses::{ServerIdentity, is_sandbox_to},
 };
 use crate::{pipe::peer::Peer, sid::Sid};
 
 #[derive(Clone)]
 pub(super) enum Rule {
-    Usual,
+    SameUserOrPrivileged,
     SameUser,
     Privileged,
     User(Sid),
-    Judge(Arc<dyn Fn(&PipeServer) -> bool + Send + Sync>),
+    Judge(Arc<dyn Fn(&ServerIdentity) -> bool + Send + Sync>),
     Any,
 }
 
@@ -22,15 +22,17 @@ impl Rule {
     /// Returns whether a pipe is trusted whose owner and process are both plainly this user.
     pub(super) fn trusts_user(&self, this: &Peer) -> bool {
         match self {
-            Self::Usual | Self::SameUser => true,
+            Self::SameUserOrPrivileged | Self::SameUser => true,
             Self::User(sid) => *sid == this.user,
             Self::Privileged | Self::Judge(_) | Self::Any => false,
         }
     }
 
-    pub(super) fn trusts(&self, server: &PipeServer, this: &Peer) -> bool {
+    pub(super) fn trusts(&self, server: &ServerIdentity, this: &Peer) -> bool {
         match self {
-            Self::Usual => Trusted { user: Some(this.user), privileged: true }.are(server, this),
+            Self::SameUserOrPrivileged => {
+                Trusted { user: Some(this.user), privileged: true }.are(server, this)
+            }
             Self::SameUser => {
                 Trusted { user: Some(this.user), privileged: false }.are(server, this)
             }
@@ -52,7 +54,7 @@ struct Trusted {
 
 impl Trusted {
     /// Returns whether owner and process are both of these accounts.
-    fn are(self, server: &PipeServer, this: &Peer) -> bool {
+    fn are(self, server: &ServerIdentity, this: &Peer) -> bool {
         let process_is_trusted = |process: &Peer| self.is(process, this);
         match server.owner {
             Some(owner) if self.owns(owner) => match &server.process {
@@ -115,15 +117,15 @@ mod tests {
         Peer { integrity: IntegrityLevel::LOW, ..ordinary(user) }
     }
 
-    fn server(owner: impl Into<Option<Sid>>, process: impl Into<Option<Peer>>) -> PipeServer {
+    fn server(owner: impl Into<Option<Sid>>, process: impl Into<Option<Peer>>) -> ServerIdentity {
         let (owner, process, may_serve) = (owner.into(), process.into(), MayServe::OwnerAlone);
-        PipeServer { owner, process_id: Some(8), process, may_serve }
+        ServerIdentity { owner, process_id: Some(8), process, may_serve }
     }
 
     /// Checks whom Alice's client trusts, by each of the rules.
     #[track_caller]
-    fn alice_trusts(server: PipeServer, usual: bool, same_user: bool, privileged: bool) {
-        let rules = [Rule::Usual, Rule::SameUser, Rule::Privileged];
+    fn alice_trusts(server: ServerIdentity, usual: bool, same_user: bool, privileged: bool) {
+        let rules = [Rule::SameUserOrPrivileged, Rule::SameUser, Rule::Privileged];
         assert_eq!(
             rules.map(|rule| rule.trusts(&server, &ordinary(ALICE))),
             [usual, same_user, privileged],
@@ -135,7 +137,13 @@ mod tests {
 
     #[test]
     fn what_is_plainly_the_users_is_what_the_whole_judgement_trusts() {
-        let rules = [Rule::Usual, Rule::SameUser, Rule::Privileged, Rule::User(ALICE), Rule::Any];
+        let rules = [
+            Rule::SameUserOrPrivileged,
+            Rule::SameUser,
+            Rule::Privileged,
+            Rule::User(ALICE),
+            Rule::Any,
+        ];
         for this in [ordinary(ALICE), elevated(ALICE), sandboxed(ALICE)] {
             for process in [ordinary(ALICE), elevated(ALICE), sandboxed(ALICE)] {
                 if is_sandbox_to(&this, process.integrity) {
@@ -204,14 +212,14 @@ mod tests {
 
     #[test]
     fn an_owner_whose_pipe_others_may_serve_does_not_vouch_for_the_instance() {
-        let pipe = |owner, may_serve| PipeServer { may_serve, ..server(owner, None) };
+        let pipe = |owner, may_serve| ServerIdentity { may_serve, ..server(owner, None) };
         for owner in [ALICE, Sid::SYSTEM, Sid::ADMINISTRATORS] {
             alice_trusts(pipe(owner, MayServe::Others), false, false, false);
         }
         // Where Alice is trusted, she may serve in the pipe of another who is trusted too.
         alice_trusts(pipe(Sid::SYSTEM, MayServe::ThisUser), true, false, false);
         // A process that is seen vouches for the instance.
-        let seen = PipeServer { may_serve: MayServe::Others, ..server(ALICE, ordinary(ALICE)) };
+        let seen = ServerIdentity { may_serve: MayServe::Others, ..server(ALICE, ordinary(ALICE)) };
         alice_trusts(seen, true, true, false);
     }
 

@@ -17,7 +17,7 @@ use crate::{
 /// Who serves a pipe, as far as its client can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct PipeServer {
+pub struct ServerIdentity {
     /// The owner of the pipe, who created its first instance or allowed it: the operating system
     /// vouches for that. Where an administrator runs elevated, it may be the group
     /// [`Sid::ADMINISTRATORS`]. Only Wine has pipes without an owner.
@@ -88,7 +88,7 @@ impl Witnesses {
             }
     }
 
-    pub(super) fn server(self, this: &Peer) -> PipeServer {
+    pub(super) fn server(self, this: &Peer) -> ServerIdentity {
         let Self { owner, process_id, process, may_serve } = self;
         let process = match process {
             Some(Process::This) => Some(*this),
@@ -96,7 +96,7 @@ impl Witnesses {
             None => None,
         };
         let may_serve = may_serve.unwrap_or(MayServe::Others);
-        PipeServer { owner, process_id, process, may_serve }
+        ServerIdentity { owner, process_id, process, may_serve }
     }
 }
 

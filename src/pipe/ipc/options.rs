@@ -42,15 +42,15 @@ pub struct IpcOptions {
 }
 
 impl IpcOptions {
-    /// The default for [`deadline`](Self::deadline): 30 s.
-    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+    /// The default for [`timeout`](Self::timeout): 30 s.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// Returns the default options: what PyPI `npipes` 1.0.1 understands.
     pub fn new() -> Self {
         Self {
             format: FrameFormat::NPIPES_1_0_1,
             text: TextEncoding::Ascii,
-            deadline: Self::DEFAULT_DEADLINE,
+            deadline: Self::DEFAULT_TIMEOUT,
             role: IpcRole::Either,
             listener: ListenerOptions::new(),
             connect: ConnectOptions::new(),
@@ -72,7 +72,7 @@ impl IpcOptions {
 
     /// Gives up after this time, in each call: until a peer has come and has read the message, or
     /// has sent one. The default is 30 s; [`Duration::MAX`] waits for ever.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
+    pub fn timeout(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
@@ -116,7 +116,7 @@ impl IpcOptions {
     /// How a connection behaves that is made now, in a call that gives up at `until`.
     pub(super) fn connection(&self, until: Option<Instant>) -> ConnectionOptions {
         let left = until.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
-        ConnectionOptions::NPIPES_1_0_1.format(self.format).close_deadline(left)
+        ConnectionOptions::NPIPES_1_0_1.format(self.format).close_timeout(left)
     }
 
     pub(super) fn no_peer(&self, name: &PipeName) -> Error {

@@ -145,7 +145,7 @@ impl Session {
             None => Duration::MAX,
         };
         let connect =
-            options.connect.clone().deadline(deadline).connection(options.connection(until));
+            options.connect.clone().timeout(deadline).connection(options.connection(until));
         match connect.connect(name).await {
             Ok(connection) => Ok(Some(connection)),
             Err(Error::Connect(e)) if self.may_pass(&e) => Ok(None),

@@ -45,7 +45,7 @@ pub struct ListenerOptions {
     direction: Direction,
     pipe_type: PipeType,
     send_buffer: u32,
-    receive_buffer: u32,
+    in_buffer_size: u32,
     accept_remote: bool,
     security: Security,
     admission: Admission,
@@ -82,7 +82,7 @@ impl ListenerOptions {
             direction: Direction::Duplex,
             pipe_type: PipeType::Byte,
             send_buffer: Self::DEFAULT_BUFFER,
-            receive_buffer: Self::DEFAULT_BUFFER,
+            in_buffer_size: Self::DEFAULT_BUFFER,
             accept_remote: false,
             security: Security::Access(Access::current_user_and_system()),
             admission: Admission::none(),
@@ -101,7 +101,7 @@ impl ListenerOptions {
             .max_instances(1)
             .direction(Direction::Duplex)
             .pipe_type(PipeType::Message)
-            .receive_buffer(64 * 1024)
+            .in_buffer_size(64 * 1024)
             .send_buffer(64 * 1024)
             .connection(ConnectionOptions::NPIPES_1_0_1)
     }
@@ -140,8 +140,8 @@ impl ListenerOptions {
 
     /// Sets the quota, in bytes, for data that clients have sent and the server has not read. The
     /// default is 132 KiB.
-    pub const fn receive_buffer(mut self, bytes: u32) -> Self {
-        self.receive_buffer = bytes;
+    pub const fn in_buffer_size(mut self, bytes: u32) -> Self {
+        self.in_buffer_size = bytes;
         self
     }
 
@@ -295,7 +295,7 @@ impl ListenerOptions {
         InstanceWords {
             max_instances,
             out_buffer: self.send_buffer,
-            in_buffer: self.receive_buffer,
+            in_buffer: self.in_buffer_size,
             ..words
         }
     }
@@ -339,7 +339,7 @@ mod tests {
             .handshake_timeout(Duration::from_secs(1))
             .max_instances(9)
             .send_buffer(1)
-            .receive_buffer(1)
+            .in_buffer_size(1)
             .backlog(1)
             .pipe_type(PipeType::Message);
         has_modes(all.clone(), 0x4008_0001, 12);

@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::Pin};
 
 use super::PipeStream;
 use crate::{
-    connection::{Closed, Connection, Transport},
+    connection::{Connection, DrainOutcome, Transport},
     error::{Error, Operation},
     pipe::sys::PipeType,
 };
@@ -12,7 +12,7 @@ use crate::{
 impl PipeStream {
     /// Waits until the peer has read everything that was written, without closing.
     ///
-    /// [`Closed`] says what came of it, and how sure that is. Writing can go on afterwards, whatever
+    /// [`DrainOutcome`] says what came of it, and how sure that is. Writing can go on afterwards, whatever
     /// it says.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ impl PipeStream {
     /// # Panics
     ///
     /// Outside a Tokio runtime with time enabled.
-    pub async fn drained(&mut self) -> Result<Closed, Error> {
+    pub async fn drained(&mut self) -> Result<DrainOutcome, Error> {
         struct Wait<'a>(&'a mut PipeStream);
 
         impl Drop for Wait<'_> {
@@ -37,7 +37,7 @@ impl PipeStream {
 
         let wait = Wait(self);
         let done = poll_fn(|cx| Pin::new(&mut *wait.0).poll_drained(cx)).await;
-        Closed::of_drain(done, Operation::Drain, wait.0.name())
+        DrainOutcome::of_drain(done, Operation::Drain, wait.0.name())
     }
 
     /// Ends this direction and leaves the other open, on a message-type pipe: waits until the peer
@@ -46,7 +46,7 @@ impl PipeStream {
     /// A peer that reads messages takes it for the end of the stream: go-winio's `CloseWrite` is
     /// this, and a [`Connection`] reads it as `None`. A peer that does not know it waits on.
     ///
-    /// Only after [`Closed::Drained`] was the message sent.
+    /// Only after [`DrainOutcome::Drained`] was the message sent.
     ///
     /// # Errors
     ///
@@ -60,12 +60,12 @@ impl PipeStream {
     /// # Panics
     ///
     /// As [`drained`](Self::drained).
-    pub async fn close_write(&mut self) -> Result<Closed, Error> {
+    pub async fn close_write(&mut self) -> Result<DrainOutcome, Error> {
         self.check_half_close()?;
         match self.drained().await? {
-            Closed::Drained => {
+            DrainOutcome::Drained => {
                 let sent = poll_fn(|cx| Pin::new(&mut *self).poll_close_write(cx)).await;
-                Closed::of_drain(sent, Operation::Close, self.name())
+                DrainOutcome::of_drain(sent, Operation::Close, self.name())
             }
             closed => Ok(closed),
         }
@@ -84,7 +84,7 @@ impl Connection<PipeStream> {
     /// Ends the sending direction of a message-type pipe with a message of no bytes, after what is
     /// queued was sent and the peer has read it: see [`PipeStream::close_write`].
     ///
-    /// Only after [`Closed::Drained`] was the message sent. Then nothing more can be sent, while
+    /// Only after [`DrainOutcome::Drained`] was the message sent. Then nothing more can be sent, while
     /// messages can still be received.
     ///
     /// # Errors
@@ -98,10 +98,10 @@ impl Connection<PipeStream> {
     /// # Panics
     ///
     /// As [`drained`](Self::drained).
-    pub async fn close_write(&mut self) -> Result<Closed, Error> {
+    pub async fn close_write(&mut self) -> Result<DrainOutcome, Error> {
         self.get_ref().check_half_close()?;
         match self.drained().await? {
-            Closed::Drained => self.end_sending().await,
+            DrainOutcome::Drained => self.end_sending().await,
             closed => Ok(closed),
         }
     }

@@ -30,7 +30,7 @@ impl Transport for PipeStream {
             let place = this.place();
             let pipe = this.handle.end().as_handle();
             if this.drain.is_none() {
-                this.drain = Drain::begin(pipe, place, this.close_deadline)?.map(Box::new);
+                this.drain = Drain::begin(pipe, place, this.close_timeout)?.map(Box::new);
             }
             if let Some(drain) = &mut this.drain {
                 let drained = ready!(drain.poll(pipe, cx));
@@ -92,7 +92,7 @@ impl Transport for PipeStream {
             handle: Arc::clone(&self.handle),
             name: self.name.clone(),
             pipe_type: self.pipe_type,
-            close_deadline: self.close_deadline,
+            close_timeout: self.close_timeout,
             undrained: false,
             completing: false,
             written: self.written,

@@ -33,7 +33,7 @@ static CANCELLER: Canceller = Canceller {
     changed: Condvar::new(),
 };
 
-/// Closes `end` when its write is complete, or has been cancelled after `at_most`, and gives its
+/// Closes `end` when its write is complete, or has been cancelled after `max_elapsed`, and gives its
 /// `place` back.
 ///
 /// A runtime that ends meanwhile drops the end: nothing drives it any more.

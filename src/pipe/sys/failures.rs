@@ -150,16 +150,6 @@ fn what_is_not_a_pipe_is_not_handed_out() {
 }
 
 #[tokio::test]
-async fn a_byte_type_pipe_is_closed_again_when_messages_cannot_be_read_from_it() {
-    let name = name("messages");
-    let mut server = bare_server(&name);
-    let words = OpenWords::new(Direction::Duplex).message_read_mode();
-    let error = open(&name, words).unwrap_err();
-    assert_eq!(code(&error), ERROR_INVALID_PARAMETER);
-    is_left(&mut server).await;
-}
-
-#[tokio::test]
 async fn a_handle_that_cannot_be_registered_is_closed() {
     let name = name("register");
     let mut server = bare_server(&name);

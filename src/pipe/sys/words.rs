@@ -3,10 +3,9 @@
 use windows_sys::Win32::{
     Storage::FileSystem::{
         FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_GENERIC_READ,
-        FILE_READ_ATTRIBUTES, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, PIPE_ACCESS_DUPLEX,
-        PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_ANONYMOUS,
-        SECURITY_DELEGATION, SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
-        SECURITY_SQOS_PRESENT, SYNCHRONIZE,
+        FILE_READ_ATTRIBUTES, FILE_WRITE_DATA, PIPE_ACCESS_DUPLEX, PIPE_ACCESS_INBOUND,
+        PIPE_ACCESS_OUTBOUND, READ_CONTROL, SECURITY_ANONYMOUS, SECURITY_DELEGATION,
+        SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION, SECURITY_SQOS_PRESENT, SYNCHRONIZE,
     },
     System::Pipes::{
         PIPE_ACCEPT_REMOTE_CLIENTS, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE,
@@ -104,7 +103,6 @@ pub enum ImpersonationLevel {
 pub(in crate::pipe) struct OpenWords {
     pub(in crate::pipe) access: u32,
     pub(in crate::pipe) flags: u32,
-    pub(in crate::pipe) message_read_mode: bool,
 }
 
 impl OpenWords {
@@ -120,7 +118,6 @@ impl OpenWords {
         Self {
             access,
             flags: FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
-            message_read_mode: false,
         }
     }
 
@@ -135,13 +132,6 @@ impl OpenWords {
             ImpersonationLevel::FullDelegation => SECURITY_DELEGATION,
         };
         Self { flags: self.flags & !LEVELS | SECURITY_SQOS_PRESENT | level, ..self }
-    }
-
-    /// `SetNamedPipeHandleState` needs a right of its own for this.
-    pub(in crate::pipe) const fn message_read_mode(mut self) -> Self {
-        self.access |= FILE_WRITE_ATTRIBUTES;
-        self.message_read_mode = true;
-        self
     }
 }
 
@@ -186,14 +176,6 @@ mod tests {
         let asked = DIRECTIONS.map(|direction| OpenWords::new(direction).access);
         assert_eq!(asked, [0x12_008B, 0x12_0082, 0x12_0089]);
         assert!(asked.iter().all(|access| access & FILE_CREATE_PIPE_INSTANCE == 0));
-    }
-
-    #[test]
-    fn reading_messages_takes_one_right_more() {
-        for direction in DIRECTIONS {
-            let words = OpenWords::new(direction);
-            assert_eq!(words.message_read_mode().access, words.access | 0x100);
-        }
     }
 
     #[test]

@@ -153,7 +153,7 @@ async fn a_reader_that_does_not_read_is_an_error_at_the_deadline() {
     let deadline = std::time::Duration::from_millis(300);
     // More than the buffers and what a runtime reads ahead.
     let format = npipes::FrameFormat::new();
-    let mut ipc = IpcOptions::new().format(format).deadline(deadline).open(&name).unwrap();
+    let mut ipc = IpcOptions::new().format(format).timeout(deadline).open(&name).unwrap();
     let reader = async {
         wait_until_it_listens(&name).await;
         let client = ClientOptions::new().open(path(&name)).unwrap();

@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
-pub enum Closed {
+pub enum DrainOutcome {
     /// The peer has read everything.
     Drained,
     /// Everything was handed to a transport that cannot tell what its peer has read: to TCP, which
@@ -47,7 +47,7 @@ pub enum Closed {
     PeerGone,
 }
 
-impl Closed {
+impl DrainOutcome {
     /// Returns what a transport's wait for its peer says of the end of the connection.
     #[allow(dead_code, reason = "only pipe/ uses it")]
     pub(crate) fn of_drain(

@@ -5,7 +5,7 @@ use crate::error::Error;
 /// What there was, when [serving](super::serve) is over.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Served {
+pub struct ServeReport {
     /// Connections accepted. Those that are in none of the following counts ended well: their
     /// handlers returned, and their peers have read everything or had left before.
     pub accepted: u64,
@@ -22,7 +22,7 @@ pub struct Served {
     pub accept_error: Option<Error>,
 }
 
-impl Served {
+impl ServeReport {
     pub(super) fn count(&mut self, ending: Ending) {
         match ending {
             Ending::Well => {}

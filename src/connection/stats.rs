@@ -15,14 +15,14 @@
 /// let (mut near, mut far) = Connection::pair();
 /// near.send("Hello").await?;
 /// far.receive().await?;
-/// assert_eq!((near.counters().messages_sent, near.counters().bytes_sent), (1, 5));
-/// assert_eq!((far.counters().messages_received, far.counters().bytes_received), (1, 5));
+/// assert_eq!((near.stats().messages_sent, near.stats().bytes_sent), (1, 5));
+/// assert_eq!((far.stats().messages_received, far.stats().bytes_received), (1, 5));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub struct Counters {
+pub struct ConnectionStats {
     /// Attempts to connect that failed before this connection came about. 0 for one that was
     /// accepted.
     pub retries: u64,
@@ -38,7 +38,7 @@ pub struct Counters {
     pub corrupt_frames: u64,
 }
 
-impl Counters {
+impl ConnectionStats {
     /// Returns the sums.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
