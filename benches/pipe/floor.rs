@@ -9,10 +9,7 @@ use tokio::{
     net::windows::named_pipe::{NamedPipeClient, NamedPipeServer},
 };
 
-use crate::{
-    sides::PIECE,
-    work::{Messages, Work},
-};
+use crate::workload::{Messages, PIECE, Work};
 
 const HEADER: usize = 8;
 const OVERHEAD: usize = 12;

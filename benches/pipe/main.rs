@@ -26,6 +26,8 @@ mod start;
 mod table;
 #[cfg(windows)]
 mod work;
+#[cfg(windows)]
+mod workload;
 
 #[cfg(windows)]
 fn main() {

@@ -20,7 +20,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::{
     floor,
-    work::{Messages, Traffic, Work},
+    workload::{Messages, PIECE, Traffic, Work},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,6 @@ pub(crate) enum Side {
     /// Tokio's handles, and of frames and CRCs what nobody can leave out: one way only.
     Floor,
 }
-
-/// The size of a piece, in bytes, in which the bare side reads and writes.
-pub(crate) const PIECE: usize = 64 * 1024;
 
 impl Side {
     pub(crate) const ALL: [Self; 6] = [

@@ -2,7 +2,8 @@
 
 use crate::{
     sides::Side,
-    work::{Traffic, Work, measure},
+    work::measure,
+    workload::{Traffic, Work},
 };
 
 /// What each side took for one piece of work, round by round: seconds for a message of one connection.
