@@ -1,5 +1,6 @@
 //! Messages over any stream of bytes: `Stream`, `Sink`, and methods of its own so that ordinary use
-//! needs no extension trait. No task, no lock; a clock only for what has a time limit.
+//! needs no extension trait. No task; a clock only for what has a time limit, and a lock
+//! only between the halves of a stream that has one handle.
 
 mod drain;
 mod drain_outcome;

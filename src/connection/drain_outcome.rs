@@ -13,19 +13,17 @@ use crate::{
 ///
 /// # What is known, and what is not
 ///
-/// `Drained` is never said of a peer that left with something unread: the operating system said that
-/// nothing is, and that the peer was still there afterwards. Of a transport that cannot tell, it is
-/// not said either. There is one exception, where the latter
-/// cannot be asked: by a server whose pipe goes from the server to the client only, and perhaps of a
-/// pipe on another machine. There a peer that had left before the close counts as one that has read
-/// everything.
+/// `Drained` means that the system reported nothing unread while the peer was connected. There is one
+/// exception: a server whose pipe goes only from the server to the client cannot ask whether the peer is
+/// connected, and perhaps neither can an end of a pipe on another machine. There, a peer that left before
+/// the close counts as a peer that has read everything.
 ///
-/// That the peer has read means that it took the bytes from the operating system. Its runtime reads
-/// ahead, so its application may not have seen them: that takes an answer in your own protocol.
+/// The peer has read what it took from the operating system. Its runtime reads ahead, so its application
+/// may not have seen all of it: only an answer in your own protocol can say that.
 ///
-/// When a peer has left, nobody tells how much it had read. So `PeerGone` is also said of a peer that
-/// had read everything, if it left before this end could see that: one that closes as soon as it has
-/// the last byte, or has done so before the close began.
+/// The system does not report how much a peer had read that has left. So a peer that has read everything
+/// is `PeerGone` too, if it left before this end could ask: a peer that closes as soon as it has the last
+/// byte, or that closed before the close began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
@@ -38,7 +36,7 @@ pub enum DrainOutcome {
     Flushed,
     /// The deadline passed before the peer had read everything.
     TimedOut {
-        /// Bytes in the pipe that the peer had not read. Windows tells if they are fewer than the
+        /// Bytes in the pipe that the peer had not read. Windows reports them if they are fewer than the
         /// pipe's buffer holds; Wine never does.
         unread: Option<u64>,
     },

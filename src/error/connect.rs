@@ -96,7 +96,7 @@ pub struct UntrustedServer {
     pub pipe: PipeName,
     /// Who owns the pipe.
     pub owner: Option<Sid>,
-    /// As whom the server's process runs, where this process may know.
+    /// The user of the server's process, where this process may know.
     pub user: Option<Sid>,
     /// The server's process.
     pub process_id: Option<u32>,
@@ -116,8 +116,8 @@ impl fmt::Display for Identity<'_> {
         }
         match (process_id, user) {
             (Some(id), Some(user)) => write!(f, ", its process {id} runs as {user}"),
-            (Some(id), None) => write!(f, ", whom its process {id} runs as is not told"),
-            (None, _) => f.write_str(", its process is not known"),
+            (Some(id), None) => write!(f, ", the user of its process {id} is unknown"),
+            (None, _) => f.write_str(", its process is unknown"),
         }
     }
 }

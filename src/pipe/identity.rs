@@ -25,7 +25,8 @@ use crate::{
 /// On the open pipe, before a byte is sent, by two witnesses that must not contradict the rule: the
 /// pipe's owner, and the user of the process that created the instance. The second is often out of
 /// sight, since an ordinary user may not look into a service's process; then the owner alone
-/// decides, which nobody can set to somebody else. The process alone never does.
+/// decides, which nobody can set to somebody else. The process alone decides only where the pipe has no
+/// owner, which is so under Wine.
 ///
 /// The owner is the pipe's, not the instance's: where the pipe's access rules let others create
 /// instances ([`MayServe`]), the owner alone proves nothing, and a server whose process is out of sight
