@@ -113,9 +113,13 @@ async fn unread_bytes_are_counted_where_the_system_counts() {
 
 /// Returns the two ends of a pipe for which the server has asked for these buffers, the client's with a
 /// short deadline.
-async fn ends(in_buffer_size: u32, send_buffer: u32) -> (NamedPipeServer, Connection<PipeStream>) {
+async fn ends(
+    in_buffer_size: u32,
+    out_buffer_size: u32,
+) -> (NamedPipeServer, Connection<PipeStream>) {
     let name = unique_name();
-    let options = ListenerOptions::new().in_buffer_size(in_buffer_size).send_buffer(send_buffer);
+    let options =
+        ListenerOptions::new().in_buffer_size(in_buffer_size).out_buffer_size(out_buffer_size);
     let mut listener = options.bind(&name).unwrap();
     let options = ConnectionOptions::new().close_timeout(SHORT);
     let client = within(ConnectOptions::new().connection(options).connect(&name)).await.unwrap();
@@ -161,7 +165,7 @@ async fn a_servers_unread_bytes_are_those_of_its_own_direction() {
         let name = unique_name();
         let options = ConnectionOptions::new().close_timeout(SHORT);
         let options = ListenerOptions::new().connection(options);
-        let options = options.in_buffer_size(receive).send_buffer(send);
+        let options = options.in_buffer_size(receive).out_buffer_size(send);
         let mut listener = options.bind(&name).unwrap();
         let _client = plain_client(&name);
         let mut server = within(listener.accept()).await.unwrap();

@@ -299,7 +299,7 @@ async fn options_reach_the_operating_system() {
         .pipe_type(PipeType::Message)
         .max_instances(7)
         .in_buffer_size(1000)
-        .send_buffer(3000)
+        .out_buffer_size(3000)
         .bind(&name)
         .unwrap();
     let _client = within(connect(&name)).await.unwrap();

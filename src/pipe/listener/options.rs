@@ -44,7 +44,7 @@ pub struct ListenerOptions {
     max_instances: Option<u8>,
     direction: Direction,
     pipe_type: PipeType,
-    send_buffer: u32,
+    out_buffer_size: u32,
     in_buffer_size: u32,
     accept_remote: bool,
     security: Security,
@@ -81,7 +81,7 @@ impl ListenerOptions {
             max_instances: None,
             direction: Direction::Duplex,
             pipe_type: PipeType::Byte,
-            send_buffer: Self::DEFAULT_BUFFER,
+            out_buffer_size: Self::DEFAULT_BUFFER,
             in_buffer_size: Self::DEFAULT_BUFFER,
             accept_remote: false,
             security: Security::Access(Access::current_user_and_system()),
@@ -102,7 +102,7 @@ impl ListenerOptions {
             .direction(Direction::Duplex)
             .pipe_type(PipeType::Message)
             .in_buffer_size(64 * 1024)
-            .send_buffer(64 * 1024)
+            .out_buffer_size(64 * 1024)
             .connection(ConnectionOptions::NPIPES_1_0_1)
     }
 
@@ -147,8 +147,8 @@ impl ListenerOptions {
 
     /// Sets the quota, in bytes, for data that the server has sent and the client has not read. The
     /// default is 132 KiB.
-    pub const fn send_buffer(mut self, bytes: u32) -> Self {
-        self.send_buffer = bytes;
+    pub const fn out_buffer_size(mut self, bytes: u32) -> Self {
+        self.out_buffer_size = bytes;
         self
     }
 
@@ -294,7 +294,7 @@ impl ListenerOptions {
         let words = if self.accept_remote { words.accept_remote_clients() } else { words };
         InstanceWords {
             max_instances,
-            out_buffer: self.send_buffer,
+            out_buffer: self.out_buffer_size,
             in_buffer: self.in_buffer_size,
             ..words
         }
@@ -338,7 +338,7 @@ mod tests {
             .filter(|_| true)
             .handshake_timeout(Duration::from_secs(1))
             .max_instances(9)
-            .send_buffer(1)
+            .out_buffer_size(1)
             .in_buffer_size(1)
             .backlog(1)
             .pipe_type(PipeType::Message);
