@@ -14,7 +14,10 @@ mod stats;
 mod stream;
 mod transport;
 mod undrained;
-#[allow(dead_code, reason = "only pipes use it")]
+#[cfg_attr(
+    not(any(windows, test, feature = "simulated")),
+    expect(dead_code, reason = "only pipes use it")
+)]
 mod unread;
 mod write_limit;
 mod writer;
@@ -331,7 +334,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Ends the sending direction and keeps the receiving one. To be called when everything was
     /// [drained](Self::drained).
-    #[allow(dead_code, reason = "only pipe/ uses it")]
+    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) async fn end_sending(&mut self) -> Result<DrainOutcome, Error> {
         poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
     }

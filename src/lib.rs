@@ -109,7 +109,10 @@ pub mod observability {}
 #[doc = include_str!("../docs/peers/npipes_frames.py")]
 /// ```
 pub mod peers {}
-#[allow(dead_code, reason = "only what connects by itself uses it")]
+#[cfg_attr(
+    not(any(windows, feature = "simulated")),
+    expect(dead_code, reason = "only what connects by itself uses it")
+)]
 mod retry;
 mod server;
 mod sid;

@@ -47,7 +47,7 @@ pub enum DrainOutcome {
 
 impl DrainOutcome {
     /// Returns what a transport's wait for its peer says of the end of the connection.
-    #[allow(dead_code, reason = "only pipe/ uses it")]
+    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn of_drain(
         drained: io::Result<()>,
         operation: Operation,

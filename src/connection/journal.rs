@@ -27,7 +27,10 @@ pub(crate) struct Origin {
 
 /// Which end of a pipe it is.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "only what makes connections by itself knows it")]
+#[cfg_attr(
+    not(any(windows, feature = "simulated")),
+    expect(dead_code, reason = "only what makes connections by itself knows it")
+)]
 pub(crate) enum Role {
     Server,
     Client,

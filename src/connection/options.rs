@@ -23,7 +23,6 @@ pub struct ConnectionOptions {
     pub(super) frame_per_write: bool,
     pub(super) high_water: usize,
     pub(crate) close_timeout: Duration,
-    #[allow(dead_code, reason = "only pipe/ uses it")]
     pub(crate) linger: Duration,
     pub(super) limits: Limits,
     pub(super) text: TextEncoding,

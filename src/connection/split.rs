@@ -198,7 +198,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
 
 impl<T> SendHalf<T> {
     /// Asks something of the transport.
-    #[allow(dead_code, reason = "only pipe/ uses it")]
+    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
         self.io.with_io(ask)
     }
@@ -286,7 +286,7 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
 
 impl<T> ReceiveHalf<T> {
     /// Asks something of the transport.
-    #[allow(dead_code, reason = "only pipe/ uses it")]
+    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
         self.io.with_io(ask)
     }

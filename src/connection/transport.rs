@@ -137,7 +137,10 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
 
 /// Returns success also for a peer that has left, which is no failure of a shutdown: a peer that has
 /// read what it wanted leaves, and that is how most conversations end.
-#[allow(dead_code, reason = "only the crate's own transports use it")]
+#[cfg_attr(
+    not(any(windows, feature = "simulated")),
+    expect(dead_code, reason = "only the crate's own transports use it")
+)]
 pub(crate) fn unless_peer_left(drained: io::Result<()>) -> io::Result<()> {
     match drained {
         Err(e)

@@ -21,6 +21,10 @@ impl Written {
     }
 
     /// Returns how many bytes were written.
+    #[cfg_attr(
+        not(any(windows, test)),
+        expect(dead_code, reason = "only real pipes are asked by it")
+    )]
     pub(crate) fn total(self) -> u64 {
         self.total
     }
