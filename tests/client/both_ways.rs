@@ -2,24 +2,17 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use futures::{SinkExt, StreamExt, future::join};
 use npipes::{Client, ClientOptions, Connect, Connection, Error, Inbox};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
+    io::{DuplexStream, duplex},
     sync::mpsc,
     task::JoinSet,
 };
 
-use crate::support::{pattern, within};
-
-/// Answers each message with itself, before it reads the next one.
-async fn echo<T: AsyncRead + AsyncWrite + Unpin>(mut far: Connection<T>) {
-    while let Ok(Some(message)) = far.receive().await {
-        if far.send(message).await.is_err() {
-            return;
-        }
-    }
-}
+use crate::{
+    echo::{echo, select_loop, start_halves},
+    support::{pattern, within},
+};
 
 /// An echo server at the other end of a pair in memory.
 struct Echo(usize);
@@ -79,49 +72,12 @@ async fn with_each_server<F: Future<Output = ()>>(test: impl Fn(Client, Inbox) -
 
 #[tokio::test(start_paused = true)]
 async fn a_select_loop_goes_on_while_both_sides_write_100_kilobytes() {
-    const COUNT: usize = 200;
-    with_each_server(|client, mut inbox| async move {
-        let (queue, mut outgoing) = mpsc::channel(1);
-        tokio::spawn(async move {
-            for number in 0..COUNT {
-                queue.send(vec![number as u8; 100_000]).await.unwrap();
-            }
-        });
-        let mut received = 0;
-        while received < COUNT {
-            tokio::select! {
-                message = inbox.receive() => {
-                    assert!(message.unwrap().unwrap() == vec![received as u8; 100_000]);
-                    received += 1;
-                }
-                Some(message) = outgoing.recv() => drop(client.send(message).await.unwrap()),
-            }
-        }
-    })
-    .await;
+    with_each_server(|client, inbox| select_loop(client, inbox, 200)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_tasks_use_the_halves_of_a_duplex() {
-    const COUNT: u32 = 500;
-    with_each_server(|client, inbox| async move {
-        let (mut sink, mut stream) = client.duplex(inbox).split();
-        let reader = tokio::spawn(async move {
-            for number in 0..COUNT {
-                assert_eq!(stream.next().await.unwrap().unwrap(), number.to_le_bytes()[..]);
-            }
-        });
-        let writer = tokio::spawn(async move {
-            for number in 0..COUNT {
-                sink.send(number.to_le_bytes().to_vec().into()).await.unwrap();
-            }
-            sink
-        });
-        let (reader, writer) = join(reader, writer).await;
-        reader.unwrap();
-        drop(writer.unwrap());
-    })
-    .await;
+    with_each_server(|client, inbox| start_halves(client, inbox, 500)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,30 +5,16 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use npipes::{Backoff, Client, ClientOptions, Connection};
 use tarpc::{
-    client,
-    context::{self, Context},
+    client, context,
     server::{BaseChannel, Channel},
 };
 use tokio_serde::{Framed, formats::MessagePack};
 
 use crate::{
+    kitchen::{Cook, Kitchen, KitchenClient},
     support::within,
     wire::{Far, Script, Step, wire},
 };
-
-#[tarpc::service]
-trait Kitchen {
-    async fn cook(dish: String) -> String;
-}
-
-#[derive(Clone)]
-struct Cook;
-
-impl Kitchen for Cook {
-    async fn cook(self, _: Context, dish: String) -> String {
-        format!("{dish}: ready")
-    }
-}
 
 /// Serves calls on one connection, until the task is aborted: a server that dies.
 fn serve(far: Far) -> tokio::task::JoinHandle<()> {

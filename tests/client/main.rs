@@ -6,6 +6,10 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
+#[path = "../support/echo.rs"]
+mod echo;
+#[path = "../support/kitchen.rs"]
+mod kitchen;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/wire.rs"]

@@ -6,6 +6,8 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
+#[path = "../support/kitchen.rs"]
+mod kitchen;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -12,7 +12,10 @@ use tokio_serde::{
     formats::{SymmetricalJson, SymmetricalMessagePack},
 };
 
-use crate::support::within;
+use crate::{
+    kitchen::{Cook, Kitchen, KitchenClient},
+    support::within,
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Order {
@@ -82,20 +85,6 @@ async fn a_corrupt_frame_is_told_from_a_message_that_is_no_value() {
     let error = within(orders.next()).await.unwrap().unwrap_err();
     assert!(matches!(Error::from(error), Error::Frame(FrameError::Checksum { .. })));
     assert_eq!(within(orders.next()).await.unwrap().unwrap().item, "tea");
-}
-
-#[tarpc::service]
-trait Kitchen {
-    async fn cook(dish: String) -> String;
-}
-
-#[derive(Clone)]
-struct Cook;
-
-impl Kitchen for Cook {
-    async fn cook(self, _: tarpc::context::Context, dish: String) -> String {
-        format!("{dish}: ready")
-    }
 }
 
 #[tokio::test]

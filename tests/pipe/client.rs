@@ -8,25 +8,18 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, Connection, ConnectionOptions, Connector,
-    Delivered, Error, Fate, FrameFormat, Listener, ListenerOptions, PipeStream,
+    Backoff, Client, ClientOptions, ClientState, ConnectionOptions, Connector, Delivered, Error,
+    Fate, FrameFormat, Listener, ListenerOptions,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{unique_name, within};
+use crate::{
+    echo::{echo, select_loop, start_halves},
+    support::{unique_name, within},
+};
 
 const MS: Duration = Duration::from_millis(1);
-
-/// Answers each message with itself, before it reads the next one.
-async fn echo(mut far: Connection<PipeStream>) {
-    while let Ok(Some(message)) = far.receive().await {
-        if far.send(message).await.is_err() {
-            return;
-        }
-    }
-}
 
 fn echo_server(mut listener: Listener) {
     tokio::spawn(async move {
@@ -38,53 +31,20 @@ fn echo_server(mut listener: Listener) {
 
 #[tokio::test]
 async fn a_select_loop_goes_on_while_both_sides_write_100_kilobytes() {
-    const COUNT: usize = 200;
     let name = unique_name();
     echo_server(Listener::bind(&name).unwrap());
-    let (client, mut inbox) = Client::spawn(Connector::new(&*name).unwrap());
-    let (queue, mut outgoing) = tokio::sync::mpsc::channel(1);
-    tokio::spawn(async move {
-        for number in 0..COUNT {
-            queue.send(vec![number as u8; 100_000]).await.unwrap();
-        }
-    });
-    let mut received = 0;
-    let work = async {
-        while received < COUNT {
-            tokio::select! {
-                message = inbox.receive() => {
-                    assert!(message.unwrap().unwrap() == vec![received as u8; 100_000]);
-                    received += 1;
-                }
-                Some(message) = outgoing.recv() => drop(client.send(message).await.unwrap()),
-            }
-        }
-    };
-    within(work).await;
+    let (client, inbox) = Client::spawn(Connector::new(&*name).unwrap());
+    within(select_loop(client, inbox, 200)).await;
 }
 
 #[tokio::test]
 async fn two_tasks_use_the_halves_of_a_duplex_before_there_is_a_server() {
-    const COUNT: u32 = 200;
     let name = unique_name();
     let (client, inbox) = Client::spawn(Connector::new(&*name).unwrap());
-    let (mut sink, mut stream) = client.duplex(inbox).split();
-    let reader = tokio::spawn(async move {
-        for number in 0..COUNT {
-            assert_eq!(stream.next().await.unwrap().unwrap(), number.to_le_bytes()[..]);
-        }
-    });
-    let writer = tokio::spawn(async move {
-        for number in 0..COUNT {
-            sink.send(number.to_le_bytes().to_vec().into()).await.unwrap();
-        }
-        sink
-    });
+    let work = start_halves(client, inbox, 200);
     tokio::task::yield_now().await;
     echo_server(Listener::bind(&name).unwrap());
-    let (reader, writer) = within(join(reader, writer)).await;
-    reader.unwrap();
-    drop(writer.unwrap());
+    within(work).await;
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ use npipes::{
 };
 use tokio::{io::AsyncWriteExt, net::windows::named_pipe::ClientOptions, task::yield_now};
 
-use crate::support::{pattern, unique_name, within};
+use crate::{
+    echo::echo,
+    support::{pattern, unique_name, within},
+};
 
 pub(crate) const ERROR_PIPE_BUSY: i32 = 231;
 
@@ -64,14 +67,6 @@ pub(crate) fn is_taken_and_busy(name: &str) {
 pub(crate) async fn turns_of_the_driver() {
     for _ in 0..16 {
         yield_now().await;
-    }
-}
-
-async fn echo(mut connection: Connection<PipeStream>) {
-    while let Ok(Some(message)) = connection.receive().await {
-        if connection.send(message).await.is_err() {
-            break;
-        }
     }
 }
 

@@ -7,6 +7,8 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
+#[path = "../support/echo.rs"]
+mod echo;
 #[path = "../support/alike.rs"]
 mod laws;
 #[path = "../support/low_integrity.rs"]
