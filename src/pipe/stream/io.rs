@@ -11,7 +11,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{PipeStream, handle::classify};
+use super::{
+    PipeStream,
+    handle::{PipeHandle, classify},
+};
 use crate::{
     connection::{AbortHandle, Transport, unless_peer_left},
     pipe::{
@@ -103,7 +106,17 @@ impl Transport for PipeStream {
 }
 
 impl PipeStream {
-    fn record_write(&mut self, begun: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn poll_write_with(
+        &mut self,
+        empty: bool,
+        write: impl FnOnce(&PipeHandle) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.drain = None;
+        if empty {
+            return Poll::Ready(Ok(0));
+        }
+        self.undrained = true;
+        let begun = write(&self.handle);
         if let Poll::Ready(Ok(count)) = &begun {
             self.written.note(*count);
         }
@@ -127,13 +140,7 @@ impl AsyncWrite for PipeStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.drain = None;
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.undrained = true;
-        let begun = self.handle.poll_write(cx, buf);
-        self.record_write(begun)
+        self.poll_write_with(buf.is_empty(), |handle| handle.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -141,13 +148,8 @@ impl AsyncWrite for PipeStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.drain = None;
-        if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.undrained = true;
-        let begun = self.handle.poll_write_vectored(cx, bufs);
-        self.record_write(begun)
+        let empty = bufs.iter().all(|buf| buf.is_empty());
+        self.poll_write_with(empty, |handle| handle.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
