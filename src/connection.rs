@@ -4,10 +4,12 @@
 
 mod drain;
 mod drain_outcome;
+mod driven;
 mod journal;
 mod limits;
 mod options;
 mod pair;
+mod parts;
 mod reader;
 mod split;
 mod stats;
@@ -22,13 +24,7 @@ mod unread;
 mod write_limit;
 mod writer;
 
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, future::poll_fn, pin::Pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -40,6 +36,7 @@ use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, wri
 pub use self::{
     drain_outcome::DrainOutcome,
     options::ConnectionOptions,
+    parts::ConnectionParts,
     split::{ReceiveHalf, SendHalf},
     stats::ConnectionStats,
     transport::{AbortHandle, Transport},
@@ -332,13 +329,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.io.abort_handle()
     }
 
-    /// Ends the sending direction and keeps the receiving one. To be called when everything was
-    /// [drained](Self::drained).
-    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
-    pub(crate) async fn end_sending(&mut self) -> Result<DrainOutcome, Error> {
-        poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
-    }
-
     /// Splits it into two halves that can be used at the same time, from two tasks.
     ///
     /// The halves of a pipe have a handle each. Those of a stream that is no [`Transport`] share it
@@ -351,15 +341,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// [`into_parts`](Self::into_parts) returns them too.
     pub fn into_inner(self) -> T {
         self.io.io
-    }
-
-    /// Returns the transport and what the connection still holds.
-    pub fn into_parts(self) -> ConnectionParts<T> {
-        ConnectionParts {
-            io: self.io.io,
-            unread: self.reader.into_unread(),
-            unsent: self.writer.into_unsent(),
-        }
     }
 
     /// Returns the transport. Reading from it or writing to it breaks the framing.
@@ -400,36 +381,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub fn span(&self) -> &Span {
         self.writer.journal().span()
     }
-
-    /// Queues one message after `poll_ready`, and leaves it with the caller, who may need it again.
-    pub(crate) fn start_send_kept(&mut self, message: &Bytes) -> Result<(), Error> {
-        self.writer.start_send(message)
-    }
-
-    /// Returns how many of the written bytes the peer has not read at most, if that is known.
-    pub(crate) fn unread_at_most(&mut self) -> Option<u64> {
-        self.io.unread_at_most()
-    }
-
-    /// Sends what is queued and polls until the peer has read everything, until the deadline, as
-    /// [`drained`](Self::drained) does.
-    pub(crate) fn poll_drained(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<DrainOutcome, Error>> {
-        self.writer.poll_drain(Operation::Drain, Pin::new(&mut self.io), cx)
-    }
-
-    /// As [`close`](Self::close), without discarding what the peer sends.
-    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<DrainOutcome, Error>> {
-        self.writer.poll_drain(Operation::Close, Pin::new(&mut self.io), cx)
-    }
-
-    /// Returns how many bytes of fed frames the transport has not taken. A frame is whole at the
-    /// peer at the earliest when the transport has taken its last byte.
-    pub(crate) fn unwritten(&self) -> usize {
-        self.writer.unwritten()
-    }
 }
 
 /// Returns the text of a message, or the message.
@@ -441,17 +392,4 @@ impl<T: fmt::Debug> fmt::Debug for Connection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("io", &self.io.io).finish_non_exhaustive()
     }
-}
-
-/// A connection taken apart.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ConnectionParts<T> {
-    /// The transport.
-    pub io: T,
-    /// Bytes received that belong to no message handed out: whole frames, then perhaps the
-    /// beginning of one.
-    pub unread: BytesMut,
-    /// Bytes of frames queued and not written, perhaps from the middle of one.
-    pub unsent: BytesMut,
 }
