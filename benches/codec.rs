@@ -6,15 +6,15 @@
 
 #[path = "codec/pairs.rs"]
 mod pairs;
-#[path = "codec/works.rs"]
-mod works;
+#[path = "codec/workloads.rs"]
+mod workloads;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use npipes::{FrameCodec, FrameFormat, ReceiveChecksum, SendChecksum};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
-use self::works::{TURN, Work, checksum, copy, decode, encode, target};
+use self::workloads::{TURN, Work, checksum, copy, decode, encode, target};
 
 fn payload(len: usize) -> Bytes {
     (0..len).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect::<Vec<_>>().into()

@@ -5,7 +5,6 @@
 mod drain;
 mod drain_outcome;
 mod driven;
-mod journal;
 mod limits;
 mod options;
 mod pair;
@@ -14,6 +13,7 @@ mod reader;
 mod split;
 mod stats;
 mod stream;
+mod telemetry;
 mod transport;
 mod undrained;
 #[cfg_attr(
@@ -31,8 +31,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
 #[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
-pub(crate) use self::journal::{Origin, Role};
-use self::{drain::Drain, journal::Journal, reader::Reader, transport::Whole, writer::Writer};
+pub(crate) use self::telemetry::{Origin, Role};
+use self::{drain::Drain, reader::Reader, telemetry::Telemetry, transport::Whole, writer::Writer};
 pub use self::{
     drain_outcome::DrainOutcome,
     options::ConnectionOptions,
@@ -125,7 +125,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn with_origin(io: Whole<T>, options: &ConnectionOptions, origin: Origin) -> Self {
-        let (receiving, sending) = Journal::pair(&origin);
+        let (receiving, sending) = Telemetry::pair(&origin);
         let pipe = origin.pipe;
         let &ConnectionOptions {
             format,
@@ -351,7 +351,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Returns what has gone over the connection so far.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        self.reader.journal().stats().plus(self.writer.journal().stats())
+        self.reader.telemetry().stats().plus(self.writer.telemetry().stats())
     }
 
     /// Returns the span that the connection's [events](crate::observability) are in, to be entered
@@ -379,7 +379,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// # }
     /// ```
     pub fn span(&self) -> &Span {
-        self.writer.journal().span()
+        self.writer.telemetry().span()
     }
 }
 

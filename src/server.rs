@@ -8,7 +8,7 @@
 //!                                                                                dropped, and counted
 //! ```
 
-mod floor;
+mod handlers;
 mod report;
 
 use std::{
@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use self::floor::Floor;
+use self::handlers::Handlers;
 pub use self::report::ServeReport;
 use crate::{
     connection::Connection,
@@ -193,29 +193,33 @@ impl ServeOptions {
         F: Future<Output = Result<R, Error>> + Send + 'static,
         R: Into<Option<Connection<A::Io>>>,
     {
-        let mut floor = Floor::new(&shutdown, Arc::new(handler));
+        let mut handlers = Handlers::new(&shutdown, Arc::new(handler));
         // For a caller who drops this future.
-        let _cut = floor.cut.clone().drop_guard();
+        let _cut = handlers.cut.clone().drop_guard();
 
-        let accept_error = self.accept_all(listener, &mut floor).await;
+        let accept_error = self.accept_all(listener, &mut handlers).await;
         // Handlers are told when accepting ends, for whatever reason.
-        floor.told.cancel();
-        floor.tasks.close();
-        debug!(connections = floor.tasks.len(), "finishing");
+        handlers.shutdown.cancel();
+        handlers.tasks.close();
+        debug!(connections = handlers.tasks.len(), "finishing");
 
-        if timeout(self.shutdown_timeout, floor.tasks.wait()).await.is_err() {
-            warn!(connections = floor.tasks.len(), "cutting what is left");
-            floor.cut.cancel();
-            let _ = timeout(Self::CUT_GRACE, floor.tasks.wait()).await;
+        if timeout(self.shutdown_timeout, handlers.tasks.wait()).await.is_err() {
+            warn!(connections = handlers.tasks.len(), "cutting what is left");
+            handlers.cut.cancel();
+            let _ = timeout(Self::CUT_GRACE, handlers.tasks.wait()).await;
         }
-        while let Ok(ending) = floor.endings.try_recv() {
-            floor.served.count(ending);
+        while let Ok(ending) = handlers.endings.try_recv() {
+            handlers.served.count(ending);
         }
-        floor.served.cut += floor.tasks.len() as u64;
-        ServeReport { accept_error, ..floor.served }
+        handlers.served.cut += handlers.tasks.len() as u64;
+        ServeReport { accept_error, ..handlers.served }
     }
 
-    async fn accept_all<A, H, F, R>(self, mut listener: A, floor: &mut Floor<H>) -> Option<Error>
+    async fn accept_all<A, H, F, R>(
+        self,
+        mut listener: A,
+        handlers: &mut Handlers<H>,
+    ) -> Option<Error>
     where
         A: Accept + Send,
         H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
@@ -226,16 +230,16 @@ impl ServeOptions {
         let failure = loop {
             let accepted = {
                 let mut accept = pin!(listener.accept());
-                let mut told = pin!(floor.told.cancelled());
+                let mut shutdown = pin!(handlers.shutdown.cancelled());
                 poll_fn(|cx| {
-                    if told.as_mut().poll(cx).is_ready() {
+                    if shutdown.as_mut().poll(cx).is_ready() {
                         return Poll::Ready(None);
                     }
-                    while let Poll::Ready(Some(ending)) = floor.endings.poll_recv(cx) {
-                        floor.running -= 1;
-                        floor.served.count(ending);
+                    while let Poll::Ready(Some(ending)) = handlers.endings.poll_recv(cx) {
+                        handlers.running -= 1;
+                        handlers.served.count(ending);
                     }
-                    match floor.running < self.max_connections {
+                    match handlers.running < self.max_connections {
                         true => accept.as_mut().poll(cx).map(Some),
                         false => Poll::Pending,
                     }
@@ -246,12 +250,12 @@ impl ServeOptions {
                 None => break None,
                 Some(Ok(connection)) => {
                     delays.reset();
-                    floor.take_in(connection);
+                    handlers.take_in(connection);
                 }
                 Some(Err(error)) if may_pass(&error) => {
                     let delay = delays.next_delay();
                     warn!(error = %WithoutContent(&error), ?delay, "accepting failed");
-                    let _ = floor.told.run_until_cancelled(sleep(delay)).await;
+                    let _ = handlers.shutdown.run_until_cancelled(sleep(delay)).await;
                 }
                 Some(Err(error)) => break Some(error),
             }

@@ -5,7 +5,7 @@ use tokio_util::codec::LengthDelimitedCodec;
 
 use super::{
     payload, with_crc, without_crc,
-    works::{Work, checksum, copy, decode, encode, target},
+    workloads::{Work, checksum, copy, decode, encode, target},
 };
 
 const ROUNDS: usize = 201;

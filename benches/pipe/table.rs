@@ -20,10 +20,10 @@ fn median(mut figures: Vec<f64>) -> f64 {
 impl Row {
     /// Measures all of `works` in each round, each by all sides in turn: the speed of the machine
     /// wanders, and what is compared is to have the same.
-    fn measure(works: &[Work], rounds: usize, sides: &[Side]) -> Vec<Self> {
+    fn measure(workloads: &[Work], rounds: usize, sides: &[Side]) -> Vec<Self> {
         let times = || sides.iter().map(|side| (*side, Vec::new())).collect();
         let mut rows: Vec<Self> =
-            works.iter().map(|work| Self { work: *work, times: times() }).collect();
+            workloads.iter().map(|work| Self { work: *work, times: times() }).collect();
         for _ in 0..rounds {
             for row in &mut rows {
                 for (side, times) in &mut row.times {
@@ -159,17 +159,17 @@ pub(crate) fn run(rounds: usize) {
         one_way(64, 2_560_000, MIB),
         one_way(64 * KIB, 9600, MIB),
     ] {
-        let works = [1, 8, 64].map(|connections| Work {
+        let workloads = [1, 8, 64].map(|connections| Work {
             connections,
             count: work.count / connections,
             ..work
         });
-        let rows = Row::measure(&works, rounds, &sides);
+        let rows = Row::measure(&workloads, rounds, &sides);
         for row in &rows {
             let Work { traffic, len, connections, .. } = row.work;
             row.print(&format!("{traffic:?}, {len} B, {connections} connections"));
         }
-        let [alone, _, many] = &rows[..] else { unreachable!("three works, three rows") };
+        let [alone, _, many] = &rows[..] else { unreachable!("three workloads, three rows") };
         let goal = "the rate of one connection, all together";
         at_least(goal, 0.9, many.rate(Side::Npipes, alone));
         println!("  the same of bare Tokio: {:.2}", many.rate(Side::Bare, alone));

@@ -43,7 +43,7 @@ struct Entry {
     /// Connections that were lost while it was being written.
     tries: u32,
     /// Its fate is known and told; it stands here for its number only.
-    told: bool,
+    settled: bool,
 }
 
 /// Handed-over messages of lost connections, up to a number, about which nothing was told yet.
@@ -88,7 +88,7 @@ impl Outbox {
     /// Takes over a message; its number follows that of the one before.
     #[inline]
     pub(super) fn accept(&mut self, message: Bytes) {
-        self.entries.push_back(Entry { message, end: 0, tries: 0, told: false });
+        self.entries.push_back(Entry { message, end: 0, tries: 0, settled: false });
     }
 
     /// Returns the first number whose message's fate is not known.
@@ -119,7 +119,7 @@ impl Outbox {
     /// Returns the oldest message that the connection has not been fed.
     #[inline]
     pub(super) fn kept(&mut self) -> Option<&Bytes> {
-        while self.entries.get(self.fed)?.told {
+        while self.entries.get(self.fed)?.settled {
             self.pass();
         }
         self.entries.get(self.fed).map(|entry| &entry.message)
@@ -127,7 +127,7 @@ impl Outbox {
 
     /// Counts the messages that the connection has not been fed.
     pub(super) fn kept_count(&self) -> usize {
-        self.entries.range(self.fed..).filter(|entry| !entry.told).count()
+        self.entries.range(self.fed..).filter(|entry| !entry.settled).count()
     }
 
     /// Records that the connection has taken the message that [`kept`](Self::kept) returned.
@@ -168,7 +168,7 @@ impl Outbox {
         let mut count = 0;
         for entry in reached {
             count += 1;
-            if !entry.told {
+            if !entry.settled {
                 self.freed += cost(&entry.message);
                 self.delivered += 1;
             }
@@ -180,7 +180,7 @@ impl Outbox {
         tell.delivered(id..id + count as u64, how);
         if begin > 0 {
             for entry in self.entries.range_mut(begin..begin + count) {
-                entry.told = true;
+                entry.settled = true;
                 entry.message = Bytes::new();
             }
             return;
@@ -201,8 +201,8 @@ impl Outbox {
             if id > *ids.end() {
                 break;
             }
-            if !entry.told {
-                entry.told = true;
+            if !entry.settled {
+                entry.settled = true;
                 self.freed += cost(&entry.message);
                 self.delivered += 1;
                 entry.message = Bytes::new();
@@ -242,7 +242,7 @@ impl Outbox {
         }
         self.fed = self.in_doubt;
         self.losses += 1;
-        let in_doubt = self.entries.range(before..self.fed).filter(|entry| !entry.told).count();
+        let in_doubt = self.entries.range(before..self.fed).filter(|entry| !entry.settled).count();
         let end = self.first + self.in_doubt as u64;
         self.doubts.push_back(Doubt { loss: self.losses, end, cause: Arc::clone(cause) });
         self.drop_told();
@@ -287,10 +287,10 @@ impl Outbox {
 
     fn give_back(&mut self, index: usize, fate: Fate, cause: &Arc<Error>, tell: &mut impl Tell) {
         let entry = &mut self.entries[index];
-        if entry.told {
+        if entry.settled {
             return;
         }
-        entry.told = true;
+        entry.settled = true;
         self.freed += cost(&entry.message);
         self.returned += 1;
         let message = std::mem::take(&mut entry.message);
@@ -299,7 +299,7 @@ impl Outbox {
 
     /// Drops the entries at the front that are told of.
     fn drop_told(&mut self) {
-        while self.entries.front().is_some_and(|entry| entry.told) {
+        while self.entries.front().is_some_and(|entry| entry.settled) {
             self.entries.pop_front();
             self.first += 1;
             self.fed = self.fed.saturating_sub(1);

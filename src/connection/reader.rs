@@ -11,8 +11,8 @@ use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
 use super::{
-    journal::Journal,
     limits::{Clock, Limits},
+    telemetry::Telemetry,
 };
 use crate::{
     codec::{FrameCodec, ReadWindow, take_payload},
@@ -37,7 +37,7 @@ pub(super) struct Reader {
     ended: bool,
     /// Only there if there is a limit.
     clock: Option<Box<Clock>>,
-    journal: Journal,
+    telemetry: Telemetry,
 }
 
 impl Reader {
@@ -46,7 +46,7 @@ impl Reader {
         detected: DetectedDialect,
         pipe: Option<PipeName>,
         limits: Limits,
-        journal: Journal,
+        telemetry: Telemetry,
     ) -> Self {
         Self {
             codec: FrameCodec::new(format),
@@ -55,7 +55,7 @@ impl Reader {
             pipe,
             ended: false,
             clock: Clock::new(limits).map(Box::new),
-            journal,
+            telemetry,
         }
     }
 
@@ -74,7 +74,7 @@ impl Reader {
                 Ok(None) => {}
                 Ok(Some(len)) => {
                     self.frame_ended();
-                    self.journal.received(len);
+                    self.telemetry.received(len);
                     if self.detected.get().is_none() {
                         let _ = self.detected.set(self.codec.dialect());
                     }
@@ -137,7 +137,7 @@ impl Reader {
     #[inline(never)]
     fn skip(&mut self, corrupt: FrameError) -> Error {
         self.frame_ended();
-        self.journal.corrupt(corrupt, self.codec.corrupt_len());
+        self.telemetry.corrupt(corrupt, self.codec.corrupt_len());
         corrupt.into()
     }
 
@@ -145,14 +145,14 @@ impl Reader {
     #[inline(never)]
     fn end_well(&mut self) {
         self.ended = true;
-        self.journal.peer_closed();
+        self.telemetry.peer_closed();
     }
 
     #[cold]
     #[inline(never)]
     fn end(&mut self, error: Error) -> Error {
         self.ended = true;
-        self.journal.receiving_failed(&error);
+        self.telemetry.receiving_failed(&error);
         error
     }
 
@@ -185,8 +185,8 @@ impl Reader {
         Arc::ptr_eq(&self.detected, detected)
     }
 
-    pub(super) fn journal(&self) -> &Journal {
-        &self.journal
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -165,13 +165,13 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
 
     /// Returns the span that the connection's events are in: [`Connection::span`].
     pub fn span(&self) -> &Span {
-        self.writer.journal().span()
+        self.writer.telemetry().span()
     }
 
     /// Returns what has been sent so far, and what it took to connect.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        self.writer.journal().stats()
+        self.writer.telemetry().stats()
     }
 
     /// Returns whether `half` comes from the same connection.
@@ -275,12 +275,12 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     /// Returns what has been received so far.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        self.reader.journal().stats()
+        self.reader.telemetry().stats()
     }
 
     /// Returns the span that the connection's events are in: [`Connection::span`].
     pub fn span(&self) -> &Span {
-        self.reader.journal().span()
+        self.reader.telemetry().span()
     }
 }
 

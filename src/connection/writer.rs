@@ -13,9 +13,9 @@ use tokio::io::AsyncWrite;
 
 use super::{
     drain_outcome::DrainOutcome,
-    journal::Journal,
     limits::Deadline,
     reader::{DetectedDialect, Reader},
+    telemetry::Telemetry,
     transport::Outlet,
     undrained::Undrained,
     write_limit::WriteLimit,
@@ -63,7 +63,7 @@ pub(super) struct Writer {
     close_timeout: Duration,
     /// Runs while a drain or a close is under way that has to wait.
     deadline: Option<Deadline>,
-    journal: Journal,
+    telemetry: Telemetry,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Writer {
         frame_per_write: bool,
         high_water: usize,
         close_timeout: Duration,
-        journal: Journal,
+        telemetry: Telemetry,
     ) -> Self {
         Self {
             format: if frame_per_write { format.one_write() } else { format },
@@ -99,7 +99,7 @@ impl Writer {
             state: State::Open,
             close_timeout,
             deadline: None,
-            journal,
+            telemetry,
         }
     }
 
@@ -142,7 +142,7 @@ impl Writer {
             self.tail.put_slice(&trailer);
         }
         self.queued += OVERHEAD + len;
-        self.journal.sent(len);
+        self.telemetry.sent(len);
         Ok(())
     }
 
@@ -227,7 +227,7 @@ impl Writer {
     ) -> Poll<Result<DrainOutcome, Error>> {
         let outcome = ready!(self.poll_end_silently(operation, io, cx));
         self.deadline = None;
-        self.journal.drained(operation, &outcome);
+        self.telemetry.drained(operation, &outcome);
         Poll::Ready(outcome)
     }
 
@@ -386,7 +386,7 @@ impl Writer {
 
     fn fail(&mut self, operation: Operation, source: io::Error) -> Error {
         self.state = State::Failed;
-        self.journal.sending_failed(&source);
+        self.telemetry.sending_failed(&source);
         Error::io(operation, self.pipe.as_ref(), source)
     }
 
@@ -395,8 +395,8 @@ impl Writer {
         reader.has_detected(&self.detected)
     }
 
-    pub(super) fn journal(&self) -> &Journal {
-        &self.journal
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// Returns how many bytes are queued. A write that fails takes none of them.

@@ -10,7 +10,7 @@ use self::waiter::Waiter;
 use super::{
     identity::ServerTrust,
     stream::PipeStream,
-    sys::{self, Code, Direction, ImpersonationLevel, OpenWords, PipeType},
+    sys::{self, Code, Direction, ImpersonationLevel, OpenFlags, PipeType},
 };
 use crate::{
     connection::{Connection, ConnectionOptions},
@@ -233,13 +233,13 @@ impl ConnectOptions {
     }
 
     async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
-        let words = OpenWords::new(self.direction).impersonation(self.impersonation);
+        let flags = OpenFlags::new(self.direction).impersonation(self.impersonation);
         let (handle, pipe_type) = if name.is_local() {
-            sys::open(name, words)?
+            sys::open(name, flags)?
         } else {
             // Through the network CreateFileW takes as long as the network does.
             let remote = name.clone();
-            tokio::task::spawn_blocking(move || sys::open(&remote, words))
+            tokio::task::spawn_blocking(move || sys::open(&remote, flags))
                 .await
                 .map_err(io::Error::other)??
         };

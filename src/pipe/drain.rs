@@ -14,7 +14,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep};
 
 use self::flusher::{Flush, Flushed};
-use super::sys::{self, Code, Look};
+use super::sys::{self, Code, PipeState};
 use crate::connection::Undrained;
 
 /// How long after the deadline the waiting thread may take to come back. It is back within
@@ -28,22 +28,22 @@ pub(super) struct Drain {
     deadline: Pin<Box<Sleep>>,
     /// Bytes unread at the deadline, where known; `None` before the deadline.
     late: Option<Option<u64>>,
-    place: Place,
+    locality: Locality,
 }
 
 /// Where the pipe's other end is. A look at a pipe through the network takes as long as the network
 /// does, so there only the waiting thread looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Here,
-    AnotherMachine,
+pub(super) enum Locality {
+    Local,
+    Remote,
 }
 
-impl Place {
-    fn look(self, pipe: BorrowedHandle<'_>) -> Look {
+impl Locality {
+    fn pipe_state(self, pipe: BorrowedHandle<'_>) -> PipeState {
         match self {
-            Self::Here => sys::look(pipe),
-            Self::AnotherMachine => Look::NotTold,
+            Self::Local => sys::pipe_state(pipe),
+            Self::Remote => PipeState::Unknown,
         }
     }
 }
@@ -52,16 +52,16 @@ impl Drain {
     /// Begins to wait; `None` if a look shows that there is nothing to wait for.
     pub(super) fn begin(
         pipe: BorrowedHandle<'_>,
-        place: Place,
+        locality: Locality,
         deadline: Duration,
     ) -> io::Result<Option<Self>> {
-        match place.look(pipe) {
-            Look::Empty => return Ok(None),
-            Look::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
-            Look::Connected { .. } | Look::NotTold => {}
+        match locality.pipe_state(pipe) {
+            PipeState::Empty => return Ok(None),
+            PipeState::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
+            PipeState::Connected { .. } | PipeState::Unknown => {}
         }
         let flush = Flush::start(pipe.try_clone_to_owned()?)?;
-        Ok(Some(Self { flush, deadline: Box::pin(sleep(deadline)), late: None, place }))
+        Ok(Some(Self { flush, deadline: Box::pin(sleep(deadline)), late: None, locality }))
     }
 
     /// Succeeds when the peer has read everything. The failures are those that
@@ -82,9 +82,9 @@ impl Drain {
             // Counted before the release: if the thread comes back because it was released, there
             // was unread data at that moment, hence now as well, and a peer that has something to
             // read has no read pending that the count would include.
-            let unread = match self.place.look(pipe) {
-                Look::Connected { unread } => unread,
-                Look::Empty | Look::Gone | Look::NotTold => None,
+            let unread = match self.locality.pipe_state(pipe) {
+                PipeState::Connected { unread } => unread,
+                PipeState::Empty | PipeState::Gone | PipeState::Unknown => None,
             };
             self.late = Some(unread);
             self.flush.release();
@@ -96,8 +96,10 @@ impl Drain {
     /// was read only if the peer is still there afterwards.
     fn verdict(&self, flushed: io::Result<Flushed>) -> io::Result<()> {
         match flushed {
-            Ok(Flushed::Done(Look::Empty | Look::Connected { .. } | Look::NotTold)) => Ok(()),
-            Ok(Flushed::Done(Look::Gone)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Ok(Flushed::Done(
+                PipeState::Empty | PipeState::Connected { .. } | PipeState::Unknown,
+            )) => Ok(()),
+            Ok(Flushed::Done(PipeState::Gone)) => Err(io::ErrorKind::BrokenPipe.into()),
             Ok(Flushed::Released) => Err(timed_out(self.late.flatten())),
             // Through a handle that cannot write nothing was written.
             Err(e) if Code::of(&e) == Code::AccessDenied => Ok(()),

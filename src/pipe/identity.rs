@@ -1,15 +1,15 @@
 //! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
 
 mod creators;
+mod evidence;
 mod rule;
-mod witnesses;
 
 use std::{fmt, io, os::windows::io::AsHandle, sync::Arc};
 
 use tracing::warn;
 
-pub use self::{creators::MayServe, witnesses::ServerIdentity};
-use self::{rule::Rule, witnesses::Witnesses};
+pub use self::{creators::MayServe, evidence::ServerIdentity};
+use self::{evidence::Evidence, rule::Rule};
 use super::{peer::Peer, stream::PipeStream};
 use crate::{
     error::{Error, Operation, UntrustedServer},
@@ -125,20 +125,20 @@ impl ServerTrust {
         let this = Peer::this_process().map_err(unknown)?;
         let (user, all) = (this.user, matches!(self.0, Rule::Judge(_)));
         let handle = pipe.as_handle();
-        let witnesses = if local {
-            Witnesses::of(handle, local, user, all)
+        let evidence = if local {
+            Evidence::of(handle, local, user, all)
         } else {
             // Through the network GetSecurityInfo takes as long as the network does.
             let handle = handle.try_clone_to_owned().map_err(unknown)?;
-            tokio::task::spawn_blocking(move || Witnesses::of(handle.as_handle(), local, user, all))
+            tokio::task::spawn_blocking(move || Evidence::of(handle.as_handle(), local, user, all))
                 .await
                 .unwrap_or_else(|e| Err(io::Error::other(e)))
         }
         .map_err(unknown)?;
-        if self.0.trusts_user(&this) && witnesses.are_plainly(&this) {
+        if self.0.trusts_user(&this) && evidence.are_plainly(&this) {
             return Ok(());
         }
-        let server = witnesses.server(&this);
+        let server = evidence.server(&this);
         if self.0.trusts(&server, &this) {
             return Ok(());
         }

@@ -27,7 +27,7 @@ use super::{
     places::{Arrival, Place, Places},
     security::SecurityDescriptor,
     stream::PipeStream,
-    sys::{self, InstanceWords},
+    sys::{self, InstanceFlags},
 };
 use crate::{
     connection::{Connection, ConnectionOptions},
@@ -64,7 +64,7 @@ use crate::{
 /// ```
 pub struct Listener {
     name: PipeName,
-    words: InstanceWords,
+    flags: InstanceFlags,
     security: SecurityDescriptor,
     backlog: usize,
     admission: Admission,
@@ -286,7 +286,7 @@ impl Listener {
             match self.arm(place) {
                 Ok(()) => {
                     self.full = false;
-                    if let Some(outage) = self.outage.take().filter(Outage::was_told) {
+                    if let Some(outage) = self.outage.take().filter(Outage::was_reported) {
                         let attempts = outage.attempts;
                         warn!(pipe = %self.name, attempts, "instances can be created again");
                     }
@@ -305,13 +305,13 @@ impl Listener {
             }
             none => none.insert(Outage::new(error)),
         };
-        if outage.begins_to_be_told() {
+        if outage.begins_to_be_reported() {
             warn!(pipe = %self.name, error = text, "no further instance can be created");
         }
     }
 
     fn arm(&mut self, place: Place) -> io::Result<()> {
-        let handle = sys::create_instance(&self.name, self.words, self.security.as_descriptor())?;
+        let handle = sys::create_instance(&self.name, self.flags, self.security.as_descriptor())?;
         self.waiting.push_back(Instance::new(sys::register_server(handle)?, place));
         Ok(())
     }

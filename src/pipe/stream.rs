@@ -17,7 +17,7 @@ use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode
 
 use self::{end::End, handle::PipeHandle};
 use super::{
-    drain::{Drain, Place},
+    drain::{Drain, Locality},
     places::Arrival,
     sys::{PipeType, token},
 };
@@ -179,10 +179,10 @@ impl PipeStream {
         })
     }
 
-    fn place(&self) -> Place {
+    fn locality(&self) -> Locality {
         match &self.name {
-            Some(name) if !name.is_local() => Place::AnotherMachine,
-            _ => Place::Here,
+            Some(name) if !name.is_local() => Locality::Remote,
+            _ => Locality::Local,
         }
     }
 

@@ -4,13 +4,13 @@
 mod end;
 #[cfg(test)]
 mod failures;
+mod flags;
 mod flush;
 mod hold;
 mod impersonation;
 pub(super) mod security;
 pub(super) mod token;
 mod wait;
-mod words;
 
 use std::{
     io,
@@ -30,13 +30,15 @@ use windows_sys::Win32::{
     System::Pipes::{CreateNamedPipeW, GetNamedPipeHandleStateW},
 };
 
-pub use self::words::{Direction, ImpersonationLevel, PipeType};
+pub use self::flags::{Direction, ImpersonationLevel, PipeType};
 pub(super) use self::{
     end::{cancel_io, disconnect},
-    flush::{Look, cancel_synchronous_io, flush, is_released, look, pipe_type, write_quota},
+    flags::{InstanceFlags, OpenFlags},
+    flush::{
+        PipeState, cancel_synchronous_io, flush, is_released, pipe_state, pipe_type, write_quota,
+    },
     hold::{create_shut, take_place},
     wait::{FreeInstance, PipeDevice},
-    words::{InstanceWords, OpenWords},
 };
 use crate::name::PipeName;
 
@@ -76,7 +78,7 @@ impl Code {
 /// Creates one instance of a pipe, which clients can open from then on.
 pub(super) fn create_instance(
     name: &PipeName,
-    words: InstanceWords,
+    flags: InstanceFlags,
     security: &security::Descriptor,
 ) -> io::Result<OwnedHandle> {
     let path = wide(name.as_str());
@@ -85,11 +87,11 @@ pub(super) fn create_instance(
     let handle = unsafe {
         CreateNamedPipeW(
             path.as_ptr(),
-            words.open_mode,
-            words.pipe_mode,
-            words.max_instances,
-            words.out_buffer,
-            words.in_buffer,
+            flags.open_mode,
+            flags.pipe_mode,
+            flags.max_instances,
+            flags.out_buffer,
+            flags.in_buffer,
             0,
             &security,
         )
@@ -135,15 +137,15 @@ struct NotAPipe;
 /// Opens the client end of a pipe, and returns the pipe's type too if the system tells.
 pub(super) fn open(
     name: &PipeName,
-    words: OpenWords,
+    flags: OpenFlags,
 ) -> io::Result<(OwnedHandle, Option<PipeType>)> {
-    open_path(name.as_str(), words)
+    open_path(name.as_str(), flags)
 }
 
 /// Opens what has this path, and refuses it if that is not a pipe: no name leads out of the folder of
 /// pipes, and should one do so, a file is not written to.
-fn open_path(path: &str, words: OpenWords) -> io::Result<(OwnedHandle, Option<PipeType>)> {
-    let handle = open_unchecked(path, words)?;
+fn open_path(path: &str, flags: OpenFlags) -> io::Result<(OwnedHandle, Option<PipeType>)> {
+    let handle = open_unchecked(path, flags)?;
     // Only a pipe has a type of pipe. One whose type cannot be asked, as perhaps another machine's,
     // has the type of file that pipes have.
     let pipe_type = pipe_type(handle.as_handle());
@@ -155,18 +157,18 @@ fn open_path(path: &str, words: OpenWords) -> io::Result<(OwnedHandle, Option<Pi
     Ok((handle, pipe_type))
 }
 
-fn open_unchecked(path: &str, words: OpenWords) -> io::Result<OwnedHandle> {
+fn open_unchecked(path: &str, flags: OpenFlags) -> io::Result<OwnedHandle> {
     let path = wide(path);
     // SAFETY: `path` ends with a NUL and outlives the call; no security attributes and no template
     // are given.
     let handle = unsafe {
         CreateFileW(
             path.as_ptr(),
-            words.access,
+            flags.access,
             0,
             ptr::null(),
             OPEN_EXISTING,
-            words.flags,
+            flags.flags,
             ptr::null_mut(),
         )
     };

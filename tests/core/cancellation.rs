@@ -8,7 +8,7 @@ use npipes::{Connection, ConnectionOptions, FrameCodec};
 use std::task::{Context, Poll};
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::{drip::Drip, support::pattern};
+use crate::{support::pattern, trickle::Trickle};
 
 /// Polls `future` at most `polls` times and then drops it.
 fn give_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
@@ -39,7 +39,7 @@ fn wire(messages: &[Bytes]) -> BytesMut {
 fn a_receive_cancelled_at_any_poll_loses_nothing() {
     let messages = messages();
     for polls in 1..12 {
-        let mut connection = Connection::new(Drip::new(&wire(&messages), 7));
+        let mut connection = Connection::new(Trickle::new(&wire(&messages), 7));
         let mut received = Vec::new();
         let mut cancelled = 0;
         loop {
@@ -59,11 +59,11 @@ fn a_receive_cancelled_at_any_poll_loses_nothing() {
 fn a_send_cancelled_at_any_poll_puts_only_whole_frames_on_the_wire() {
     for vectored in [false, true] {
         for polls in 0..40 {
-            let drip = Drip::new(b"", 11);
-            let drip = if vectored { drip.vectored() } else { drip };
+            let trickle = Trickle::new(b"", 11);
+            let trickle = if vectored { trickle.vectored() } else { trickle };
             // A small queue, so that `feed` has to write and can be cancelled there too.
             let options = ConnectionOptions::new().send_buffer(16);
-            let mut connection = Connection::with_options(drip, &options);
+            let mut connection = Connection::with_options(trickle, &options);
             let messages = messages();
             let mut sent = Vec::new();
             for message in &messages {
@@ -94,7 +94,7 @@ fn is_subsequence(part: &[Bytes], whole: &[Bytes]) -> bool {
 #[test]
 fn a_feed_cancelled_before_it_is_done_has_queued_nothing() {
     let options = ConnectionOptions::new().send_buffer(1);
-    let mut connection = Connection::with_options(Drip::new(b"", 1), &options);
+    let mut connection = Connection::with_options(Trickle::new(b"", 1), &options);
     give_up_after(1, connection.feed("first")).unwrap().unwrap();
     assert!(give_up_after(3, connection.feed("second")).is_none());
     give_up_after(10_000, connection.flush()).unwrap().unwrap();

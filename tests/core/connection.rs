@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::codec::Encoder;
 
 use crate::{
-    drip::Drip,
     support::{pattern, within},
+    trickle::Trickle,
 };
 
 fn pair(room: usize) -> (Connection<DuplexStream>, Connection<DuplexStream>) {
@@ -27,7 +27,7 @@ fn wire(messages: &[&'static str]) -> BytesMut {
     wire
 }
 
-fn write_lens(connection: &Connection<Drip>) -> Vec<usize> {
+fn write_lens(connection: &Connection<Trickle>) -> Vec<usize> {
     connection.get_ref().written.iter().map(Vec::len).collect()
 }
 
@@ -223,8 +223,8 @@ async fn a_detected_dialect_is_answered_in_by_either_half() {
 #[tokio::test]
 async fn frames_share_a_write_unless_told_not_to() {
     let feed = async |options: ConnectionOptions| {
-        let drip = Drip::new(b"", usize::MAX).vectored();
-        let mut connection = Connection::with_options(drip, &options);
+        let trickle = Trickle::new(b"", usize::MAX).vectored();
+        let mut connection = Connection::with_options(trickle, &options);
         for message in ["one", "two", "three"] {
             within(connection.feed(message)).await.unwrap();
         }
@@ -244,7 +244,7 @@ async fn frames_share_a_write_unless_told_not_to() {
 async fn a_payload_is_too_large_for_a_write_of_its_own_before_anything_is_written() {
     const MAX: u32 = FrameFormat::DEFAULT_MAX_PER_WRITE;
     let max = MAX as usize;
-    let connection = |options| Connection::with_options(Drip::new(b"", usize::MAX), &options);
+    let connection = |options| Connection::with_options(Trickle::new(b"", usize::MAX), &options);
     let one_write = ConnectionOptions::new().frame_per_write();
     let mut limited = connection(one_write);
     let error = within(limited.send(vec![7; max + 1])).await.unwrap_err();
@@ -270,9 +270,9 @@ async fn a_payload_is_too_large_for_a_write_of_its_own_before_anything_is_writte
 const FIRST_WRITE: usize = 65_536 + 12;
 
 /// Returns a connection that has sent 4 MiB, which a long stream begins with, and in how many writes.
-async fn long_stream(options: &ConnectionOptions) -> (Connection<Drip>, usize) {
-    let drip = Drip::new(b"", usize::MAX).vectored();
-    let mut connection = Connection::with_options(drip, options);
+async fn long_stream(options: &ConnectionOptions) -> (Connection<Trickle>, usize) {
+    let trickle = Trickle::new(b"", usize::MAX).vectored();
+    let mut connection = Connection::with_options(trickle, options);
     for _ in 0..64 {
         within(connection.send(vec![7; 65_536])).await.unwrap();
     }
@@ -282,7 +282,7 @@ async fn long_stream(options: &ConnectionOptions) -> (Connection<Drip>, usize) {
 
 #[tokio::test]
 async fn the_first_4_mib_go_out_in_writes_of_a_frame_of_64_kib() {
-    let mut connection = Connection::new(Drip::new(b"", usize::MAX).vectored());
+    let mut connection = Connection::new(Trickle::new(b"", usize::MAX).vectored());
     for _ in 0..5 {
         within(connection.send(vec![7; 1 << 20])).await.unwrap();
     }

@@ -46,17 +46,17 @@ async fn a_frame_that_stalls_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_that_drips_is_as_late_as_one_that_stalls() {
+async fn a_frame_that_trickles_is_as_late_as_one_that_stalls() {
     let (mut near, mut far) = pair(ConnectionOptions::new().frame_timeout(LIMIT));
     let start = Instant::now();
-    let drip = async {
+    let trickle = async {
         for byte in HELLO {
             far.write_all(&[*byte]).await.unwrap();
             sleep(SECOND * 3 / 2).await;
         }
     };
     let receive = async { (near.receive().await.unwrap_err(), start.elapsed()) };
-    let ((error, elapsed), ()) = tokio::join!(receive, drip);
+    let ((error, elapsed), ()) = tokio::join!(receive, trickle);
     assert!(matches!(error, Error::FrameTimedOut { have: 7, need: 8, .. }), "{error:?}");
     assert_eq!(elapsed, LIMIT);
 }
@@ -168,15 +168,15 @@ async fn a_silent_peer_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dripping_frame_is_not_silence() {
+async fn a_trickling_frame_is_not_silence() {
     let (mut near, mut far) = pair(ConnectionOptions::new().idle_timeout(SECOND * 2));
-    let drip = async {
+    let trickle = async {
         for byte in HELLO {
             sleep(SECOND).await;
             far.write_all(&[*byte]).await.unwrap();
         }
     };
-    let (message, ()) = tokio::join!(near.receive(), drip);
+    let (message, ()) = tokio::join!(near.receive(), trickle);
     assert_eq!(message.unwrap().unwrap(), b"Hello"[..]);
 }
 

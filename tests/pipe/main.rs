@@ -9,7 +9,7 @@
 
 #[path = "../support/echo.rs"]
 mod echo;
-#[path = "../support/alike.rs"]
+#[path = "../support/contract.rs"]
 mod laws;
 #[path = "../support/low_integrity.rs"]
 mod low_integrity;
@@ -20,13 +20,13 @@ mod start;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod alike;
 mod autotraits;
 mod chaos;
 mod child;
 mod client;
 mod close;
 mod connector;
+mod contract;
 mod dialects;
 mod elsewhere;
 mod exchange;

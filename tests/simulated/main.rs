@@ -6,11 +6,11 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
-#[path = "../support/alike.rs"]
+#[path = "../support/contract.rs"]
 mod laws;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod alike;
+mod contract;
 mod script;
 mod service;

@@ -32,7 +32,7 @@ impl Tell for Record {
 
     fn returned(&mut self, id: u64, message: Bytes, fate: Fate, _: &Arc<Error>) {
         let before = self.0.insert(id, Told::Returned(message, fate));
-        assert_eq!(before, None, "{id} was told of twice");
+        assert_eq!(before, None, "{id} was settled of twice");
     }
 }
 
@@ -58,16 +58,16 @@ struct Model {
     written: u64,
     losses: u64,
     freed: usize,
-    told: BTreeMap<u64, Told>,
+    settled: BTreeMap<u64, Told>,
 }
 
 impl Model {
-    fn tell(&mut self, id: usize, told: Told) {
+    fn tell(&mut self, id: usize, settled: Told) {
         let message = &mut self.messages[id];
         assert_ne!(message.place, Place::Told);
         message.place = Place::Told;
         self.freed += message.payload.len() + ENTRY_COST;
-        self.told.insert(id as u64, told);
+        self.settled.insert(id as u64, settled);
     }
 
     fn give_back(&mut self, id: usize, fate: Fate) {
@@ -222,7 +222,7 @@ fn play(acts: &[Act], acknowledged: bool, max_tries: u32) {
                 model.decide(loss);
             }
         }
-        assert_eq!(record.0, model.told, "after {act:?}");
+        assert_eq!(record.0, model.settled, "after {act:?}");
         assert_eq!(outbox.settled(), model.settled());
         assert_eq!(outbox.take_freed(), std::mem::take(&mut model.freed));
         let kept = model.messages.iter().filter(|message| message.place == Place::Kept).count();
@@ -247,7 +247,7 @@ fn play(acts: &[Act], acknowledged: bool, max_tries: u32) {
     while let Some(id) = model.kept() {
         model.give_back(id, Fate::NotSent);
     }
-    assert_eq!(record.0, model.told);
+    assert_eq!(record.0, model.settled);
     assert_eq!(record.0.len(), model.messages.len(), "each has one fate");
     assert_eq!(outbox.settled(), model.messages.len() as u64);
     let (delivered, returned) = outbox.counts();

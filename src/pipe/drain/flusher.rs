@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::pipe::sys::{self, Look};
+use crate::pipe::sys::{self, PipeState};
 
 /// The most threads. Waits beyond that take turns, which with a thousand pipes that nobody reads
 /// takes each of them 0.16 s to come round; each thread costs the kernel some 20 KiB.
@@ -54,7 +54,7 @@ static POOL: Pool = Pool {
 pub(super) enum Flushed {
     /// The peer had read everything, or had left before the wait began: what a look said directly
     /// afterwards tells which.
-    Done(Look),
+    Done(PipeState),
     /// The thread was released before.
     Released,
 }
@@ -207,7 +207,7 @@ impl Pool {
             }
             let Turn { pipe, wait } = turn;
             let outcome = match flushed {
-                Ok(()) => Ok(Flushed::Done(sys::look(pipe.as_handle()))),
+                Ok(()) => Ok(Flushed::Done(sys::pipe_state(pipe.as_handle()))),
                 Err(e) if sys::is_released(&e) => {
                     let mut state = self.lock();
                     let stop = wait.lock().stop;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     creators::MayServe,
-    witnesses::{ServerIdentity, is_sandbox_to},
+    evidence::{ServerIdentity, is_sandbox_to},
 };
 use crate::{pipe::peer::Peer, sid::Sid};
 

@@ -16,7 +16,7 @@ use crate::{
     pipe::{
         places::{Arrival, Place},
         security::SecurityDescriptor,
-        sys::{self, Code, InstanceWords},
+        sys::{self, Code, InstanceFlags},
     },
 };
 
@@ -29,10 +29,10 @@ use crate::{
 /// (`GetNamedPipeHandleStateW` wants `GENERIC_READ`).
 pub(super) fn claim(
     name: &PipeName,
-    words: InstanceWords,
+    flags: InstanceFlags,
     security: &SecurityDescriptor,
 ) -> Result<OwnedHandle, Error> {
-    let first = match sys::create_instance(name, words.first(), security.as_descriptor()) {
+    let first = match sys::create_instance(name, flags.first(), security.as_descriptor()) {
         Ok(first) => first,
         Err(e) if matches!(Code::of(&e), Code::AccessDenied | Code::Busy) => {
             return Err(Error::NameTaken { pipe: name.clone() });
@@ -57,16 +57,16 @@ impl Hold {
     /// Takes possession of a name that nobody owns.
     pub(super) fn take(
         name: &PipeName,
-        words: InstanceWords,
+        flags: InstanceFlags,
         security: &SecurityDescriptor,
     ) -> Result<Self, Error> {
-        if let Ok(first) = sys::create_shut(name, words, security.as_descriptor()) {
+        if let Ok(first) = sys::create_shut(name, flags, security.as_descriptor()) {
             let state = sys::disconnect(first.as_handle());
             if state.is_err_and(|e| Code::of(&e) == Code::Disconnected) {
                 return Ok(Self { _instance: first });
             }
         }
-        let first = claim(name, words, security)?;
+        let first = claim(name, flags, security)?;
         Self::shut(name, &first).map_err(|e| Error::io(Operation::Listen, Some(name), e))?;
         Ok(Self { _instance: first })
     }

@@ -17,7 +17,7 @@ use crate::{
         peer::Peer,
         places::Places,
         security::{Access, SecurityDescriptor},
-        sys::{self, Direction, InstanceWords, PipeType},
+        sys::{self, Direction, InstanceFlags, PipeType},
     },
 };
 
@@ -240,19 +240,19 @@ impl ListenerOptions {
     {
         let name = name.try_into()?;
         let security = self.rules_for(&name)?;
-        let words = self.words(match self.max_instances {
+        let flags = self.flags(match self.max_instances {
             // One more, to hold the name.
             Some(max) => u32::from(max) + 1,
             None => Self::UNLIMITED,
         });
-        let hold = Hold::take(&name, words, &security)?;
+        let hold = Hold::take(&name, flags, &security)?;
         let connection = match self.pipe_type {
             PipeType::Byte => self.connection,
             PipeType::Message => self.connection.frame_per_write(),
         };
         Listener {
             name,
-            words,
+            flags,
             security,
             backlog: usize::from(self.max_instances.unwrap_or(self.backlog).min(self.backlog)),
             admission: self.admission.clone(),
@@ -271,8 +271,8 @@ impl ListenerOptions {
     /// Takes possession of the name with one instance, which a client can open.
     pub(in crate::pipe) fn claim(&self, name: &PipeName) -> Result<NamedPipeServer, Error> {
         let security = self.rules_for(name)?;
-        let words = self.words(self.max_instances.map_or(Self::UNLIMITED, u32::from));
-        let first = claim(name, words, &security)?;
+        let flags = self.flags(self.max_instances.map_or(Self::UNLIMITED, u32::from));
+        let first = claim(name, flags, &security)?;
         sys::register_server(first).map_err(|e| Error::io(Operation::Listen, Some(name), e))
     }
 
@@ -289,14 +289,14 @@ impl ListenerOptions {
         }
     }
 
-    fn words(&self, max_instances: u32) -> InstanceWords {
-        let words = InstanceWords::new(self.direction, self.pipe_type);
-        let words = if self.accept_remote { words.accept_remote_clients() } else { words };
-        InstanceWords {
+    fn flags(&self, max_instances: u32) -> InstanceFlags {
+        let flags = InstanceFlags::new(self.direction, self.pipe_type);
+        let flags = if self.accept_remote { flags.accept_remote_clients() } else { flags };
+        InstanceFlags {
             max_instances,
             out_buffer: self.out_buffer_size,
             in_buffer: self.in_buffer_size,
-            ..words
+            ..flags
         }
     }
 }
@@ -321,8 +321,8 @@ mod tests {
 
     #[track_caller]
     fn has_modes(options: ListenerOptions, open_mode: u32, pipe_mode: u32) {
-        let words = options.words(ListenerOptions::UNLIMITED).first();
-        assert_eq!((words.open_mode, words.pipe_mode), (open_mode, pipe_mode));
+        let flags = options.flags(ListenerOptions::UNLIMITED).first();
+        assert_eq!((flags.open_mode, flags.pipe_mode), (open_mode, pipe_mode));
     }
 
     #[test]

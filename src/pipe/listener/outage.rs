@@ -31,7 +31,7 @@ pub(super) struct Outage {
     pub(super) attempts: u32,
     begun: Instant,
     /// Worth telling the log.
-    told: bool,
+    reported: bool,
 }
 
 impl Outage {
@@ -55,7 +55,7 @@ impl Outage {
             delays: Self::RETRY.delays(),
             attempts: 1,
             begun: Instant::now(),
-            told: false,
+            reported: false,
         }
     }
 
@@ -80,16 +80,16 @@ impl Outage {
     }
 
     /// Returns whether the log is to be told now, once.
-    pub(super) fn begins_to_be_told(&mut self) -> bool {
+    pub(super) fn begins_to_be_reported(&mut self) -> bool {
         let due = self.unreported.is_some() || self.begun.elapsed() >= Self::QUIET;
-        let begins = due && !self.told;
-        self.told |= due;
+        let begins = due && !self.reported;
+        self.reported |= due;
         begins
     }
 
     /// Returns whether the log was told.
-    pub(super) fn was_told(&self) -> bool {
-        self.told
+    pub(super) fn was_reported(&self) -> bool {
+        self.reported
     }
 }
 
@@ -107,28 +107,28 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_reported_and_told_once() {
         let mut outage = Outage::new(error(ERROR_NO_SYSTEM_RESOURCES));
-        assert!(outage.begins_to_be_told());
-        assert!(!outage.begins_to_be_told() && outage.was_told());
+        assert!(outage.begins_to_be_reported());
+        assert!(!outage.begins_to_be_reported() && outage.was_reported());
         assert_eq!(
             outage.take_unreported().unwrap().raw_os_error(),
             error(ERROR_NO_SYSTEM_RESOURCES).raw_os_error()
         );
         outage.prolong();
-        assert!(outage.take_unreported().is_none() && !outage.begins_to_be_told());
+        assert!(outage.take_unreported().is_none() && !outage.begins_to_be_reported());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_pipe_is_not_reported_and_told_only_when_it_stays_busy() {
         let mut outage = Outage::new(error(ERROR_PIPE_BUSY));
         let begun = Instant::now();
-        while !outage.begins_to_be_told() {
+        while !outage.begins_to_be_reported() {
             assert!(outage.take_unreported().is_none());
-            assert!(begun.elapsed() < Outage::QUIET && !outage.was_told());
+            assert!(begun.elapsed() < Outage::QUIET && !outage.was_reported());
             poll_fn(|cx| outage.poll_retry(cx)).await;
             outage.prolong();
         }
         assert!(begun.elapsed() >= Outage::QUIET);
-        assert!(!outage.begins_to_be_told() && outage.was_told());
+        assert!(!outage.begins_to_be_reported() && outage.was_reported());
     }
 
     #[tokio::test(start_paused = true)]

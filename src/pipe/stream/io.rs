@@ -18,7 +18,7 @@ use super::{
 use crate::{
     connection::{AbortHandle, Transport, unless_peer_left},
     pipe::{
-        drain::{Drain, Place},
+        drain::{Drain, Locality},
         sys::{self, PipeType},
     },
 };
@@ -30,10 +30,10 @@ impl Transport for PipeStream {
     fn poll_drained(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.undrained {
-            let place = this.place();
+            let locality = this.locality();
             let pipe = this.handle.end().as_handle();
             if this.drain.is_none() {
-                this.drain = Drain::begin(pipe, place, this.close_timeout)?.map(Box::new);
+                this.drain = Drain::begin(pipe, locality, this.close_timeout)?.map(Box::new);
             }
             if let Some(drain) = &mut this.drain {
                 let drained = ready!(drain.poll(pipe, cx));
@@ -61,7 +61,7 @@ impl Transport for PipeStream {
         if self.written.total() <= UNASKED {
             return Some(self.written.total());
         }
-        if self.quota.is_none() && self.place() == Place::Here {
+        if self.quota.is_none() && self.locality() == Locality::Local {
             self.quota = sys::write_quota(self.as_handle());
         }
         Some(self.written.unread_at_most(self.quota?.into()))

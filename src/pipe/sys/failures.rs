@@ -18,8 +18,8 @@ use windows_sys::Win32::Foundation::{
 };
 
 use super::{
-    Code, Direction, InstanceWords, Look, OpenWords, PipeDevice, PipeType, create_instance,
-    create_shut, disconnect, flush, instances, look, open, open_path, register_client,
+    Code, Direction, InstanceFlags, OpenFlags, PipeDevice, PipeState, PipeType, create_instance,
+    create_shut, disconnect, flush, instances, open, open_path, pipe_state, register_client,
     register_server,
     security::{self, Descriptor},
     take_place,
@@ -61,18 +61,18 @@ fn bare_server(name: &PipeName) -> NamedPipeServer {
 #[tokio::test]
 async fn an_instance_beyond_the_limit_is_not_created() {
     let name = name("limit");
-    let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
-    let words = InstanceWords { max_instances: 1, ..words };
-    let _first = create_instance(&name, words, &everyone()).unwrap();
-    let error = create_instance(&name, words, &everyone()).unwrap_err();
+    let flags = InstanceFlags::new(Direction::Duplex, PipeType::Byte);
+    let flags = InstanceFlags { max_instances: 1, ..flags };
+    let _first = create_instance(&name, flags, &everyone()).unwrap();
+    let error = create_instance(&name, flags, &everyone()).unwrap_err();
     assert_eq!(Code::of(&error), Code::Busy, "{error}");
 }
 
 #[test]
 fn an_instance_is_disconnected_when_a_client_has_opened_it_and_once() {
     let name = name("shut");
-    let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
-    let server = create_instance(&name, words, &everyone()).unwrap();
+    let flags = InstanceFlags::new(Direction::Duplex, PipeType::Byte);
+    let server = create_instance(&name, flags, &everyone()).unwrap();
     let error = disconnect(server.as_handle()).unwrap_err();
     assert_eq!(Code::of(&error), Code::Listening, "{error}");
     let client = take_place(&name).unwrap();
@@ -91,8 +91,8 @@ fn an_instance_is_disconnected_when_a_client_has_opened_it_and_once() {
 fn a_pipe_whose_rules_let_nobody_in_is_opened_by_its_owner() {
     let name = name("owner");
     let nobody = Descriptor::from_sddl("D:(A;;0x4;;;WD)").unwrap();
-    let words = InstanceWords::new(Direction::Duplex, PipeType::Byte);
-    let server = create_instance(&name, words, &nobody).unwrap();
+    let flags = InstanceFlags::new(Direction::Duplex, PipeType::Byte);
+    let server = create_instance(&name, flags, &nobody).unwrap();
     let _client = take_place(&name).unwrap();
     disconnect(server.as_handle()).unwrap();
 }
@@ -102,13 +102,13 @@ fn a_pipe_whose_rules_let_nobody_in_is_opened_by_its_owner() {
 async fn an_instance_that_is_created_shut_is_the_first_of_its_kind() {
     for direction in [Direction::Duplex, Direction::Inbound, Direction::Outbound] {
         let name = name("born");
-        let words = InstanceWords::new(direction, PipeType::Message);
-        let words = InstanceWords { max_instances: 2, in_buffer: 1000, out_buffer: 3000, ..words };
-        let first = create_shut(&name, words, &everyone()).unwrap();
+        let flags = InstanceFlags::new(direction, PipeType::Message);
+        let flags = InstanceFlags { max_instances: 2, in_buffer: 1000, out_buffer: 3000, ..flags };
+        let first = create_shut(&name, flags, &everyone()).unwrap();
         let error = disconnect(first.as_handle()).unwrap_err();
         assert!(matches!(Code::of(&error), Code::Listening | Code::Disconnected), "{error}");
-        let second = create_instance(&name, words, &everyone()).unwrap();
-        let error = create_instance(&name, words, &everyone()).unwrap_err();
+        let second = create_instance(&name, flags, &everyone()).unwrap();
+        let error = create_instance(&name, flags, &everyone()).unwrap_err();
         assert_eq!(Code::of(&error), Code::Busy, "{error}");
         let second = register_server(second).unwrap();
         if direction == Direction::Outbound {
@@ -130,18 +130,18 @@ fn what_is_no_pipe_has_no_instances() {
 
 #[test]
 fn a_pipe_that_is_not_there_is_not_opened() {
-    let words = OpenWords::new(Direction::Duplex);
-    let error = open(&name("absent"), words).unwrap_err();
+    let flags = OpenFlags::new(Direction::Duplex);
+    let error = open(&name("absent"), flags).unwrap_err();
     assert_eq!(Code::of(&error), Code::NotFound, "{error}");
 }
 
 #[test]
 fn what_is_not_a_pipe_is_not_handed_out() {
-    let words = OpenWords::new(Direction::Duplex);
+    let flags = OpenFlags::new(Direction::Duplex);
     let file = std::env::temp_dir().join(format!("npipes-no-pipe-{}", process::id()));
     std::fs::write(&file, b"as it was").unwrap();
     for path in [file.to_str().unwrap(), r"\\.\NUL"] {
-        let error = open_path(path, words).unwrap_err();
+        let error = open_path(path, flags).unwrap_err();
         assert_eq!(error.to_string(), "what has this name is not a pipe; nothing was sent to it");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"as it was");
@@ -153,7 +153,7 @@ fn what_is_not_a_pipe_is_not_handed_out() {
 async fn a_handle_that_cannot_be_registered_is_closed() {
     let name = name("register");
     let mut server = bare_server(&name);
-    let (handle, _) = open(&name, OpenWords::new(Direction::Duplex)).unwrap();
+    let (handle, _) = open(&name, OpenFlags::new(Direction::Duplex)).unwrap();
     // A second completion port for one and the same file.
     let copy = handle.try_clone().unwrap();
     let registered = register_client(handle).unwrap();
@@ -173,8 +173,8 @@ async fn is_left(server: &mut NamedPipeServer) {
 
 #[test]
 fn what_is_no_pipe_tells_nothing_of_what_was_read() {
-    assert_eq!(with_a_thread(look), Look::NotTold);
-    assert_eq!(look(file().as_handle()), Look::NotTold);
+    assert_eq!(with_a_thread(pipe_state), PipeState::Unknown);
+    assert_eq!(pipe_state(file().as_handle()), PipeState::Unknown);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_disconnected_pipe_has_nobody_at_the_other_end() {
     let client = ClientOptions::new().open(name.as_str()).unwrap();
     server.connect().await.unwrap();
     server.disconnect().unwrap();
-    assert_eq!(look(client.as_handle()), Look::Gone);
+    assert_eq!(pipe_state(client.as_handle()), PipeState::Gone);
     assert_eq!(Code::of(&flush(client.as_handle()).unwrap_err()), Code::Disconnected);
 }
 

@@ -23,7 +23,7 @@ use super::PipeType;
 
 /// What a pipe tells without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pipe) enum Look {
+pub(in crate::pipe) enum PipeState {
     /// The peer is there and has read everything.
     Empty,
     /// The peer is there. If it has not read everything, this many bytes are unread, where known.
@@ -32,15 +32,15 @@ pub(in crate::pipe) enum Look {
     Gone,
     /// The handle may not ask: a server's that can only write, or one opened without
     /// `FILE_READ_ATTRIBUTES`.
-    NotTold,
+    Unknown,
 }
 
 /// Looks at a pipe's state and at what is unread.
-pub(in crate::pipe) fn look(pipe: BorrowedHandle<'_>) -> Look {
+pub(in crate::pipe) fn pipe_state(pipe: BorrowedHandle<'_>) -> PipeState {
     match local_information(pipe) {
-        Ok(info) => Look::of(&info),
-        Err(STATUS_PIPE_DISCONNECTED) => Look::Gone,
-        Err(_) => Look::NotTold,
+        Ok(info) => PipeState::of(&info),
+        Err(STATUS_PIPE_DISCONNECTED) => PipeState::Gone,
+        Err(_) => PipeState::Unknown,
     }
 }
 
@@ -92,7 +92,7 @@ fn local_information(pipe: BorrowedHandle<'_>) -> Result<FILE_PIPE_LOCAL_INFORMA
     }
 }
 
-impl Look {
+impl PipeState {
     /// The quota for unread data is charged by a read that the peer has pending as well as by
     /// unread data, though never by both at once. So a quota that is free proves that nothing is
     /// unread, and one in use proves nothing. Data beyond the quota is not counted, so a quota that
@@ -107,7 +107,7 @@ impl Look {
                 Self::Connected { unread: quota.checked_sub(free).map(u64::from) }
             }
             FILE_PIPE_CLOSING_STATE | FILE_PIPE_DISCONNECTED_STATE => Self::Gone,
-            _ => Self::NotTold,
+            _ => Self::Unknown,
         }
     }
 }
@@ -160,16 +160,16 @@ mod tests {
     fn only_a_free_quota_proves_that_everything_was_read() {
         for end in [FILE_PIPE_SERVER_END, FILE_PIPE_CLIENT_END] {
             let connected =
-                |quota, free| Look::of(&info(end, FILE_PIPE_CONNECTED_STATE, quota, free));
-            assert_eq!(connected(4096, 4096), Look::Empty);
-            assert_eq!(connected(8192, 8192), Look::Empty);
-            assert_eq!(connected(4096, 4000), Look::Connected { unread: Some(96) });
+                |quota, free| PipeState::of(&info(end, FILE_PIPE_CONNECTED_STATE, quota, free));
+            assert_eq!(connected(4096, 4096), PipeState::Empty);
+            assert_eq!(connected(8192, 8192), PipeState::Empty);
+            assert_eq!(connected(4096, 4000), PipeState::Connected { unread: Some(96) });
             // Half is free, which is all of what the other end may write.
-            assert_eq!(connected(8192, 4096), Look::Connected { unread: Some(4096) });
+            assert_eq!(connected(8192, 4096), PipeState::Connected { unread: Some(4096) });
             // Used up: more may be unread than the quota. So it looks under Wine, always.
-            assert_eq!(connected(4096, 0), Look::Connected { unread: None });
+            assert_eq!(connected(4096, 0), PipeState::Connected { unread: None });
             // No quota: a write that waits is not charged.
-            assert_eq!(connected(0, 0), Look::Connected { unread: None });
+            assert_eq!(connected(0, 0), PipeState::Connected { unread: None });
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
     fn a_quota_of_a_pipe_without_a_peer_says_nothing() {
         for end in [FILE_PIPE_SERVER_END, FILE_PIPE_CLIENT_END] {
             for state in [FILE_PIPE_CLOSING_STATE, FILE_PIPE_DISCONNECTED_STATE] {
-                assert_eq!(Look::of(&info(end, state, 4096, 4096)), Look::Gone);
+                assert_eq!(PipeState::of(&info(end, state, 4096, 4096)), PipeState::Gone);
             }
         }
     }

@@ -27,7 +27,7 @@ use windows_sys::{
 };
 
 use super::{
-    Code, InstanceWords, OpenWords, open_unchecked, security::Descriptor, words::Direction,
+    Code, InstanceFlags, OpenFlags, flags::Direction, open_unchecked, security::Descriptor,
 };
 use crate::name::{LOCAL_PREFIX, PipeName};
 
@@ -57,7 +57,7 @@ unsafe extern "system" {
 /// [`disconnect`](super::disconnect) tells.
 pub(in crate::pipe) fn create_shut(
     name: &PipeName,
-    words: InstanceWords,
+    flags: InstanceFlags,
     security: &Descriptor,
 ) -> io::Result<OwnedHandle> {
     /// What `CreateNamedPipeW` documents for 0: 50 ms, in units of 100 ns from now on.
@@ -66,11 +66,11 @@ pub(in crate::pipe) fn create_shut(
     let mut attributes = path.attributes()?;
     attributes.SecurityDescriptor = security.as_ptr().cast();
     let flag = |word: u32, flag: u32, value: u32| if word & flag != 0 { value } else { 0 };
-    let pipe_type = flag(words.pipe_mode, PIPE_TYPE_MESSAGE, FILE_PIPE_MESSAGE_TYPE)
-        | flag(words.pipe_mode, PIPE_REJECT_REMOTE_CLIENTS, FILE_PIPE_REJECT_REMOTE_CLIENTS);
-    let sharing = flag(words.open_mode, PIPE_ACCESS_INBOUND, FILE_SHARE_WRITE)
-        | flag(words.open_mode, PIPE_ACCESS_OUTBOUND, FILE_SHARE_READ);
-    let max_instances = match words.max_instances {
+    let pipe_type = flag(flags.pipe_mode, PIPE_TYPE_MESSAGE, FILE_PIPE_MESSAGE_TYPE)
+        | flag(flags.pipe_mode, PIPE_REJECT_REMOTE_CLIENTS, FILE_PIPE_REJECT_REMOTE_CLIENTS);
+    let sharing = flag(flags.open_mode, PIPE_ACCESS_INBOUND, FILE_SHARE_WRITE)
+        | flag(flags.open_mode, PIPE_ACCESS_OUTBOUND, FILE_SHARE_READ);
+    let max_instances = match flags.max_instances {
         PIPE_UNLIMITED_INSTANCES => u32::MAX,
         max_instances => max_instances,
     };
@@ -91,8 +91,8 @@ pub(in crate::pipe) fn create_shut(
             0,
             0,
             max_instances,
-            words.in_buffer,
-            words.out_buffer,
+            flags.in_buffer,
+            flags.out_buffer,
             &DEFAULT_TIMEOUT,
         )
     };
@@ -103,9 +103,9 @@ pub(in crate::pipe) fn create_shut(
 /// instance. A pipe whose rules do not let this user look can be opened by its owner all the same,
 /// whom the system always lets read the rules.
 pub(in crate::pipe) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
-    let words = OpenWords::new(Direction::Inbound);
-    let words = OpenWords { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..words };
-    match open_unchecked(name.as_str(), words) {
+    let flags = OpenFlags::new(Direction::Inbound);
+    let flags = OpenFlags { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..flags };
+    match open_unchecked(name.as_str(), flags) {
         Err(e) if Code::of(&e) == Code::AccessDenied => open_as_owner(name),
         opened => opened,
     }

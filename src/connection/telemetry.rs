@@ -60,13 +60,13 @@ fn tells_of_frames() -> bool {
 
 /// What one direction of a connection tells.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct Telemetry {
     span: Span,
     counters: ConnectionStats,
 }
 
-impl Journal {
-    /// Returns the journals of the receiving and of the sending direction.
+impl Telemetry {
+    /// Returns the telemetry of the receiving and of the sending direction.
     pub(super) fn pair(origin: &Origin) -> (Self, Self) {
         let span = origin.span();
         let counters =

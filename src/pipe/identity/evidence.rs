@@ -34,7 +34,7 @@ pub struct ServerIdentity {
 
 /// The two that say who serves a pipe. Each question is a system call that somebody's connect waits
 /// for, so no more is asked than the verdict needs.
-pub(super) struct Witnesses {
+pub(super) struct Evidence {
     owner: Option<Sid>,
     process_id: Option<u32>,
     process: Option<Process>,
@@ -48,7 +48,7 @@ enum Process {
     Other(Token),
 }
 
-impl Witnesses {
+impl Evidence {
     /// Asks who serves a pipe, for a process that runs as `this`; `all` there is to ask, or what a
     /// rule needs.
     pub(super) fn of(

@@ -6,7 +6,7 @@ use npipes::{
 };
 
 use crate::{
-    laws::{Place, Policy, alike},
+    laws::{Place, Policy, contract},
     support::unique_name,
 };
 
@@ -39,4 +39,4 @@ impl Place for Name {
     }
 }
 
-alike!(Name);
+contract!(Name);

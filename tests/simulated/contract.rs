@@ -6,7 +6,7 @@ use npipes::{
 };
 
 use crate::{
-    laws::{Place, Policy, alike},
+    laws::{Place, Policy, contract},
     support::unique_name,
 };
 
@@ -38,4 +38,4 @@ impl Place for Pipe {
     }
 }
 
-alike!(Pipe);
+contract!(Pipe);

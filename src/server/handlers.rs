@@ -22,11 +22,11 @@ use crate::{
 };
 
 /// Where the handlers run.
-pub(super) struct Floor<H> {
+pub(super) struct Handlers<H> {
     handler: Arc<H>,
     pub(super) tasks: TaskTracker,
     /// Cancelled to tell the handlers that serving ends.
-    pub(super) told: CancellationToken,
+    pub(super) shutdown: CancellationToken,
     /// Cancelled to drop the handlers where they are.
     pub(super) cut: CancellationToken,
     pub(super) running: usize,
@@ -35,13 +35,13 @@ pub(super) struct Floor<H> {
     pub(super) served: ServeReport,
 }
 
-impl<H> Floor<H> {
+impl<H> Handlers<H> {
     pub(super) fn new(shutdown: &CancellationToken, handler: Arc<H>) -> Self {
         let (report, endings) = mpsc::unbounded_channel();
         Self {
             handler,
             tasks: TaskTracker::new(),
-            told: shutdown.child_token(),
+            shutdown: shutdown.child_token(),
             cut: CancellationToken::new(),
             running: 0,
             report,
@@ -60,13 +60,13 @@ impl<H> Floor<H> {
     {
         self.running += 1;
         self.served.accepted += 1;
-        let (handler, told) = (Arc::clone(&self.handler), self.told.clone());
+        let (handler, shutdown) = (Arc::clone(&self.handler), self.shutdown.clone());
         let (cut, report) = (self.cut.clone(), self.report.clone());
         let span = connection.span().clone();
         let abort = connection.abort_handle();
         let task = async move {
             let work = async move {
-                let outcome = handler(connection, told).await.map(Into::into);
+                let outcome = handler(connection, shutdown).await.map(Into::into);
                 match outcome {
                     Ok(Some(connection)) => end(connection).await,
                     Ok(None) => Ending::Well,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Gives `incoming` in pieces of `step` bytes and then the end of the stream, keeps what is written
 /// in `written`, one entry for each write, and pends once before each read, write and flush.
 #[derive(Debug)]
-pub(crate) struct Drip {
+pub(crate) struct Trickle {
     incoming: VecDeque<u8>,
     pub(crate) written: Vec<Vec<u8>>,
     step: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Drip {
     rested: bool,
 }
 
-impl Drip {
+impl Trickle {
     pub(crate) fn new(incoming: &[u8], step: usize) -> Self {
         Self {
             incoming: incoming.iter().copied().collect(),
@@ -50,7 +50,7 @@ impl Drip {
     }
 }
 
-impl AsyncRead for Drip {
+impl AsyncRead for Trickle {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -64,7 +64,7 @@ impl AsyncRead for Drip {
     }
 }
 
-impl AsyncWrite for Drip {
+impl AsyncWrite for Trickle {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -62,9 +62,9 @@ const SHORT: Duration = Duration::from_millis(200);
 const MUCH: usize = 1 << 20;
 
 /// Makes a test of each law, for one kind of pipe.
-macro_rules! alike {
+macro_rules! contract {
     ($place:ty) => {
-        $crate::laws::alike! { #[tokio::test(start_paused = true)] $place:
+        $crate::laws::contract! { #[tokio::test(start_paused = true)] $place:
             an_absent_server_is_reported_at_once
             an_absent_server_is_waited_for_until_the_deadline
             a_busy_server_is_waited_for_until_the_deadline
@@ -72,7 +72,7 @@ macro_rules! alike {
             a_server_that_was_busy_is_found_after_a_moment_of_absence
             a_server_that_was_busy_and_is_gone_is_reported_soon
         }
-        $crate::laws::alike! { #[tokio::test] $place:
+        $crate::laws::contract! { #[tokio::test] $place:
             a_client_gets_its_turn_as_soon_as_the_server_is_free
             a_server_that_appears_is_found
             a_name_has_one_listener
@@ -104,7 +104,7 @@ macro_rules! alike {
         }
     )*};
 }
-pub(crate) use alike;
+pub(crate) use contract;
 
 type Ends<P> = (Connection<<P as Place>::Io>, Connection<<P as Place>::Io>);
 

@@ -1,4 +1,4 @@
-//! The words that say how a pipe is made and opened.
+//! The flags that say how a pipe is made and opened.
 
 use windows_sys::Win32::{
     Storage::FileSystem::{
@@ -39,9 +39,9 @@ pub enum PipeType {
     Message,
 }
 
-/// The words that `CreateNamedPipeW` takes.
+/// The flags that `CreateNamedPipeW` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pipe) struct InstanceWords {
+pub(in crate::pipe) struct InstanceFlags {
     pub(in crate::pipe) open_mode: u32,
     pub(in crate::pipe) pipe_mode: u32,
     pub(in crate::pipe) max_instances: u32,
@@ -49,7 +49,7 @@ pub(in crate::pipe) struct InstanceWords {
     pub(in crate::pipe) in_buffer: u32,
 }
 
-impl InstanceWords {
+impl InstanceFlags {
     pub(in crate::pipe) fn new(direction: Direction, pipe_type: PipeType) -> Self {
         let access = match direction {
             Direction::Duplex => PIPE_ACCESS_DUPLEX,
@@ -98,14 +98,14 @@ pub enum ImpersonationLevel {
     FullDelegation,
 }
 
-/// The words that `CreateFileW` takes to open a pipe's client end.
+/// The flags that `CreateFileW` takes to open a pipe's client end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pipe) struct OpenWords {
+pub(in crate::pipe) struct OpenFlags {
     pub(in crate::pipe) access: u32,
     pub(in crate::pipe) flags: u32,
 }
 
-impl OpenWords {
+impl OpenFlags {
     /// The least rights that serve: a server that lets others connect must not grant
     /// `GENERIC_WRITE`, which contains `FILE_CREATE_PIPE_INSTANCE`, so this does not ask for it.
     pub(in crate::pipe) const fn new(direction: Direction) -> Self {
@@ -153,9 +153,9 @@ mod tests {
     fn the_first_instance_is_exclusive_and_the_others_are_not() {
         for (direction, access) in DIRECTIONS.into_iter().zip([3, 1, 2]) {
             for kind in [PipeType::Byte, PipeType::Message] {
-                let words = InstanceWords::new(direction, kind);
-                assert_eq!(words.open_mode, 0x4000_0000 | access);
-                assert_eq!(words.first().open_mode, 0x4008_0000 | access);
+                let flags = InstanceFlags::new(direction, kind);
+                assert_eq!(flags.open_mode, 0x4000_0000 | access);
+                assert_eq!(flags.first().open_mode, 0x4008_0000 | access);
             }
         }
     }
@@ -164,16 +164,16 @@ mod tests {
     fn remote_clients_are_refused_whatever_the_pipe() {
         for direction in DIRECTIONS {
             for (kind, word) in [(PipeType::Byte, 8), (PipeType::Message, 12)] {
-                let words = InstanceWords::new(direction, kind);
-                assert_eq!((words.pipe_mode, words.first().pipe_mode), (word, word));
-                assert_eq!(words.accept_remote_clients().pipe_mode, word & !8);
+                let flags = InstanceFlags::new(direction, kind);
+                assert_eq!((flags.pipe_mode, flags.first().pipe_mode), (word, word));
+                assert_eq!(flags.accept_remote_clients().pipe_mode, word & !8);
             }
         }
     }
 
     #[test]
     fn a_client_asks_for_the_least_and_never_for_creating_instances() {
-        let asked = DIRECTIONS.map(|direction| OpenWords::new(direction).access);
+        let asked = DIRECTIONS.map(|direction| OpenFlags::new(direction).access);
         assert_eq!(asked, [0x12_008B, 0x12_0082, 0x12_0089]);
         assert!(asked.iter().all(|access| access & FILE_CREATE_PIPE_INSTANCE == 0));
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_client_shows_who_it_is_and_lends_nothing_unless_told() {
         for direction in DIRECTIONS {
-            assert_eq!(OpenWords::new(direction).flags, 0x4011_0000);
+            assert_eq!(OpenFlags::new(direction).flags, 0x4011_0000);
         }
     }
 
@@ -189,8 +189,8 @@ mod tests {
     fn the_last_impersonation_level_wins_and_is_always_stated() {
         for (before, _) in LEVELS {
             for (level, flags) in LEVELS {
-                let words = OpenWords::new(Direction::Duplex);
-                assert_eq!(words.impersonation(before).impersonation(level).flags, flags);
+                let open = OpenFlags::new(Direction::Duplex);
+                assert_eq!(open.impersonation(before).impersonation(level).flags, flags);
             }
         }
     }
