@@ -148,6 +148,7 @@ mod pipe;
 #[cfg(windows)]
 pub use self::pipe::{
     Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
-    IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe, Peer,
-    PipeStream, PipeType, SecurityDescriptor, ServerIdentity, ServerTrust, connect,
+    IncomingStreams, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe,
+    OwnedReadHalf, OwnedWriteHalf, Peer, PipeStream, PipeType, ReuniteError, SecurityDescriptor,
+    ServerIdentity, ServerTrust, connect, connect_stream,
 };

@@ -1,16 +1,17 @@
 //! The client's side: opening a pipe, and waiting as it should when that is not possible yet.
 
 mod connector;
+mod opener;
 mod waiter;
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 pub use self::connector::Connector;
-use self::waiter::Waiter;
+use self::opener::Opener;
 use super::{
     identity::ServerTrust,
     stream::PipeStream,
-    sys::{self, Code, Direction, ImpersonationLevel, OpenFlags, PipeType},
+    sys::{Direction, ImpersonationLevel, PipeType},
 };
 use crate::{
     connection::{Connection, ConnectionOptions},
@@ -18,7 +19,7 @@ use crate::{
     name::PipeName,
     retry::{
         Backoff, Retry,
-        attempts::{self, Failed, Failure, Open, RetryPolicy},
+        attempts::{self, RetryPolicy},
     },
 };
 
@@ -51,6 +52,40 @@ where
     Error: From<N::Error>,
 {
     ConnectOptions::new().connect(name).await
+}
+
+/// Connects to the pipe `name` for a protocol of your own, with the default options:
+/// [`ConnectOptions::connect_stream`].
+///
+/// # Errors
+///
+/// As [`ConnectOptions::connect`].
+///
+/// # Cancel safety
+///
+/// As [`ConnectOptions::connect`].
+///
+/// # Panics
+///
+/// As [`ConnectOptions::connect`].
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn list_keys() -> Result<(), npipes::Error> {
+/// use tokio::io::AsyncWriteExt;
+///
+/// let mut stream = npipes::connect_stream(r"\\.\pipe\openssh-ssh-agent").await?;
+/// stream.write_all(&[0, 0, 0, 1, 11]).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn connect_stream<N>(name: N) -> Result<PipeStream, Error>
+where
+    N: TryInto<PipeName>,
+    Error: From<N::Error>,
+{
+    ConnectOptions::new().connect_stream(name).await
 }
 
 /// How a client connects; each setter says its default.
@@ -209,6 +244,37 @@ impl ConnectOptions {
         self.connect_as(&name.try_into()?, || None).await
     }
 
+    /// Connects to the pipe `name` as [`connect`](Self::connect) does, and returns the stream, for a
+    /// protocol of your own.
+    ///
+    /// Of [`connection`](Self::connection) it has the
+    /// [`close_timeout`](ConnectionOptions::close_timeout) and the
+    /// [`linger`](ConnectionOptions::linger) time.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_stream<N>(&self, name: N) -> Result<PipeStream, Error>
+    where
+        N: TryInto<PipeName>,
+        Error: From<N::Error>,
+    {
+        let name = name.try_into()?;
+        let (stream, attempts) = self.open(&name).await?;
+        attempts.log_success(&name);
+        Ok(stream
+            .with_close_deadline(self.connection.close_timeout)
+            .with_linger(self.connection.linger))
+    }
+
     /// Connects, and asks for the connection's number when there is a connection.
     pub(super) async fn connect_as(
         &self,
@@ -228,63 +294,8 @@ impl ConnectOptions {
     /// Opens the pipe of a server that is trusted, as often and as long as these options say; returns
     /// the attempts that failed before as well.
     async fn open(&self, name: &PipeName) -> Result<(PipeStream, Attempts), Error> {
-        attempts::open(name, self.policy, Opener { options: self, name, waiter: Waiter::new(name) })
-            .await
+        attempts::open(name, self.policy, Opener::new(self, name)).await
     }
-
-    async fn try_open(&self, name: &PipeName) -> io::Result<PipeStream> {
-        let flags = OpenFlags::new(self.direction).impersonation(self.impersonation);
-        let (handle, pipe_type) = if name.is_local() {
-            sys::open(name, flags)?
-        } else {
-            // Through the network CreateFileW takes as long as the network does.
-            let remote = name.clone();
-            tokio::task::spawn_blocking(move || sys::open(&remote, flags))
-                .await
-                .map_err(io::Error::other)??
-        };
-        Ok(PipeStream::client(sys::register_client(handle)?, pipe_type, name.clone()))
-    }
-}
-
-/// Opens a pipe and judges its server.
-struct Opener<'a> {
-    options: &'a ConnectOptions,
-    name: &'a PipeName,
-    waiter: Waiter<'a>,
-}
-
-impl Open for Opener<'_> {
-    type Stream = PipeStream;
-
-    async fn open(&mut self) -> Result<Result<PipeStream, Failed>, Error> {
-        let stream = match self.options.try_open(self.name).await {
-            Ok(stream) => stream,
-            Err(e) => return Ok(Err(failed(e))),
-        };
-        match self.options.server_trust.judge(&stream, self.name).await {
-            Ok(()) => Ok(Ok(stream)),
-            Err(Error::Io { source, .. }) if Code::of(&source) == Code::Disconnected => {
-                Ok(Err(failed(source)))
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    async fn wait_for_free(&mut self, at_most: Duration) {
-        self.waiter.free_instance(at_most).await;
-    }
-}
-
-fn failed(source: io::Error) -> Failed {
-    let failure = match Code::of(&source) {
-        Code::Busy => Failure::Busy,
-        // A server that has disconnected left before it could be judged: its pipe is no longer there.
-        Code::NotFound | Code::Disconnected => Failure::NotFound,
-        Code::AccessDenied => Failure::AccessDenied,
-        Code::NothingRead | Code::Listening | Code::Other => Failure::Other,
-    };
-    Failed { failure, source }
 }
 
 impl Default for ConnectOptions {

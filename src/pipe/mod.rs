@@ -7,9 +7,11 @@
 mod connect;
 mod drain;
 mod identity;
+mod instance;
 mod ipc;
 mod listener;
 mod peer;
+mod pending;
 mod places;
 mod security;
 mod stream;
@@ -17,13 +19,13 @@ mod stream;
 mod sys;
 
 pub use self::{
-    connect::{ConnectOptions, Connector, connect},
+    connect::{ConnectOptions, Connector, connect, connect_stream},
     identity::{MayServe, ServerIdentity, ServerTrust},
     ipc::{Delivery, Ipc, IpcOptions, IpcRole},
-    listener::{Incoming, Listener, ListenerOptions},
+    listener::{Incoming, IncomingStreams, Listener, ListenerOptions},
     peer::{IntegrityLevel, Peer},
     security::{Access, SecurityDescriptor},
-    stream::PipeStream,
+    stream::{OwnedReadHalf, OwnedWriteHalf, PipeStream, ReuniteError},
     sys::{Direction, ImpersonationLevel, PipeType},
 };
 

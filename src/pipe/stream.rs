@@ -5,16 +5,18 @@ mod end;
 mod handle;
 mod io;
 mod linger;
+mod split;
 
 use std::{
     fmt,
-    os::windows::io::{AsHandle, BorrowedHandle},
+    os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, RawHandle},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
 
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 use self::{end::End, handle::PipeHandle};
 use super::{
     drain::{Drain, Locality},
@@ -22,7 +24,7 @@ use super::{
     sys::{PipeType, token},
 };
 use crate::{
-    connection::{Connection, ConnectionOptions, Origin, Role, Written},
+    connection::{AbortHandle, Connection, ConnectionOptions, Origin, Role, Written},
     name::PipeName,
 };
 
@@ -119,6 +121,18 @@ impl PipeStream {
     /// The operating system has closed the handle when the runtime has next looked for finished I/O.
     pub fn abort(self) {
         self.handle.abort();
+    }
+
+    /// Returns what does the same as [`abort`](Self::abort), from anywhere. It does not keep the pipe
+    /// open.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        let handle = Arc::downgrade(&self.handle);
+        AbortHandle::new(move || {
+            if let Some(handle) = handle.upgrade() {
+                handle.abort();
+            }
+        })
     }
 
     /// Returns the connection over it, which knows the peer's process if anybody is to be told.
@@ -220,7 +234,7 @@ impl PipeStream {
         }
     }
 
-    /// Fails only at the moment in which an [`AbortHandle`](crate::AbortHandle) uses the handle too.
+    /// Fails only at the moment in which an [`AbortHandle`] uses the handle too.
     fn into_end(self) -> Result<End, Self> {
         match Arc::try_unwrap(self.handle) {
             Ok(handle) => Ok(handle.into_end()),
@@ -244,6 +258,12 @@ impl From<NamedPipeClient> for PipeStream {
 impl AsHandle for PipeStream {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.handle.end().as_handle()
+    }
+}
+
+impl AsRawHandle for PipeStream {
+    fn as_raw_handle(&self) -> RawHandle {
+        self.as_handle().as_raw_handle()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use npipes::{
     Access, ConnectOptions, Connection, Connector, Delivery, Direction, ImpersonationLevel,
-    Incoming, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, Peer,
-    PipeStream, PipeType, Retry, SecurityDescriptor, ServerIdentity, ServerTrust,
+    Incoming, IncomingStreams, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions,
+    OwnedReadHalf, OwnedWriteHalf, Peer, PipeStream, PipeType, Retry, SecurityDescriptor,
+    ServerIdentity, ServerTrust,
 };
 
 #[test]
@@ -16,10 +17,16 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<Delivery>();
     is_sendable::<Direction>();
     is_sendable::<ImpersonationLevel>();
+    is_sendable::<Incoming>();
+    is_sendable::<IncomingStreams>();
     is_sendable::<IntegrityLevel>();
+    is_sendable::<Ipc>();
     is_sendable::<IpcOptions>();
     is_sendable::<IpcRole>();
+    is_sendable::<Listener>();
     is_sendable::<ListenerOptions>();
+    is_sendable::<OwnedReadHalf>();
+    is_sendable::<OwnedWriteHalf>();
     is_sendable::<Peer>();
     is_sendable::<ServerIdentity>();
     is_sendable::<PipeStream>();
@@ -29,21 +36,13 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<ServerTrust>();
 }
 
-/// They hold futures that are under way, which need not be `Sync`.
-#[test]
-fn what_waits_can_be_sent_to_another_thread() {
-    fn is_sent<T: Send + Unpin + std::fmt::Debug + 'static>() {}
-    is_sent::<Incoming>();
-    is_sent::<Ipc>();
-    is_sent::<Listener>();
-}
-
 #[test]
 fn the_futures_of_pipes_can_be_sent_to_another_thread() {
     fn is_sent<T: Send>(_: &T) {}
     fn check(mut listener: Listener, mut ipc: Ipc, mut connection: Connection<PipeStream>) {
         is_sent(&npipes::connect("orders"));
         is_sent(&ConnectOptions::new().connect("orders"));
+        is_sent(&npipes::connect_stream("orders"));
         is_sent(&listener.accept());
         is_sent(&listener.accept_stream());
         is_sent(&listener.close());

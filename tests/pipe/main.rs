@@ -43,3 +43,4 @@ mod security;
 mod serve;
 mod shutdown;
 mod streaming;
+mod streams;

@@ -7,7 +7,7 @@
 //! connects to, which the operating system frees with its owner. At the pipe itself there is then one
 //! of each at most, beside peers that know nothing of this.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
 use tokio::{
     net::windows::named_pipe::NamedPipeServer,
@@ -20,11 +20,7 @@ use crate::{
     connection::Connection,
     error::{ConnectError, Error, Operation},
     name::PipeName,
-    pipe::{
-        listener::ListenerOptions,
-        places::{Arrival, Place},
-        stream::PipeStream,
-    },
+    pipe::{instance::Instance, listener::ListenerOptions, places::Place, stream::PipeStream},
     retry::{Backoff, Delays},
 };
 
@@ -40,7 +36,8 @@ use crate::{
 pub(super) struct Session {
     turn_name: PipeName,
     turn: Option<NamedPipeServer>,
-    waiting: Option<Waiting>,
+    /// The name is owned, and its one instance waits for a client.
+    waiting: Option<Instance>,
     delays: Delays,
     denied_since: Option<Instant>,
     /// mio keeps a handle open until the runtime has seen the end of its cancelled read.
@@ -75,8 +72,8 @@ impl Session {
         until: Option<Instant>,
     ) -> Result<Connection<PipeStream>, Error> {
         loop {
-            if let Some(waiting) = &self.waiting {
-                match before(until, waiting.accept()).await {
+            if let Some(waiting) = &mut self.waiting {
+                match before(until, poll_fn(|cx| waiting.poll_connected(cx))).await {
                     Some(Ok(())) => {}
                     Some(Err(e)) => {
                         self.waiting = None;
@@ -87,10 +84,9 @@ impl Session {
                         return Err(options.no_peer(name));
                     }
                 }
-                if let Some(server) = self.waiting.take().and_then(Waiting::into_server) {
+                if let Some(arrival) = self.waiting.take().and_then(Instance::into_arrival) {
                     debug!(pipe = %name, "met a peer as its server");
                     let options = options.connection(until);
-                    let arrival = Arrival { server, place: Place::default() };
                     let stream = PipeStream::server(arrival, name.clone());
                     return Ok(stream.into_connection(&options, None, 0));
                 }
@@ -124,7 +120,8 @@ impl Session {
             IpcRole::Client => false,
         };
         if may {
-            self.waiting = claim(name, &options.listener)?.map(|server| Waiting(Some(server)));
+            self.waiting = claim(name, &options.listener)?
+                .map(|server| Instance::new(server, Place::default()));
         }
         Ok(self.waiting.is_some())
     }
@@ -198,31 +195,5 @@ fn claim(name: &PipeName, options: &ListenerOptions) -> Result<Option<NamedPipeS
         Ok(server) => Ok(Some(server)),
         Err(Error::NameTaken { .. }) => Ok(None),
         Err(e) => Err(e),
-    }
-}
-
-/// The name is owned and its one instance waits for a client.
-struct Waiting(Option<NamedPipeServer>);
-
-impl Waiting {
-    async fn accept(&self) -> std::io::Result<()> {
-        match &self.0 {
-            Some(server) => server.connect().await,
-            None => Ok(()),
-        }
-    }
-
-    fn into_server(mut self) -> Option<NamedPipeServer> {
-        self.0.take()
-    }
-}
-
-impl Drop for Waiting {
-    /// A dropped handle lets clients in until the runtime's driver has run; a disconnected one does
-    /// not.
-    fn drop(&mut self) {
-        if let Some(server) = &self.0 {
-            let _ = server.disconnect();
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a client must show before it is handed out: who it is, and that it has something to say.
 
-use std::{fmt, future::Future, os::windows::io::AsHandle, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, os::windows::io::AsHandle, sync::Arc, time::Duration};
 
 use tokio::{
     net::windows::named_pipe::NamedPipeServer,
@@ -10,11 +10,11 @@ use tracing::{debug, warn};
 
 use crate::{
     name::PipeName,
-    pipe::{peer::Peer, places::Arrival, sys::Code},
+    pipe::{peer::Peer, pending::Pending, places::Arrival, sys::Code},
 };
 
 /// A connected client whose admission is not decided: the server's end if it is admitted.
-pub(super) type Candidate = Pin<Box<dyn Future<Output = Option<Arrival>> + Send>>;
+pub(super) type Candidate = Pending<Option<Arrival>>;
 
 /// Whether a client is admitted.
 pub(super) type Filter = dyn Fn(&Peer) -> bool + Send + Sync;
@@ -46,7 +46,7 @@ impl Admission {
         }
         let conditions = self.clone();
         let pipe = pipe.clone();
-        Candidacy::Undecided(Box::pin(async move {
+        Candidacy::Undecided(Pending::new(async move {
             let server = &arrival.server;
             let wait = conditions.handshake.unwrap_or(Self::DEFAULT_HANDSHAKE);
             let deadline = Instant::now().checked_add(wait);

@@ -3,11 +3,13 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::net::windows::named_pipe::NamedPipeServer;
+use tracing::debug;
 
 use super::{
     Listener,
     admission::Admission,
-    instance::{Hold, claim},
+    backlog::Backlog,
+    hold::{Hold, claim},
 };
 use crate::{
     connection::ConnectionOptions,
@@ -250,22 +252,17 @@ impl ListenerOptions {
             PipeType::Byte => self.connection,
             PipeType::Message => self.connection.frame_per_write(),
         };
-        Listener {
-            name,
-            flags,
-            security,
-            backlog: usize::from(self.max_instances.unwrap_or(self.backlog).min(self.backlog)),
+        let size = self.max_instances.unwrap_or(self.backlog).min(self.backlog).into();
+        let places = Places::limited(self.max_instances);
+        debug!(pipe = %name, backlog = size, "listening");
+        Ok(Listener {
+            backlog: Backlog::new(name, flags, security, size, places)?,
             admission: self.admission.clone(),
             candidates: VecDeque::new(),
             connection,
-            waiting: VecDeque::new(),
-            places: Places::limited(self.max_instances),
-            full: false,
-            outage: None,
             _hold: hold,
             accepted: 0,
-        }
-        .started()
+        })
     }
 
     /// Takes possession of the name with one instance, which a client can open.

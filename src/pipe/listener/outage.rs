@@ -1,9 +1,7 @@
 //! What a listener does while no further instance can be created.
 
 use std::{
-    future::Future,
     io,
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    pipe::sys::Code,
+    pipe::{pending::Pending, sys::Code},
     retry::{Backoff, Delays},
 };
 
@@ -25,7 +23,7 @@ use crate::{
 pub(super) struct Outage {
     /// Not reported yet.
     unreported: Option<io::Error>,
-    retry: Pin<Box<dyn Future<Output = ()> + Send>>,
+    retry: Pending<()>,
     delays: Delays,
     /// That have failed.
     pub(super) attempts: u32,
@@ -51,7 +49,7 @@ impl Outage {
         let busy = Code::of(&error) == Code::Busy;
         Self {
             unreported: Some(error).filter(|_| !busy),
-            retry: Box::pin(yield_now()),
+            retry: Pending::new(yield_now()),
             delays: Self::RETRY.delays(),
             attempts: 1,
             begun: Instant::now(),
@@ -63,15 +61,15 @@ impl Outage {
     pub(super) fn prolong(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
         self.retry = if self.attempts <= Self::TURNS {
-            Box::pin(yield_now())
+            Pending::new(yield_now())
         } else {
-            Box::pin(sleep(self.delays.next_delay()))
+            Pending::new(sleep(self.delays.next_delay()))
         };
     }
 
     /// Waits until it is time for another attempt.
     pub(super) fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.retry.as_mut().poll(cx)
+        self.retry.poll(cx)
     }
 
     /// Returns the error that the caller of `accept` is to see, once.

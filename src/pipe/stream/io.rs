@@ -4,7 +4,6 @@ use std::{
     io::{self, IoSlice},
     os::windows::io::AsHandle,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -78,12 +77,7 @@ impl Transport for PipeStream {
     }
 
     fn abort_handle(&self) -> Option<AbortHandle> {
-        let handle = Arc::downgrade(&self.handle);
-        Some(AbortHandle::new(move || {
-            if let Some(handle) = handle.upgrade() {
-                handle.abort();
-            }
-        }))
+        Some(Self::abort_handle(self))
     }
 
     fn set_linger(&self, time: Duration) {
@@ -91,17 +85,7 @@ impl Transport for PipeStream {
     }
 
     fn reader(&self) -> Option<Self> {
-        Some(Self {
-            handle: Arc::clone(&self.handle),
-            name: self.name.clone(),
-            pipe_type: self.pipe_type,
-            close_timeout: self.close_timeout,
-            undrained: false,
-            completing: false,
-            written: self.written,
-            quota: self.quota,
-            drain: None,
-        })
+        Some(self.second())
     }
 }
 

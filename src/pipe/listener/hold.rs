@@ -1,20 +1,14 @@
-//! Instances of a pipe: the first, which takes the name, and those that wait for a client.
+//! The first instance of a pipe, which takes the name, and the one that keeps it.
 
 use std::{
-    future::Future,
     io,
     os::windows::io::{AsHandle, OwnedHandle},
-    pin::Pin,
-    sync::Arc,
 };
-
-use tokio::net::windows::named_pipe::NamedPipeServer;
 
 use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
-        places::{Arrival, Place},
         security::SecurityDescriptor,
         sys::{self, Code, InstanceFlags},
     },
@@ -82,26 +76,5 @@ impl Hold {
         sys::disconnect(first.as_handle())?;
         drop(place);
         Ok(())
-    }
-}
-
-/// An instance that waits for a client.
-pub(super) struct Instance {
-    pub(super) server: Arc<NamedPipeServer>,
-    pub(super) connected: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
-    place: Place,
-}
-
-impl Instance {
-    pub(super) fn new(server: NamedPipeServer, place: Place) -> Self {
-        let server = Arc::new(server);
-        let waiting = Arc::clone(&server);
-        Self { server, connected: Box::pin(async move { waiting.connect().await }), place }
-    }
-
-    pub(super) fn into_arrival(self) -> Option<Arrival> {
-        drop(self.connected);
-        let place = self.place;
-        Arc::into_inner(self.server).map(|server| Arrival { server, place })
     }
 }

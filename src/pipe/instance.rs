@@ -1,0 +1,57 @@
+//! An instance of a pipe that waits for a client.
+
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::net::windows::named_pipe::NamedPipeServer;
+
+use super::{
+    pending::Pending,
+    places::{Arrival, Place},
+};
+
+/// An instance that waits for a client. One that is dropped lets nobody in any more.
+pub(super) struct Instance {
+    /// Taken when a client has connected.
+    server: Option<Arc<NamedPipeServer>>,
+    /// Shares the server until it is dropped.
+    connected: Option<Pending<io::Result<()>>>,
+    place: Place,
+}
+
+impl Instance {
+    pub(super) fn new(server: NamedPipeServer, place: Place) -> Self {
+        let server = Arc::new(server);
+        let waiting = Arc::clone(&server);
+        let connected = Pending::new(async move { waiting.connect().await });
+        Self { server: Some(server), connected: Some(connected), place }
+    }
+
+    /// Is ready when a client has connected, and not to be polled again then.
+    pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.connected {
+            Some(connected) => connected.poll(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Returns the server's end of the client that has connected.
+    pub(super) fn into_arrival(mut self) -> Option<Arrival> {
+        self.connected = None;
+        let server = self.server.take().and_then(Arc::into_inner)?;
+        Some(Arrival { server, place: std::mem::take(&mut self.place) })
+    }
+}
+
+impl Drop for Instance {
+    /// A dropped handle lets clients in until the runtime's driver has run; a disconnected one does
+    /// not.
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            let _ = server.disconnect();
+        }
+    }
+}

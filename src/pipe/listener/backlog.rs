@@ -1,0 +1,153 @@
+//! The instances that wait for clients, and are created anew as clients take them.
+
+use std::{
+    collections::VecDeque,
+    io,
+    task::{Context, Poll},
+};
+
+use tracing::{debug, warn};
+
+use super::outage::Outage;
+use crate::{
+    error::{Error, Operation},
+    name::PipeName,
+    pipe::{
+        instance::Instance,
+        places::{Arrival, Place, Places},
+        security::SecurityDescriptor,
+        sys::{self, InstanceFlags},
+    },
+};
+
+/// The instances of a listener that wait for clients.
+pub(super) struct Backlog {
+    name: PipeName,
+    flags: InstanceFlags,
+    security: SecurityDescriptor,
+    size: usize,
+    /// Oldest first: the operating system gives clients to instances in this order.
+    waiting: VecDeque<Instance>,
+    places: Places,
+    /// The limit of instances was reached, and the log was told.
+    full: bool,
+    outage: Option<Outage>,
+}
+
+impl Backlog {
+    /// Returns `size` instances of the name that wait, or as many as the limit lets.
+    pub(super) fn new(
+        name: PipeName,
+        flags: InstanceFlags,
+        security: SecurityDescriptor,
+        size: usize,
+        places: Places,
+    ) -> Result<Self, Error> {
+        let waiting = VecDeque::new();
+        let mut backlog =
+            Self { name, flags, security, size, waiting, places, full: false, outage: None };
+        while backlog.waiting.len() < size {
+            let Some(place) = backlog.places.try_take() else { break };
+            backlog.arm(place).map_err(|e| Error::io(Operation::Listen, Some(&backlog.name), e))?;
+        }
+        Ok(backlog)
+    }
+
+    pub(super) fn name(&self) -> &PipeName {
+        &self.name
+    }
+
+    /// Returns how many instances wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Returns the next client that has connected.
+    pub(super) fn poll_connected(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<Arrival, Error>> {
+        for index in 0..self.waiting.len() {
+            let Poll::Ready(connected) = self.waiting[index].poll_connected(cx) else {
+                continue;
+            };
+            let instance = self.waiting.remove(index).and_then(Instance::into_arrival);
+            // Before the client is handed out, so that the next one does not find the server busy.
+            self.poll_fill(cx);
+            return Some(match (connected, instance) {
+                (Ok(()), Some(arrival)) => Ok(arrival),
+                (Err(e), _) => Err(Error::io(Operation::Accept, Some(&self.name), e)),
+                (Ok(()), None) => unreachable!("the connect future was the only other owner"),
+            });
+        }
+        None
+    }
+
+    /// Fills the backlog as far as the limit of instances lets it, and if that fails tries again
+    /// after a while.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) {
+        while self.waiting.len() < self.size {
+            if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
+                return;
+            }
+            let Poll::Ready(place) = self.places.poll_take(cx) else {
+                if self.waiting.is_empty() && !self.full {
+                    self.full = true;
+                    debug!(pipe = %self.name, "all instances are in use");
+                }
+                return;
+            };
+            match self.arm(place) {
+                Ok(()) => {
+                    self.full = false;
+                    if let Some(outage) = self.outage.take().filter(Outage::was_reported) {
+                        let attempts = outage.attempts;
+                        warn!(pipe = %self.name, attempts, "instances can be created again");
+                    }
+                }
+                Err(error) => self.note_outage(error),
+            }
+        }
+    }
+
+    fn note_outage(&mut self, error: io::Error) {
+        let text = error.to_string();
+        let outage = match &mut self.outage {
+            Some(outage) => {
+                outage.prolong();
+                outage
+            }
+            none => none.insert(Outage::new(error)),
+        };
+        if outage.begins_to_be_reported() {
+            warn!(pipe = %self.name, error = text, "no further instance can be created");
+        }
+    }
+
+    fn arm(&mut self, place: Place) -> io::Result<()> {
+        let handle = sys::create_instance(&self.name, self.flags, self.security.as_descriptor())?;
+        self.waiting.push_back(Instance::new(sys::register_server(handle)?, place));
+        Ok(())
+    }
+
+    pub(super) fn unreported_outage(&mut self) -> Option<Error> {
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let error = self.outage.as_mut()?.take_unreported()?;
+        Some(Error::io(Operation::Listen, Some(&self.name), error))
+    }
+}
+
+impl Drop for Backlog {
+    /// Lets nobody in from now on. A handle that is dropped while it listens stays open, and clients
+    /// can still open the pipe, until the runtime's driver has run; a disconnected one refuses them,
+    /// but `DisconnectNamedPipe` fails while an instance listens (`ERROR_PIPE_LISTENING`). So each
+    /// place that is left is taken first, if the pipe's access rights let this process.
+    fn drop(&mut self) {
+        let places = 0..self.waiting.len();
+        let taken: Vec<_> = places.map_while(|_| sys::take_place(&self.name).ok()).collect();
+        self.waiting.clear();
+        drop(taken);
+    }
+}
