@@ -31,7 +31,7 @@ async fn main() {
         }
     };
     if let Err(error) = outcome {
-        eprintln!("{error}{}", error.source().map(|e| format!(": {e}")).unwrap_or_default());
+        eprintln!("{error}");
         std::process::exit(1);
     }
 }

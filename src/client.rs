@@ -63,7 +63,7 @@ pub use self::{
     inbox::Inbox,
     options::{ClientOptions, DeliveredWhen},
     permit::Permit,
-    receipt::{Delivered, Fate, MessageId, Receipt, Returned},
+    receipt::{Delivered, MessageId, Receipt, Returned},
     stats::ClientStats,
 };
 use crate::{connection::DrainOutcome, error::Error};
@@ -242,7 +242,7 @@ impl Client {
     ///
     /// It accepts nothing more, sends what is kept if there is a connection or an attempt to get one
     /// is under way, waits until the peer has everything, and closes, within the
-    /// [close deadline](ClientOptions::close_timeout). What arrives meanwhile can still be received.
+    /// [close timeout](ClientOptions::close_timeout). What arrives meanwhile can still be received.
     ///
     /// # Cancel safety
     ///

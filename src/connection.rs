@@ -45,6 +45,7 @@ pub use self::{
 pub(crate) use self::{transport::unless_peer_left, undrained::Undrained, unread::Written};
 use crate::{
     error::{Error, Operation},
+    frame::Dialect,
     text::TextEncoding,
 };
 
@@ -127,27 +128,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn with_origin(io: Whole<T>, options: &ConnectionOptions, origin: Origin) -> Self {
         let (receiving, sending) = Telemetry::pair(&origin);
         let pipe = origin.pipe;
-        let &ConnectionOptions {
-            format,
-            frame_per_write,
-            high_water,
-            close_timeout,
-            limits,
-            text,
-            linger: _,
-        } = options;
         let detected = Arc::default();
-        let reader = Reader::new(format, Arc::clone(&detected), pipe.clone(), limits, receiving);
-        let writer = Writer::new(
-            format,
-            detected,
-            pipe,
-            frame_per_write,
-            high_water,
-            close_timeout,
-            sending,
-        );
-        Self { io, reader, writer, text }
+        let reader = Reader::new(options, Arc::clone(&detected), pipe.clone(), receiving);
+        let writer = Writer::new(options, detected, pipe, sending);
+        Self { io, reader, writer, text: options.text }
     }
 
     /// Sends one message, and returns when the transport has taken all of it.
@@ -254,7 +238,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// On a pipe this is the only way to know that the peer has read everything: a write is reported
     /// when it is queued. It takes no longer than the
-    /// [close deadline](ConnectionOptions::close_timeout). What the peer has sent and was not
+    /// [close timeout](ConnectionOptions::close_timeout). What the peer has sent and was not
     /// received is read and discarded meanwhile, so that two ends that close at the same time do not
     /// wait for each other.
     ///
@@ -346,6 +330,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Returns the transport. Reading from it or writing to it breaks the framing.
     pub fn get_ref(&self) -> &T {
         &self.io.io
+    }
+
+    /// Returns the dialect that it speaks: the peer's, once that was
+    /// [detected](crate::FrameFormat::detect_dialect).
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.reader.dialect()
     }
 
     /// Returns what has gone over the connection so far.

@@ -1,21 +1,28 @@
 //! What can go wrong, by whose fault it is: the sum of what the layers report.
 //!
-//! Texts are lower case, without a full stop, and do not repeat the source: a reporter that walks
-//! [`source`](std::error::Error::source) prints each cause once.
+//! A text is lower case, without a full stop, and says the cause too; `source` goes on below the cause,
+//! as that of [`io::Error`] does. So a reporter that walks [`source`](std::error::Error::source) prints
+//! each cause once, and one that does not prints them all the same.
 
 mod connect;
-mod content;
 mod convert;
+mod fate;
+mod operation;
+#[cfg(test)]
+mod tests;
+mod text;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use thiserror::Error as ThisError;
 
-pub use self::connect::{Attempts, ConnectError, UntrustedServer};
-pub(crate) use self::content::WithoutContent;
+pub(crate) use self::text::WithoutContent;
+pub use self::{
+    connect::{Attempts, ConnectError, UntrustedServer},
+    fate::Fate,
+    operation::Operation,
+};
 use crate::{
-    client::Returned,
     frame::FrameError,
     name::{InvalidName, PipeName},
     sid::InvalidSid,
@@ -23,19 +30,18 @@ use crate::{
 };
 
 /// What went wrong, by whose fault it is.
-#[derive(Debug, ThisError)]
+#[derive(Debug)]
 // Beside a tag of one byte a payload in a `Result` is moved from odd offsets, over which no processor
 // forwards a store to a load: that cost a stream of small messages a tenth of its speed.
 #[repr(usize)]
 #[non_exhaustive]
 pub enum Error {
     /// The peer's fault: what it sent is not a frame, or is a corrupt one.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
+    Frame(FrameError),
 
     /// The caller's fault: the payload is longer than the format allows. Nothing was written and
     /// the connection stays usable.
-    #[error("a payload of {len} bytes is too large to send, {max} are allowed")]
+    #[non_exhaustive]
     TooLarge {
         /// The length of the payload in bytes.
         len: usize,
@@ -45,12 +51,11 @@ pub enum Error {
 
     /// The caller's fault: the text cannot be sent in this encoding. Nothing was written and the
     /// connection stays usable.
-    #[error(transparent)]
-    TextEncode(#[from] TextEncodeError),
+    TextEncode(TextEncodeError),
 
     /// The peer's fault, or that of who chose the encoding: a message arrived whole and is not such
     /// a text. The connection stays usable.
-    #[error("a message of {} bytes is not the text it should be", payload.len())]
+    #[non_exhaustive]
     TextDecode {
         /// The message.
         payload: Bytes,
@@ -59,19 +64,16 @@ pub enum Error {
     },
 
     /// The caller's fault: the connection was closed here, or has failed before.
-    #[error("the connection is closed")]
     Closed,
 
     /// The caller's fault: no pipe can have this name.
-    #[error(transparent)]
-    InvalidName(#[from] InvalidName),
+    InvalidName(InvalidName),
 
     /// The caller's fault: this is not a security identifier.
-    #[error(transparent)]
-    InvalidSid(#[from] InvalidSid),
+    InvalidSid(InvalidSid),
 
     /// The caller's fault: this is not a security descriptor in Windows' definition language.
-    #[error("invalid security descriptor {text:?}{}", Refused(.position, .text))]
+    #[non_exhaustive]
     InvalidSecurityDescriptor {
         /// The text as it was given.
         text: String,
@@ -83,34 +85,30 @@ pub enum Error {
     },
 
     /// A server that is not to be trusted listens on the name. Nothing was sent to it.
-    #[error(transparent)]
     UntrustedServer(Box<UntrustedServer>),
 
     /// Another server owns the name already, perhaps one in this process.
     ///
     /// In an app container it can mean as well that the name does not begin with `LOCAL\`, which the
     /// operating system does not tell apart.
-    #[error(
-        r"{pipe} is taken: another server, perhaps in this process, listens on it; or this is an app container, which may create only pipes that are named LOCAL\name"
-    )]
+    #[non_exhaustive]
     NameTaken {
         /// The pipe.
         pipe: PipeName,
     },
 
     /// No connection came about.
-    #[error(transparent)]
     Connect(Box<ConnectError>),
 
     /// The caller's fault: one direction alone can be closed only on a message-type pipe.
-    #[error("half-closing {} takes a message-type pipe", Endpoint(.pipe))]
+    #[non_exhaustive]
     HalfClose {
         /// The pipe.
         pipe: Option<PipeName>,
     },
 
     /// The peer's fault: a frame that it had begun was not complete in time.
-    #[error("a frame is not complete after {timeout:?}: {have} of {need} bytes arrived")]
+    #[non_exhaustive]
     FrameTimedOut {
         /// The time that a frame may take.
         timeout: Duration,
@@ -121,7 +119,7 @@ pub enum Error {
     },
 
     /// Nothing has arrived for a while.
-    #[error("nothing has arrived for {timeout:?}")]
+    #[non_exhaustive]
     IdleTimedOut {
         /// The time for which nothing may arrive.
         timeout: Duration,
@@ -129,16 +127,16 @@ pub enum Error {
 
     /// Nobody came to send a message to, or to receive one from, before the deadline; or others were
     /// always there before.
-    #[error("no peer was met on {pipe} within {deadline:?}")]
+    #[non_exhaustive]
     NoPeer {
         /// The pipe.
         pipe: PipeName,
-        /// The deadline.
-        deadline: Duration,
+        /// The time that was waited.
+        timeout: Duration,
     },
 
     /// The operating system's or the transport's failure.
-    #[error("{operation} {} failed{}", Endpoint(.pipe), Denied(.operation, .source))]
+    #[non_exhaustive]
     Io {
         /// What was being done.
         operation: Operation,
@@ -149,28 +147,28 @@ pub enum Error {
     },
 
     /// A client gave up connecting, at the limit that it was given.
-    #[error("gave up connecting after {elapsed:?}, {} failed", Count(*.attempts, "attempt"))]
+    #[non_exhaustive]
     GaveUp {
         /// Attempts that failed.
         attempts: u32,
         /// Time since the connection was lost, or wanted first.
         elapsed: Duration,
-        /// The deadline, if it was the deadline that ended the attempts.
-        deadline: Option<Duration>,
+        /// The time that connecting may take, if it was over.
+        timeout: Option<Duration>,
         /// Why the last attempt failed, if one did.
         source: Option<Arc<Self>>,
     },
 
     /// One attempt of a client to connect, with all that is done on a new connection, took too long.
-    #[error("an attempt to connect was not done after {deadline:?}")]
+    #[non_exhaustive]
     AttemptTimedOut {
         /// The time that an attempt may take.
-        deadline: Duration,
+        timeout: Duration,
     },
 
     /// The server does not want this client, as what runs on a client's new connections has found
     /// out: see [`HookError`](crate::HookError).
-    #[error("the server refused: {reason}")]
+    #[non_exhaustive]
     Refused {
         /// Why, in the application's words.
         reason: String,
@@ -179,80 +177,36 @@ pub enum Error {
     },
 
     /// A client has no room for another message now.
-    #[error("the outbox is full")]
     OutboxFull,
 
     /// The peer's doing, perhaps: so many connections were lost while a client was writing the same
     /// message. It may be longer than the peer allows.
-    #[error("{} lost while it was being written: the peer may not take it", Count(*.connections, "connection"))]
+    #[non_exhaustive]
     NotTaken {
         /// Connections that were lost.
         connections: u32,
     },
 
     /// A message that a client was given came back.
-    #[error(transparent)]
-    Undelivered(Box<Returned>),
+    #[non_exhaustive]
+    Undelivered {
+        /// The payload, as it was given.
+        message: Bytes,
+        /// What is known of it.
+        fate: Fate,
+        /// Why it came back. Messages that came back together share it.
+        source: Arc<Self>,
+    },
 
     /// Messages that were sent through a client's duplex came back: fetch them with
     /// [`ClientDuplex::take_returned`](crate::ClientDuplex::take_returned).
-    #[error("messages came back: {maybe_delivered} maybe delivered, {not_sent} not sent")]
+    #[non_exhaustive]
     Returned {
         /// Messages that were handed over before the connection was lost.
         maybe_delivered: usize,
         /// Messages that the peer certainly does not get.
         not_sent: usize,
     },
-}
-
-struct Refused<'a>(&'a Option<usize>, &'a str);
-
-impl fmt::Display for Refused<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Self(position, text) = self;
-        match position.and_then(|at| Some((at, text.get(at..)?))) {
-            Some((at, rest)) => write!(f, ": refused from byte {at} on, at {rest:?}"),
-            None => Ok(()),
-        }
-    }
-}
-
-struct Endpoint<'a>(&'a Option<PipeName>);
-
-impl fmt::Display for Endpoint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(pipe) => fmt::Display::fmt(pipe, f),
-            None => f.write_str("the stream"),
-        }
-    }
-}
-
-/// What access denied means where an instance is created.
-struct Denied<'a>(&'a Operation, &'a io::Error);
-
-impl fmt::Display for Denied<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self(Operation::Listen, source) if source.kind() == io::ErrorKind::PermissionDenied => {
-                f.write_str(
-                    ": its access rules do not let this user create a further instance \
-                     (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only \
-                     pipes that are named LOCAL\\name",
-                )
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-struct Count(u32, &'static str);
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Self(count, noun) = self;
-        write!(f, "{count} {noun}{}", if count == 1 { "" } else { "s" })
-    }
 }
 
 impl Error {
@@ -262,7 +216,7 @@ impl Error {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Closed | Self::Frame(FrameError::Truncated { .. }) => true,
-            Self::Undelivered(returned) => returned.cause.is_closed(),
+            Self::Undelivered { source, .. } => source.is_closed(),
             Self::Io { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::BrokenPipe
@@ -280,14 +234,14 @@ impl Error {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
-            Self::Connect(e) => e.deadline.is_some(),
+            Self::Connect(e) => e.timeout.is_some(),
             Self::NoPeer { .. }
             | Self::FrameTimedOut { .. }
             | Self::IdleTimedOut { .. }
             | Self::AttemptTimedOut { .. } => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::TimedOut,
-            Self::GaveUp { deadline, .. } => deadline.is_some(),
-            Self::Undelivered(returned) => returned.cause.is_timeout(),
+            Self::GaveUp { timeout, .. } => timeout.is_some(),
+            Self::Undelivered { source, .. } => source.is_timeout(),
             _ => false,
         }
     }
@@ -303,52 +257,33 @@ impl Error {
             | Self::OutboxFull
             | Self::Returned { .. } => true,
             Self::Refused { retry_after, .. } => retry_after.is_some(),
-            Self::Undelivered(returned) => returned.cause.is_retryable(),
-            Self::Connect(e) => e.deadline.is_some() || e.attempts.other == 0,
-            Self::Io { operation: Operation::Accept | Operation::Listen, .. } => true,
+            Self::Undelivered { source, .. } => source.is_retryable(),
+            Self::Connect(e) => e.timeout.is_some() || e.attempts.other == 0,
+            Self::Io {
+                operation: Operation::Connect | Operation::Listen | Operation::Accept,
+                ..
+            } => true,
             Self::FrameTimedOut { .. } | Self::IdleTimedOut { .. } => false,
             _ => self.is_timeout(),
         }
     }
 
-    pub(crate) fn io(operation: Operation, pipe: Option<&PipeName>, source: io::Error) -> Self {
+    /// Returns the failure of an operation, for implementers of [`Connect`](crate::Connect) and
+    /// [`Accept`](crate::Accept).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    /// use npipes::{Error, Operation};
+    ///
+    /// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+    /// let error = Error::io(Operation::Connect, None, refused);
+    /// assert_eq!(error.to_string(), "connecting to the stream failed: connection refused");
+    /// assert!(error.is_retryable());
+    /// ```
+    #[must_use]
+    pub fn io(operation: Operation, pipe: Option<&PipeName>, source: io::Error) -> Self {
         Self::Io { operation, pipe: pipe.cloned(), source }
-    }
-}
-
-/// What was being done when the operating system reported a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Creating a pipe, or a further instance of it.
-    Listen,
-    /// Waiting for a client.
-    Accept,
-    /// Reading from the peer.
-    Read,
-    /// Writing to the peer.
-    Write,
-    /// Closing the connection.
-    Close,
-    /// Waiting until the peer has read everything.
-    Drain,
-    /// Either direction: over `Framed`, a codec is not told which.
-    Transfer,
-    /// Asking who is at the other end.
-    Identify,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Listen => "listening on",
-            Self::Accept => "accepting a client of",
-            Self::Read => "reading from",
-            Self::Write => "writing to",
-            Self::Close => "closing",
-            Self::Drain => "draining",
-            Self::Transfer => "reading from or writing to",
-            Self::Identify => "identifying the peer of",
-        })
     }
 }

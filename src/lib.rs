@@ -123,21 +123,21 @@ mod text;
 pub use self::{
     client::{
         Client, ClientBuilder, ClientDuplex, ClientOptions, ClientState, ClientStats, Connect,
-        Delivered, DeliveredWhen, Driver, Fate, HookError, Inbox, MessageId, Permit, Receipt,
-        Returned, Settlement,
+        Delivered, DeliveredWhen, Driver, HookError, Inbox, MessageId, Permit, Receipt, Returned,
+        Settlement,
     },
     codec::FrameCodec,
     connection::{
         AbortHandle, Connection, ConnectionOptions, ConnectionParts, ConnectionStats, DrainOutcome,
         ReceiveHalf, SendHalf, Transport,
     },
-    error::{Attempts, ConnectError, Error, Operation, UntrustedServer},
+    error::{Attempts, ConnectError, Error, Fate, Operation, UntrustedServer},
     frame::{
         ByteOrder, Dialect, FrameError, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
     },
     name::{InvalidName, NameError, NameFault, PipeName},
     retry::{Backoff, Delays, Retry},
-    server::{Accept, ServeOptions, ServeReport, serve},
+    server::{Accept, IntoConnection, ServeOptions, ServeReport, serve},
     sid::{InvalidSid, Sid},
     text::{TextDecodeError, TextEncodeError, TextEncoding},
 };

@@ -34,8 +34,10 @@ pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 /// assert_eq!(PipeName::new("npipe:////./pipe/orders")?, name);
 ///
 /// let error = PipeName::new(r"pipe\orders").unwrap_err();
-/// let cause = std::error::Error::source(&error).unwrap();
-/// assert_eq!(cause.to_string(), r"it is half of a path to a pipe; write \\.\pipe\orders");
+/// assert_eq!(
+///     error.source.to_string(),
+///     r"it is half of a path to a pipe; write \\.\pipe\orders"
+/// );
 /// # Ok::<(), npipes::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]

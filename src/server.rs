@@ -71,6 +71,31 @@ pub trait Accept {
     }
 }
 
+/// What a handler of [`serve`] returns: the connection, to be closed, or nothing.
+pub trait IntoConnection<T> {
+    /// Returns the connection; `None` if there is nothing to close.
+    fn into_connection(self) -> Option<Connection<T>>;
+}
+
+/// The handler has closed the connection, or lets it be dropped.
+impl<T> IntoConnection<T> for () {
+    fn into_connection(self) -> Option<Connection<T>> {
+        None
+    }
+}
+
+impl<T> IntoConnection<T> for Connection<T> {
+    fn into_connection(self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+impl<T> IntoConnection<T> for Option<Connection<T>> {
+    fn into_connection(self) -> Self {
+        self
+    }
+}
+
 /// Serves with the default options until `shutdown` is cancelled: [`ServeOptions::serve`].
 ///
 /// # Cancel safety
@@ -97,7 +122,7 @@ where
     A: Accept + Send,
     H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
     F: Future<Output = Result<R, Error>> + Send + 'static,
-    R: Into<Option<Connection<A::Io>>>,
+    R: IntoConnection<A::Io>,
 {
     ServeOptions::new().serve(listener, shutdown, handler).await
 }
@@ -113,7 +138,7 @@ where
 /// const OPTIONS: ServeOptions =
 ///     ServeOptions::new().max_connections(64).shutdown_timeout(Duration::from_secs(10));
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct ServeOptions {
     max_connections: usize,
@@ -155,8 +180,8 @@ impl ServeOptions {
     }
 
     /// Sets how long handlers may go on after shutdown. The default is 30 s.
-    pub const fn shutdown_timeout(mut self, deadline: Duration) -> Self {
-        self.shutdown_timeout = deadline;
+    pub const fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
         self
     }
 
@@ -165,10 +190,12 @@ impl ServeOptions {
     /// what there was.
     ///
     /// The token that a handler gets is cancelled at shutdown. A handler should look at it whenever
-    /// it waits for the next request, and only then: what it has begun it may finish. The connection
-    /// that it returns is [closed](Connection::close), so that the peer gets everything; `None`
-    /// means that there is nothing to close. If a handler fails or panics, its own connection ends
-    /// and no other.
+    /// it waits for the next request, and only then: what it has begun it may finish. If a handler
+    /// fails or panics, its own connection ends and no other.
+    ///
+    /// The connection that a handler returns is [closed](Connection::close), so that the peer gets
+    /// everything. A handler that returns `()` has closed it, or lets it be
+    /// [dropped](Connection#dropping-it).
     ///
     /// It never fails for want of a client: what it does after an error is said at
     /// [`Accept::accept`].
@@ -191,7 +218,7 @@ impl ServeOptions {
         A: Accept + Send,
         H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
         F: Future<Output = Result<R, Error>> + Send + 'static,
-        R: Into<Option<Connection<A::Io>>>,
+        R: IntoConnection<A::Io>,
     {
         let mut handlers = Handlers::new(&shutdown, Arc::new(handler));
         // For a caller who drops this future.
@@ -216,7 +243,7 @@ impl ServeOptions {
     }
 
     async fn accept_all<A, H, F, R>(
-        self,
+        &self,
         mut listener: A,
         handlers: &mut Handlers<H>,
     ) -> Option<Error>
@@ -224,7 +251,7 @@ impl ServeOptions {
         A: Accept + Send,
         H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
         F: Future<Output = Result<R, Error>> + Send + 'static,
-        R: Into<Option<Connection<A::Io>>>,
+        R: IntoConnection<A::Io>,
     {
         let mut delays = Self::ACCEPT_RETRY.delays();
         let failure = loop {

@@ -25,10 +25,10 @@ use thiserror::Error as ThisError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum TextEncoding {
-    /// ASCII, which is what the Python module sends.
-    #[default]
+    /// ASCII: the default of `Ipc`, as the Python module sends it.
     Ascii,
-    /// UTF-8, which has every character.
+    /// UTF-8, which has every character: the default of a [`Connection`](crate::Connection).
+    #[default]
     Utf8,
     /// ISO 8859-1: the characters up to U+00FF, one byte each. What the Web calls by this name is
     /// windows-1252, another encoding.

@@ -53,10 +53,10 @@ async fn pump(from: &mut (impl AsyncWrite + Unpin), to: &mut (impl AsyncRead + U
 }
 
 /// Returns the bytes that both ends of a connection keep of `total` bytes each way, in messages of `len`.
-async fn kept_by_a_connection(options: ConnectionOptions, len: usize, total: usize) -> usize {
+async fn kept_by_a_connection(options: &ConnectionOptions, len: usize, total: usize) -> usize {
     let name = unique_name();
-    let mut listener = ListenerOptions::new().connection(options).bind(&name).unwrap();
-    let connect_options = ConnectOptions::new().connection(options);
+    let mut listener = ListenerOptions::new().connection(options.clone()).bind(&name).unwrap();
+    let connect_options = ConnectOptions::new().connection(options.clone());
     let connecting = connect_options.connect(&name);
     let (client, server) = within(async { tokio::join!(connecting, listener.accept()) }).await;
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
@@ -97,19 +97,19 @@ fn idle_ends_keep_no_more_than_their_options_say() {
         let small = ConnectionOptions::new().send_buffer(PIECE / 2);
         let default = ConnectionOptions::new();
         for (options, total, len, more) in [
-            (small, MIB, 64, 0),
-            (small, 16 * MIB, 64, 0),
-            (small, 16 * MIB, PIECE, 0),
-            (small, 16 * MIB, MIB, 0),
-            (default, MIB, 64, 0),
-            (default, MIB, PIECE, 0),
-            (default, MIB, MIB, 0),
-            (default, 3 * MIB, 64, 0),
-            (default, 3 * MIB, PIECE, 0),
-            (default, 3 * MIB, MIB, 0),
-            (default, 16 * MIB, 64, PIECE),
-            (default, 16 * MIB, PIECE, PIECE),
-            (default, 16 * MIB, MIB, 3 * PIECE),
+            (&small, MIB, 64, 0),
+            (&small, 16 * MIB, 64, 0),
+            (&small, 16 * MIB, PIECE, 0),
+            (&small, 16 * MIB, MIB, 0),
+            (&default, MIB, 64, 0),
+            (&default, MIB, PIECE, 0),
+            (&default, MIB, MIB, 0),
+            (&default, 3 * MIB, 64, 0),
+            (&default, 3 * MIB, PIECE, 0),
+            (&default, 3 * MIB, MIB, 0),
+            (&default, 16 * MIB, 64, PIECE),
+            (&default, 16 * MIB, PIECE, PIECE),
+            (&default, 16 * MIB, MIB, 3 * PIECE),
         ] {
             let kept = kept_by_a_connection(options, len, total).await;
             println!(

@@ -22,7 +22,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::join};
-use npipes::{Connection, Error, FrameError, ServeOptions, ServeReport, serve};
+use npipes::{Connection, Error, ServeOptions, ServeReport, serve};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     support::within,
-    wire::{Door, Far, Near, Script, Step, wire},
+    wire::{Door, Far, Near, Script, Step, not_a_frame, wire},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -117,6 +117,31 @@ async fn every_connection_has_a_handler_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_returns_its_connection_or_nothing() {
+    async fn ending<R: npipes::IntoConnection<Near> + Send + 'static>(
+        handler: fn(Connection<Near>) -> Result<R, Error>,
+    ) -> (ServeReport, bool) {
+        let (street, door) = Door::new();
+        let shutdown = CancellationToken::new();
+        let handler = move |connection, _| std::future::ready(handler(connection));
+        let serving = tokio::spawn(serve(door, shutdown.clone(), handler));
+        let (near, far) = wire(1024);
+        street.send(Step::Give(near)).ok().unwrap();
+        let closed = within(Connection::new(far).receive()).await.unwrap().is_none();
+        shutdown.cancel();
+        (within(serving).await.unwrap(), closed)
+    }
+    for (report, closed) in [
+        ending(Ok).await,
+        ending(|connection| Ok(Some(connection))).await,
+        ending(|_| Ok(None)).await,
+        ending(|_| Ok(())).await,
+    ] {
+        assert!(closed && report.accepted == 1 && report.failed == 0, "{report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_to_accept_are_survived_and_waited_out() {
     let failures = (0..9).map(|_| Step::Fail(io::Error::from(io::ErrorKind::Other).into()));
     let (near, far) = wire(1024);
@@ -155,7 +180,7 @@ async fn an_error_that_does_not_pass_ends_the_serving_but_not_the_handlers() {
     let host = Host::new(ServeOptions::new(), echo);
     let mut client = host.visit();
     assert_eq!(within(answer(&mut client, "Hello")).await, b"Hello");
-    host.street.send(Step::Fail(FrameError::TooLarge { len: 2, max: 1 }.into())).ok().unwrap();
+    host.street.send(Step::Fail(not_a_frame())).ok().unwrap();
     // The handler is told, and the connection is closed in good order.
     assert_eq!(within(client.receive()).await.unwrap(), None);
     let served = within(host.served).await.unwrap();

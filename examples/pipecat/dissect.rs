@@ -3,7 +3,7 @@
 //! Whether eight bytes are a header is for the crate's own codec to judge. A payload is read in
 //! pieces and not held, however long it is.
 
-use std::io;
+use std::{fmt, io};
 
 use bytes::BytesMut;
 use npipes::{ByteOrder, Dialect, Error, FrameCodec, FrameError, FrameFormat};
@@ -43,12 +43,30 @@ pub(crate) struct Frame {
     pub(crate) actual: u32,
 }
 
+/// A stream that is no frame, or ends inside one.
 pub(crate) struct Broken {
     /// Where in the stream, in bytes.
     pub(crate) offset: u64,
     /// What stands there: a header, or the beginning of the frame that does not end.
     pub(crate) bytes: Vec<u8>,
-    pub(crate) why: FrameError,
+    pub(crate) why: Why,
+}
+
+/// Why a stream cannot be dissected further.
+pub(crate) enum Why {
+    Header(FrameError),
+    Truncated { have: usize, need: usize },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(error) => error.fmt(f),
+            Self::Truncated { have, need } => {
+                write!(f, "the stream ended inside a frame: {have} of {need} bytes arrived")
+            }
+        }
+    }
 }
 
 pub(crate) struct Dissector<R> {
@@ -76,12 +94,12 @@ impl<R: AsyncRead + Unpin> Dissector<R> {
         }
         let broken = |bytes: Vec<u8>, why| Ok(Step::Broken(Broken { offset, bytes, why }));
         if have < HEADER {
-            let why = FrameError::Truncated { have, need: HEADER };
+            let why = Why::Truncated { have, need: HEADER };
             return broken(header[..have].to_vec(), why);
         }
         let dialect = match judge(header, self.format) {
             Ok(dialect) => dialect,
-            Err(Error::Frame(why)) => return broken(header.to_vec(), why),
+            Err(Error::Frame(why)) => return broken(header.to_vec(), Why::Header(why)),
             Err(other) => return Err(other.into()),
         };
         // The first header has told what all must be.
@@ -94,7 +112,7 @@ impl<R: AsyncRead + Unpin> Dissector<R> {
         let truncated = |have: usize, mut bytes: Vec<u8>| {
             bytes.splice(..0, header);
             let need = HEADER + len + TRAILER;
-            broken(bytes, FrameError::Truncated { have: HEADER + have, need })
+            broken(bytes, Why::Truncated { have: HEADER + have, need })
         };
         while left > 0 {
             let wanted = piece.len().min(left);

@@ -3,7 +3,7 @@
 use npipes::{Dialect, FrameError, ReceiveChecksum};
 
 use crate::{
-    dissect::{Broken, Frame},
+    dissect::{Broken, Frame, Why},
     plan::{PayloadView, View},
     values::dialect_name,
 };
@@ -100,7 +100,7 @@ pub(crate) fn broken(broken: &Broken, view: &View) {
     println!("{}! at byte {}: {}", time(view), broken.offset, broken.why);
     dump(&broken.bytes, broken.bytes.len());
     let Ok(header) = <[u8; 8]>::try_from(&broken.bytes[..]) else { return };
-    let FrameError::LengthMismatch { fits, .. } = broken.why else { return };
+    let Why::Header(FrameError::LengthMismatch { fits, .. }) = broken.why else { return };
     let [a, b, c, d, e, f, g, h] = header;
     let (first, second) = ([a, b, c, d], [e, f, g, h]);
     reading("little-endian", u32::from_le_bytes(first), u32::from_le_bytes(second));

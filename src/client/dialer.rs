@@ -157,7 +157,7 @@ impl<C: Connect> Dialer<C> {
 
     fn leave_connection(&mut self) {
         self.since = Instant::now();
-        let left = self.shared.options.deadline.map(|limit| limit.saturating_sub(self.spent));
+        let left = self.shared.options.timeout.map(|limit| limit.saturating_sub(self.spent));
         let limit = left.and_then(|left| self.since.checked_add(left));
         self.limit = limit.map(|limit| Box::pin(sleep_until(limit)));
     }
@@ -175,7 +175,7 @@ impl<C: Connect> Dialer<C> {
             };
             match timeout(deadline, attempt).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(Error::AttemptTimedOut { deadline }.into()),
+                Err(_) => Err(Error::AttemptTimedOut { timeout: deadline }.into()),
             }
         }));
         self.announce();
@@ -229,15 +229,15 @@ impl<C: Connect> Dialer<C> {
             return Poll::Pending;
         };
         ready!(limit.as_mut().poll(cx));
-        Poll::Ready(Err(self.give_up(self.shared.options.deadline)))
+        Poll::Ready(Err(self.give_up(self.shared.options.timeout)))
     }
 
-    fn give_up(&mut self, deadline: Option<Duration>) -> Error {
+    fn give_up(&mut self, timeout: Option<Duration>) -> Error {
         debug!(attempts = self.failures, "attempts end");
         Error::GaveUp {
             attempts: self.failures,
             elapsed: self.spent + self.since.elapsed(),
-            deadline,
+            timeout,
             source: self.last_failure.take(),
         }
     }

@@ -13,12 +13,12 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use super::{
-    Client, Fate, Inbox,
+    Client, Inbox,
     admission::UNKNOWN,
     receipt::{Receipt, Returned},
     room::Ticket,
 };
-use crate::error::Error;
+use crate::error::{Error, Fate};
 
 /// A [`Client`] and its [`Inbox`] as one object: a [`Stream`] and a [`Sink`], which is what tokio-serde
 /// and tarpc take. From [`Client::duplex`].
@@ -183,10 +183,10 @@ impl Sink<Bytes> for ClientDuplex {
 /// Why nothing more can be sent.
 fn ended(cause: &Arc<Error>) -> Error {
     match &**cause {
-        Error::GaveUp { attempts, elapsed, deadline, source } => Error::GaveUp {
+        Error::GaveUp { attempts, elapsed, timeout, source } => Error::GaveUp {
             attempts: *attempts,
             elapsed: *elapsed,
-            deadline: *deadline,
+            timeout: *timeout,
             source: source.clone(),
         },
         _ => Error::Closed,

@@ -23,11 +23,11 @@ impl End {
     }
 
     pub(super) fn gave_up(error: Error) -> Self {
-        let Error::GaveUp { attempts, elapsed, deadline, source } = &error else {
+        let Error::GaveUp { attempts, elapsed, timeout, source } = &error else {
             return Self::closed(Err(error));
         };
-        let (attempts, elapsed, deadline) = (*attempts, *elapsed, *deadline);
-        let report = Error::GaveUp { attempts, elapsed, deadline, source: source.clone() };
+        let (attempts, elapsed, timeout) = (*attempts, *elapsed, *timeout);
+        let report = Error::GaveUp { attempts, elapsed, timeout, source: source.clone() };
         Self { report: Some(report), ..Self::closed(Err(error)) }
     }
 }

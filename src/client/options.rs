@@ -39,12 +39,12 @@ pub enum DeliveredWhen {
 ///     .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(10)))
 ///     .timeout(Duration::from_secs(60));
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct ClientOptions {
     pub(super) backoff: Backoff,
     pub(super) max_attempts: Option<u32>,
-    pub(super) deadline: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     pub(super) attempt_timeout: Duration,
     pub(super) close_timeout: Duration,
     pub(super) outbox: usize,
@@ -83,7 +83,7 @@ impl ClientOptions {
         Self {
             backoff: Self::DEFAULT_BACKOFF,
             max_attempts: None,
-            deadline: None,
+            timeout: None,
             attempt_timeout: Self::DEFAULT_ATTEMPT_TIMEOUT,
             close_timeout: Self::DEFAULT_CLOSE_TIMEOUT,
             outbox: Self::DEFAULT_OUTBOX,
@@ -116,22 +116,22 @@ impl ClientOptions {
 
     /// Gives up when so much time was spent without a connection since the last one that lasted. The
     /// default is no limit.
-    pub const fn timeout(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
     /// Ends one attempt to connect, the [hook](crate::ClientBuilder::on_connect) included, after this
     /// time; it counts as failed. The default is 10 s.
-    pub const fn attempt_timeout(mut self, deadline: Duration) -> Self {
-        self.attempt_timeout = deadline;
+    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
         self
     }
 
     /// Sets how long the client may take to end: to send what is kept, and to wait until the peer has
     /// read it. The default is 5 s.
-    pub const fn close_timeout(mut self, deadline: Duration) -> Self {
-        self.close_timeout = deadline;
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
         self
     }
 

@@ -23,8 +23,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::receipt::{Delivered, Fate};
-use crate::{error::Error, frame::OVERHEAD};
+use super::receipt::Delivered;
+use crate::{
+    error::{Error, Fate},
+    frame::OVERHEAD,
+};
 
 /// Who is told what became of messages. A message is told of once.
 pub(super) trait Tell {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
+    error, fmt,
     future::Future,
     mem,
     ops::Range,
@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{outbox::Tell, shared::Shared};
-use crate::error::Error;
+use crate::error::{Error, Fate};
 
 /// The number of a message among those that one [`Client`](crate::Client) has accepted: 0, 1, 2, ...
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,29 +51,11 @@ pub enum Delivered {
     Acknowledged,
 }
 
-/// Why a message was [`Returned`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Fate {
-    /// The peer has not received it and will not: sending it again is safe.
-    NotSent,
-    /// It was handed to the operating system, and the connection was lost before it was known to
-    /// have arrived. Sending it again may deliver it twice.
-    MaybeDelivered,
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotSent => "not sent",
-            Self::MaybeDelivered => "maybe delivered",
-        })
-    }
-}
-
 /// A message that came back to its sender.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("a message of {} bytes came back, {fate}", message.len())]
+///
+/// It becomes an [`Error`] for code that does not want the message back. Its text says the cause too,
+/// as an [`Error`]'s does.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Returned {
     /// The number that it was accepted under; `None` if it was not accepted.
@@ -83,8 +65,27 @@ pub struct Returned {
     /// What is known of it.
     pub fate: Fate,
     /// Why it came back. Messages that came back together share it.
-    #[source]
     pub cause: Arc<Error>,
+}
+
+impl fmt::Display for Returned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, fate, cause, .. } = self;
+        write!(f, "a message of {} bytes came back, {fate}: {cause}", message.len())
+    }
+}
+
+impl error::Error for Returned {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.cause.source()
+    }
+}
+
+impl From<Returned> for Error {
+    fn from(returned: Returned) -> Self {
+        let Returned { message, fate, cause, .. } = returned;
+        Self::Undelivered { message, fate, source: cause }
+    }
 }
 
 impl Returned {

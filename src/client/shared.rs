@@ -79,7 +79,6 @@ pub(super) enum Phase {
 impl Shared {
     pub(super) fn new(options: ClientOptions) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
-            options,
             state: watch::Sender::new(ClientState::Connecting { attempt: 1 }),
             handles: AtomicUsize::new(1),
             outgoing: Mutex::new(Outgoing {
@@ -103,6 +102,7 @@ impl Shared {
                 counters: ClientStats::default(),
             }),
             arrivals: Mutex::default(),
+            options,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::{frame::FrameFormat, text::TextEncoding};
 /// let options = ConnectionOptions::new().format(FrameFormat::new().max_payload(1 << 20));
 /// let connection = Connection::with_options(near, &options);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ConnectionOptions {
     pub(super) format: FrameFormat,
@@ -40,7 +40,10 @@ impl ConnectionOptions {
 
     /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
     /// text in ASCII.
-    pub const NPIPES_1_0_1: Self = Self::new().format(FrameFormat::NPIPES_1_0_1).frame_per_write();
+    pub const NPIPES_1_0_1: Self = Self::new()
+        .format(FrameFormat::NPIPES_1_0_1)
+        .frame_per_write()
+        .text_encoding(TextEncoding::Ascii);
 
     /// Returns the default options.
     pub const fn new() -> Self {
@@ -51,7 +54,7 @@ impl ConnectionOptions {
             close_timeout: Self::DEFAULT_CLOSE_TIMEOUT,
             linger: Self::DEFAULT_LINGER,
             limits: Limits::NONE,
-            text: TextEncoding::Ascii,
+            text: TextEncoding::Utf8,
         }
     }
 
@@ -93,8 +96,8 @@ impl ConnectionOptions {
     /// A pipe that hangs in the operating system, on another machine, may add a second. The time is
     /// Tokio's: with its clock paused it is over at once, and the close says so, while a peer of
     /// another thread or process reads on.
-    pub const fn close_timeout(mut self, deadline: Duration) -> Self {
-        self.close_timeout = deadline;
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
         self
     }
 
@@ -133,7 +136,7 @@ impl ConnectionOptions {
 
     /// Sets how [`send_text`](crate::Connection::send_text) and
     /// [`receive_text`](crate::Connection::receive_text) turn text into payloads and
-    /// back. The default is [`TextEncoding::Ascii`].
+    /// back. The default is [`TextEncoding::Utf8`].
     pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
         self.text = encoding;
         self

@@ -10,14 +10,11 @@ use bytes::BytesMut;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-use super::{
-    limits::{Clock, Limits},
-    telemetry::Telemetry,
-};
+use super::{limits::Clock, options::ConnectionOptions, telemetry::Telemetry};
 use crate::{
     codec::{FrameCodec, ReadWindow, take_payload},
     error::{Error, Operation},
-    frame::{Dialect, FrameError, FrameFormat},
+    frame::{Dialect, FrameError},
     name::PipeName,
 };
 
@@ -42,19 +39,18 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(
-        format: FrameFormat,
+        options: &ConnectionOptions,
         detected: DetectedDialect,
         pipe: Option<PipeName>,
-        limits: Limits,
         telemetry: Telemetry,
     ) -> Self {
         Self {
-            codec: FrameCodec::new(format),
+            codec: FrameCodec::new(options.format),
             buffer: BytesMut::new(),
             detected,
             pipe,
             ended: false,
-            clock: Clock::new(limits).map(Box::new),
+            clock: Clock::new(options.limits).map(Box::new),
             telemetry,
         }
     }
@@ -183,6 +179,15 @@ impl Reader {
     /// Returns whether this reader has set, or would set, `detected`.
     pub(super) fn has_detected(&self, detected: &DetectedDialect) -> bool {
         Arc::ptr_eq(&self.detected, detected)
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.codec.dialect()
+    }
+
+    /// Takes what was read of the transport before.
+    pub(super) fn with_unread(self, unread: BytesMut) -> Self {
+        Self { buffer: unread, ..self }
     }
 
     pub(super) fn telemetry(&self) -> &Telemetry {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(super) use self::{
     half::Half,
-    whole::{Outlet, Whole},
+    whole::{Abilities, Outlet, Whole},
 };
 
 /// A stream of bytes that can tell whether its peer has read everything.

@@ -14,6 +14,7 @@ use tokio::io::AsyncWrite;
 use super::{
     drain_outcome::DrainOutcome,
     limits::Deadline,
+    options::ConnectionOptions,
     reader::{DetectedDialect, Reader},
     telemetry::Telemetry,
     transport::Outlet,
@@ -77,27 +78,25 @@ enum State {
 
 impl Writer {
     pub(super) fn new(
-        format: FrameFormat,
+        options: &ConnectionOptions,
         detected: DetectedDialect,
         pipe: Option<PipeName>,
-        frame_per_write: bool,
-        high_water: usize,
-        close_timeout: Duration,
         telemetry: Telemetry,
     ) -> Self {
+        let format = options.format;
         Self {
-            format: if frame_per_write { format.one_write() } else { format },
+            format: if options.frame_per_write { format.one_write() } else { format },
             detected,
             pipe,
-            frame_per_write,
-            high_water,
-            limit: WriteLimit::new(high_water),
+            frame_per_write: options.frame_per_write,
+            high_water: options.high_water,
+            limit: WriteLimit::new(options.high_water),
             queue: VecDeque::new(),
             tail: BytesMut::new(),
             usual_tail: 0,
             queued: 0,
             state: State::Open,
-            close_timeout,
+            close_timeout: options.close_timeout,
             deadline: None,
             telemetry,
         }
@@ -402,6 +401,15 @@ impl Writer {
     /// Returns how many bytes are queued. A write that fails takes none of them.
     pub(super) fn unwritten(&self) -> usize {
         self.queued
+    }
+
+    /// Takes what is to be written before anything else: frames, perhaps from the middle of one.
+    pub(super) fn with_unsent(mut self, unsent: BytesMut) -> Self {
+        if !unsent.is_empty() {
+            self.queued += unsent.len();
+            self.queue.push_front(unsent.freeze());
+        }
+        self
     }
 
     /// Returns what was queued and not written.

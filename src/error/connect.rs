@@ -1,6 +1,6 @@
 //! Why no connection came about, or none that is to be trusted.
 
-use std::{fmt, io, time::Duration};
+use std::{error, fmt, io, time::Duration};
 
 use thiserror::Error as ThisError;
 
@@ -55,8 +55,9 @@ impl fmt::Display for Attempts {
 }
 
 /// Why no connection came about.
-#[derive(Debug, ThisError)]
-#[error("connecting to {pipe} {}: {attempts}", Outcome(*.deadline))]
+///
+/// Its text says what the operating system said last, and `source` goes on below that.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct ConnectError {
     /// The pipe.
@@ -65,20 +66,27 @@ pub struct ConnectError {
     pub elapsed: Duration,
     /// What was tried.
     pub attempts: Attempts,
-    /// The deadline, if it was the deadline that ended the attempts.
-    pub deadline: Option<Duration>,
+    /// The time that connecting may take, if it was over.
+    pub timeout: Option<Duration>,
     /// What the operating system said last.
     pub source: io::Error,
 }
 
-struct Outcome(Option<Duration>);
-
-impl fmt::Display for Outcome {
+impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(deadline) => write!(f, "timed out after {deadline:?}"),
-            None => f.write_str("failed"),
+        let Self { pipe, attempts, timeout, source, .. } = self;
+        write!(f, "connecting to {pipe} ")?;
+        match timeout {
+            Some(timeout) => write!(f, "timed out after {timeout:?}")?,
+            None => f.write_str("failed")?,
         }
+        write!(f, ", {attempts}: {source}")
+    }
+}
+
+impl error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.source()
     }
 }
 

@@ -3,16 +3,16 @@
 use std::{convert::Infallible, io};
 
 use super::{Error, Operation};
-use crate::{client::Returned, frame::FrameError};
+use crate::{frame::FrameError, name::InvalidName, sid::InvalidSid, text::TextEncodeError};
 
 impl Error {
     /// Returns what is nearest to it among the kinds of the standard library.
     fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Io { source, .. } => source.kind(),
-            Self::Connect(e) if e.deadline.is_none() => e.source.kind(),
-            Self::GaveUp { deadline: None, source: Some(source), .. } => source.kind(),
-            Self::Undelivered(returned) => returned.cause.kind(),
+            Self::Connect(e) if e.timeout.is_none() => e.source.kind(),
+            Self::GaveUp { timeout: None, source: Some(source), .. } => source.kind(),
+            Self::Undelivered { source, .. } => source.kind(),
             _ if self.is_timeout() => io::ErrorKind::TimedOut,
             Self::Frame(FrameError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
             Self::Frame(_) | Self::TextDecode { .. } => io::ErrorKind::InvalidData,
@@ -52,16 +52,33 @@ impl From<Error> for io::Error {
     }
 }
 
-/// For code that does not want its message back.
-impl From<Returned> for Error {
-    fn from(returned: Returned) -> Self {
-        Self::Undelivered(Box::new(returned))
-    }
-}
-
 /// For a name that is a [`PipeName`](crate::PipeName) already.
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+impl From<FrameError> for Error {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<TextEncodeError> for Error {
+    fn from(error: TextEncodeError) -> Self {
+        Self::TextEncode(error)
+    }
+}
+
+impl From<InvalidName> for Error {
+    fn from(error: InvalidName) -> Self {
+        Self::InvalidName(error)
+    }
+}
+
+impl From<InvalidSid> for Error {
+    fn from(error: InvalidSid) -> Self {
+        Self::InvalidSid(error)
     }
 }

@@ -20,6 +20,7 @@ pub enum FrameError {
         "message length {message_len} and data length {data_len} do not fit {expected}{}",
         Suggestion(*.fits)
     )]
+    #[non_exhaustive]
     LengthMismatch {
         /// The first field, read in the expected byte order.
         message_len: u32,
@@ -33,6 +34,7 @@ pub enum FrameError {
 
     /// The peer announced a payload longer than the receiver allows. Nothing was reserved for it.
     #[error("the peer announces a payload of {len} bytes, {max} are allowed")]
+    #[non_exhaustive]
     TooLarge {
         /// The announced length of the payload in bytes.
         len: u32,
@@ -42,6 +44,7 @@ pub enum FrameError {
 
     /// A payload does not match its CRC-32.
     #[error("corrupt frame: its CRC-32 is {expected:#010x}, its payload has {actual:#010x}")]
+    #[non_exhaustive]
     Checksum {
         /// The CRC-32 that the frame carries.
         expected: u32,
@@ -51,6 +54,7 @@ pub enum FrameError {
 
     /// A frame carries no CRC-32 although the receiver requires one.
     #[error("the peer sends no CRC-32, which is required here; the payload has {actual:#010x}")]
+    #[non_exhaustive]
     ChecksumMissing {
         /// The CRC-32 of the payload that arrived.
         actual: u32,
@@ -58,6 +62,7 @@ pub enum FrameError {
 
     /// The stream ended inside a frame.
     #[error("the stream ended inside a frame: {have} of {need} bytes arrived")]
+    #[non_exhaustive]
     Truncated {
         /// Bytes of the frame that arrived, its header included.
         have: usize,

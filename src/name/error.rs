@@ -1,10 +1,11 @@
 //! Why a text is not the name of a pipe.
 
+use std::{error, fmt};
+
 use thiserror::Error as ThisError;
 
 /// A text that is not the name of a pipe.
-#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
-#[error("invalid pipe name {name:?}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidName {
     /// The text as it was given.
@@ -12,6 +13,15 @@ pub struct InvalidName {
     /// What is wrong with it, and what to write instead.
     pub source: NameError,
 }
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid pipe name {:?}: {}", self.name, self.source)
+    }
+}
+
+/// The text says the whole cause.
+impl error::Error for InvalidName {}
 
 impl InvalidName {
     pub(crate) fn new(name: &str, source: NameError) -> Self {
@@ -28,12 +38,14 @@ pub enum NameError {
     Empty,
     /// A NUL ends a name early for the operating system.
     #[error("a name cannot contain NUL, and this one has it at byte {at}; write it without")]
+    #[non_exhaustive]
     Nul {
         /// The position of the NUL in bytes.
         at: usize,
     },
     /// The path is longer than the operating system takes.
     #[error("the path has {len} UTF-16 units, {max} are possible; write a shorter name")]
+    #[non_exhaustive]
     TooLong {
         /// The length of the path, its prefix included, in UTF-16 units.
         len: usize,
@@ -42,6 +54,7 @@ pub enum NameError {
     },
     /// Windows would take it for another name, or for no pipe's.
     #[error("{fault}; write {write}")]
+    #[non_exhaustive]
     Misspelled {
         /// What is wrong with it.
         fault: NameFault,

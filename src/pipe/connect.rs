@@ -148,8 +148,8 @@ impl ConnectOptions {
     ///
     /// The time is Tokio's: with its clock paused, as in a test, it is over as soon as nothing but the
     /// operating system is waited for.
-    pub const fn timeout(mut self, deadline: Duration) -> Self {
-        self.policy.deadline = deadline;
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.policy.timeout = timeout;
         self
     }
 
@@ -271,7 +271,7 @@ impl ConnectOptions {
         let (stream, attempts) = self.open(&name).await?;
         attempts.log_success(&name);
         Ok(stream
-            .with_close_deadline(self.connection.close_timeout)
+            .with_close_timeout(self.connection.close_timeout)
             .with_linger(self.connection.linger))
     }
 
@@ -282,7 +282,7 @@ impl ConnectOptions {
         id: impl FnOnce() -> Option<u64>,
     ) -> Result<Connection<PipeStream>, Error> {
         let (stream, attempts) = self.open(name).await?;
-        let mut options = self.connection;
+        let mut options = self.connection.clone();
         if stream.pipe_type().is_ok_and(|kind| kind == PipeType::Message) {
             options = options.frame_per_write();
         }

@@ -53,7 +53,7 @@ impl Drain {
     pub(super) fn begin(
         pipe: BorrowedHandle<'_>,
         locality: Locality,
-        deadline: Duration,
+        timeout: Duration,
     ) -> io::Result<Option<Self>> {
         match locality.pipe_state(pipe) {
             PipeState::Empty => return Ok(None),
@@ -61,7 +61,7 @@ impl Drain {
             PipeState::Connected { .. } | PipeState::Unknown => {}
         }
         let flush = Flush::start(pipe.try_clone_to_owned()?)?;
-        Ok(Some(Self { flush, deadline: Box::pin(sleep(deadline)), late: None, locality }))
+        Ok(Some(Self { flush, deadline: Box::pin(sleep(timeout)), late: None, locality }))
     }
 
     /// Succeeds when the peer has read everything. The failures are those that

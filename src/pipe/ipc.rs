@@ -238,7 +238,7 @@ impl Ipc {
     }
 
     fn until(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.options.deadline)
+        Instant::now().checked_add(self.options.timeout)
     }
 
     /// Ends with the deadline, which is what the connection has for closing.

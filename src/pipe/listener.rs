@@ -211,9 +211,9 @@ impl Listener {
     /// As [`accept`](Self::accept).
     pub fn poll_accept_stream(&mut self, cx: &mut Context<'_>) -> Poll<Result<PipeStream, Error>> {
         self.poll_arrival(cx).map_ok(|stream| {
-            debug!(pipe = %self.name(), id = self.accepted, "accepted");
+            debug!(pipe = %self.name(), "accepted");
             stream
-                .with_close_deadline(self.connection.close_timeout)
+                .with_close_timeout(self.connection.close_timeout)
                 .with_linger(self.connection.linger)
         })
     }

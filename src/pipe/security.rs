@@ -302,9 +302,7 @@ mod tests {
     #[test]
     fn the_error_quotes_the_text_and_the_place() {
         let error = "D:P(A;;FA;;;SY)(A;;oops;;;BU)".parse::<SecurityDescriptor>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"invalid security descriptor "D:P(A;;FA;;;SY)(A;;oops;;;BU)": refused from byte 15 on, at "(A;;oops;;;BU)""#
-        );
+        let says = r#"invalid security descriptor "D:P(A;;FA;;;SY)(A;;oops;;;BU)", refused from byte 15 on, at "(A;;oops;;;BU)": "#;
+        assert!(error.to_string().starts_with(says), "{error}");
     }
 }

@@ -32,7 +32,7 @@ use crate::{
 ///
 /// A write is done when it is queued, and flushing does nothing, as with Tokio's own handles.
 /// Shutting down waits until the peer has read everything or has left, for the
-/// [close deadline](Self::with_close_deadline) at most, which it reports as `TimedOut`. It closes
+/// [close timeout](Self::with_close_timeout) at most, which it reports as `TimedOut`. It closes
 /// nothing: a stream that was shut down can still be written to. [`drained`](Self::drained) tells a
 /// peer that has read from one that has left.
 ///
@@ -97,8 +97,8 @@ impl PipeStream {
     /// default is 5 s; a connection that comes from a `Listener` or from `connect` has
     /// [`ConnectionOptions::close_timeout`].
     #[must_use]
-    pub const fn with_close_deadline(mut self, deadline: Duration) -> Self {
-        self.close_timeout = deadline;
+    pub const fn with_close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
         self
     }
 
@@ -144,7 +144,7 @@ impl PipeStream {
     ) -> Connection<Self> {
         let pipe = self.name.clone();
         let (role, local) = (self.role(), pipe.as_ref().is_none_or(PipeName::is_local));
-        let stream = self.with_close_deadline(options.close_timeout).with_linger(options.linger);
+        let stream = self.with_close_timeout(options.close_timeout).with_linger(options.linger);
         let origin = Origin { pipe, role: Some(role), id, retries };
         let connection = Connection::over_transport(stream, options, origin);
         // Another machine's process ids say nothing here, and asking takes as long as its network.

@@ -15,7 +15,7 @@ use crate::{
 /// What a client waits out, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
-    pub(crate) deadline: Duration,
+    pub(crate) timeout: Duration,
     pub(crate) busy: Retry,
     pub(crate) not_found: Retry,
     pub(crate) access_denied: Retry,
@@ -37,7 +37,7 @@ impl RetryPolicy {
 
     pub(crate) const fn new() -> Self {
         Self {
-            deadline: Self::DEFAULT_TIMEOUT,
+            timeout: Self::DEFAULT_TIMEOUT,
             busy: Self::DEFAULT_BUSY,
             not_found: Retry::never(),
             access_denied: Retry::never(),
@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
             name,
             policy,
             start,
-            end: start.checked_add(policy.deadline),
+            end: start.checked_add(policy.timeout),
             busy: Retries::new(policy.busy),
             not_found: Retries::new(policy.not_found),
             absent_after_busy: None,
@@ -141,7 +141,7 @@ impl<'a> Call<'a> {
         };
         timeout_at(end, attempt).await.map_err(|elapsed| {
             self.attempts.unanswered += 1;
-            self.give_up(Some(self.policy.deadline), elapsed.into())
+            self.give_up(Some(self.policy.timeout), elapsed.into())
         })
     }
 
@@ -170,7 +170,7 @@ impl<'a> Call<'a> {
         };
         let left = self.end.map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
         if left.is_zero() {
-            return Err(self.give_up(Some(self.policy.deadline), source));
+            return Err(self.give_up(Some(self.policy.timeout), source));
         }
         // The last attempt falls on the deadline itself.
         let delay = delay.min(left);
@@ -179,11 +179,11 @@ impl<'a> Call<'a> {
         Ok(delay)
     }
 
-    fn give_up(&self, deadline: Option<Duration>, source: io::Error) -> Error {
+    fn give_up(&self, timeout: Option<Duration>, source: io::Error) -> Error {
         let (attempts, elapsed) = (self.attempts, self.start.elapsed());
         debug!(pipe = %self.name, attempts = attempts.total(), ?elapsed, %source, "gave up");
         let pipe = self.name.clone();
-        Error::Connect(Box::new(ConnectError { pipe, elapsed, attempts, deadline, source }))
+        Error::Connect(Box::new(ConnectError { pipe, elapsed, attempts, timeout, source }))
     }
 }
 

@@ -15,7 +15,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, debug, warn};
 
-use super::report::{Ending, ServeReport};
+use super::{
+    IntoConnection,
+    report::{Ending, ServeReport},
+};
 use crate::{
     connection::{Connection, DrainOutcome},
     error::{Error, WithoutContent},
@@ -56,7 +59,7 @@ impl<H> Handlers<H> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Fn(Connection<T>, CancellationToken) -> F + Send + Sync + 'static,
         F: Future<Output = Result<R, Error>> + Send + 'static,
-        R: Into<Option<Connection<T>>>,
+        R: IntoConnection<T>,
     {
         self.running += 1;
         self.served.accepted += 1;
@@ -66,7 +69,8 @@ impl<H> Handlers<H> {
         let abort = connection.abort_handle();
         let task = async move {
             let work = async move {
-                let outcome = handler(connection, shutdown).await.map(Into::into);
+                let outcome =
+                    handler(connection, shutdown).await.map(IntoConnection::into_connection);
                 match outcome {
                     Ok(Some(connection)) => end(connection).await,
                     Ok(None) => Ending::Well,

@@ -38,8 +38,8 @@ impl Connector {
     }
 
     /// Gives up after this time, whatever the causes were. The default is 5 s.
-    pub const fn timeout(mut self, deadline: Duration) -> Self {
-        self.policy.deadline = deadline;
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.policy.timeout = timeout;
         self
     }
 

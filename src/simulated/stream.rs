@@ -29,7 +29,7 @@ use crate::{
 ///
 /// A write is done when it is queued; one that finds the buffer overfull waits. Shutting down waits
 /// until the other end has read everything or has left, for the
-/// [close deadline](crate::ConnectionOptions::close_timeout) at most, which it reports as
+/// [close timeout](crate::ConnectionOptions::close_timeout) at most, which it reports as
 /// `TimedOut`. It closes nothing: dropping does, and what was written then can still be read.
 pub struct Stream {
     seat: Arc<Seat>,

@@ -61,7 +61,10 @@ async fn what_was_handed_over_when_the_connection_broke_comes_back_and_is_not_se
     assert_eq!(came_back(within(a).await), (Fate::MaybeDelivered, "a".into()));
     let returned = within(b).await.unwrap_err();
     assert_eq!((returned.fate, returned.id.unwrap().get()), (Fate::MaybeDelivered, 1));
-    assert_eq!(returned.to_string(), "a message of 1 bytes came back, maybe delivered");
+    assert_eq!(
+        returned.to_string(),
+        "a message of 1 bytes came back, maybe delivered: the connection is closed"
+    );
     assert!(returned.cause.is_closed(), "{:?}", returned.cause);
     let mut far = Connection::new(far_second);
     within(client.send("c")).await.unwrap();
@@ -296,7 +299,7 @@ async fn a_message_that_is_too_large_comes_back_and_nothing_else_suffers() {
     let b = within(client.send("b")).await.unwrap();
     let returned = within(world).await.unwrap_err();
     assert_eq!((returned.fate, &returned.message[..]), (Fate::NotSent, &b"World"[..]));
-    assert!(matches!(*returned.cause, Error::TooLarge { len: 5, max: 4 }), "{returned:?}");
+    assert!(matches!(*returned.cause, Error::TooLarge { len: 5, max: 4, .. }), "{returned:?}");
     let mut far = Connection::new(far);
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"a"[..]);
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"b"[..]);
@@ -333,7 +336,7 @@ async fn a_message_in_the_middle_of_which_connections_end_comes_back_and_those_b
     assert_eq!(received, ["after"]);
     let returned = within(receipt).await.unwrap_err();
     assert_eq!((returned.fate, returned.message.len()), (Fate::NotSent, 10_000));
-    assert!(matches!(*returned.cause, Error::NotTaken { connections: CONNECTIONS }));
+    assert!(matches!(*returned.cause, Error::NotTaken { connections: CONNECTIONS, .. }));
     assert_eq!(
         returned.cause.to_string(),
         "4 connections lost while it was being written: the peer may not take it"
@@ -411,7 +414,10 @@ async fn a_returned_message_becomes_an_error_for_who_does_not_want_it_back() {
     let (client, _inbox) = Client::spawn(script([near]));
     drop(within(client.close()).await);
     let error = Error::from(within(client.send("late")).await.unwrap_err());
-    assert_eq!(error.to_string(), "a message of 4 bytes came back, not sent");
+    assert_eq!(
+        error.to_string(),
+        "a message of 4 bytes came back, not sent: the connection is closed"
+    );
     assert!(error.is_closed() && !error.is_retryable());
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotConnected);
 }

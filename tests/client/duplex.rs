@@ -79,7 +79,7 @@ async fn what_comes_back_is_reported_by_a_flush_or_a_close_and_by_nothing_else()
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"b"[..]);
     within(duplex.feed("c".into())).await.unwrap();
     let error = within(duplex.flush()).await.unwrap_err();
-    assert!(matches!(error, Error::Returned { maybe_delivered: 1, not_sent: 0 }), "{error:?}");
+    assert!(matches!(error, Error::Returned { maybe_delivered: 1, not_sent: 0, .. }), "{error:?}");
     assert_eq!(error.to_string(), "messages came back: 1 maybe delivered, 0 not sent");
     // Once.
     within(duplex.flush()).await.unwrap();

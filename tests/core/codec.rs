@@ -32,14 +32,13 @@ fn contradicting_lengths_are_fatal_and_nothing_further_is_decoded() {
     let mut codec = FrameCodec::default();
     let mut wire = header(99, 5);
     let error = frame_error(codec.decode(&mut wire));
-    assert_eq!(
-        error,
-        FrameError::LengthMismatch {
-            message_len: 99,
-            data_len: 5,
-            expected: Dialect::DOCUMENTED,
-            fits: None
-        }
+    assert!(
+        matches!(
+            error,
+            FrameError::LengthMismatch { message_len: 99, data_len: 5, expected, fits: None, .. }
+                if expected == Dialect::DOCUMENTED
+        ),
+        "{error:?}"
     );
     for _ in 0..3 {
         wire.extend_from_slice(&frame(b"Hello"));
@@ -63,8 +62,11 @@ fn a_header_of_another_dialect_is_named() {
 fn a_payload_announced_over_the_maximum_is_fatal_and_nothing_is_reserved() {
     let mut codec = FrameCodec::default();
     let mut wire = header(MAX + 1 + 12, MAX + 1);
-    let error = FrameError::TooLarge { len: MAX + 1, max: MAX };
-    assert_eq!(frame_error(codec.decode(&mut wire)), error);
+    let error = frame_error(codec.decode(&mut wire));
+    assert!(
+        matches!(error, FrameError::TooLarge { len, max: MAX, .. } if len == MAX + 1),
+        "{error:?}"
+    );
     assert!(wire.capacity() < 64, "{}", wire.capacity());
     wire.extend_from_slice(&frame(b"Hello"));
     assert_eq!(frame_error(codec.decode(&mut wire)), error);
@@ -75,7 +77,7 @@ fn a_payload_sent_over_the_maximum_writes_nothing_and_leaves_the_codec_usable() 
     let mut codec = FrameCodec::new(FrameFormat::new().max_payload(4));
     let mut wire = BytesMut::new();
     match codec.encode(Bytes::from_static(b"Hello"), &mut wire) {
-        Err(Error::TooLarge { len: 5, max: 4 }) => {}
+        Err(Error::TooLarge { len: 5, max: 4, .. }) => {}
         other => panic!("{other:?}"),
     }
     assert!(wire.is_empty());
@@ -90,7 +92,7 @@ fn a_wrong_crc_skips_that_frame_alone() {
     wire[8] ^= 1;
     wire.extend_from_slice(&frame(b"World"));
     match frame_error(codec.decode(&mut wire)) {
-        FrameError::Checksum { expected: 0xf7d1_8982, actual } => {
+        FrameError::Checksum { expected: 0xf7d1_8982, actual, .. } => {
             assert_eq!(actual, crc32fast::hash(b"Iello"));
         }
         other => panic!("{other:?}"),
@@ -108,10 +110,10 @@ fn a_crc_of_zero_is_taken_for_none_unless_one_is_required() {
     };
     assert!(receive(ReceiveChecksum::CheckUnlessZero).unwrap().is_some());
     assert!(receive(ReceiveChecksum::Ignore).unwrap().is_some());
-    assert_eq!(
+    assert!(matches!(
         frame_error(receive(ReceiveChecksum::Require)),
-        FrameError::ChecksumMissing { actual: 0xf7d1_8982 }
-    );
+        FrameError::ChecksumMissing { actual: 0xf7d1_8982, .. }
+    ));
     // An empty payload's CRC-32 is 0.
     let mut wire = BytesMut::new();
     sender.encode(Bytes::new(), &mut wire).unwrap();
@@ -139,8 +141,10 @@ fn the_end_of_the_stream_is_clean_only_between_frames() {
             0 => assert!(decoded.is_none() && end.unwrap().is_none()),
             17 => assert!(decoded.is_some() && end.unwrap().is_none()),
             _ => {
-                let need = if cut < 8 { 8 } else { 17 };
-                assert_eq!(frame_error(end), FrameError::Truncated { have: cut, need });
+                let FrameError::Truncated { have, need, .. } = frame_error(end) else {
+                    panic!("cut after {cut} bytes");
+                };
+                assert_eq!((have, need), (cut, if cut < 8 { 8 } else { 17 }));
             }
         }
     }

@@ -136,7 +136,7 @@ async fn a_message_too_large_to_send_leaves_the_connection_usable() {
     let mut near = Connection::with_options(near, &options);
     let mut far = Connection::new(far);
     let error = within(near.send("Hello!")).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { len: 6, max: 5 }), "{error:?}");
+    assert!(matches!(error, Error::TooLarge { len: 6, max: 5, .. }), "{error:?}");
     within(near.send("Hello")).await.unwrap();
     assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"Hello"[..]);
 }
@@ -246,9 +246,9 @@ async fn a_payload_is_too_large_for_a_write_of_its_own_before_anything_is_writte
     let max = MAX as usize;
     let connection = |options| Connection::with_options(Trickle::new(b"", usize::MAX), &options);
     let one_write = ConnectionOptions::new().frame_per_write();
-    let mut limited = connection(one_write);
+    let mut limited = connection(one_write.clone());
     let error = within(limited.send(vec![7; max + 1])).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { len, max: MAX } if len == max + 1), "{error:?}");
+    assert!(matches!(error, Error::TooLarge { len, max: MAX, .. } if len == max + 1), "{error:?}");
     assert!(limited.get_ref().written.is_empty());
     within(limited.send(vec![7; max])).await.unwrap();
     assert_eq!(write_lens(&limited), [max + 12]);
@@ -369,6 +369,46 @@ async fn the_parts_hold_everything_that_was_not_handed_on() {
     let mut rest = [0; 4];
     within(parts.io.read_exact(&mut rest)).await.unwrap();
     assert_eq!(rest, bytes[30..]);
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_where_its_parts_ended_wherever_that_was() {
+    let bytes = wire(&["Hello", "world"]);
+    for arrived in 0..bytes.len() {
+        let (near, mut raw) = duplex(256);
+        let mut connection = Connection::new(near);
+        within(raw.write_all(&bytes[..arrived])).await.unwrap();
+        let mut received: Vec<_> = within(async {
+            std::iter::from_fn(|| connection.receive().now_or_never()).map(Result::unwrap).collect()
+        })
+        .await;
+        within(connection.feed("unsent")).await.unwrap();
+
+        let mut connection =
+            Connection::from_parts(connection.into_parts(), &ConnectionOptions::new());
+        within(raw.write_all(&bytes[arrived..])).await.unwrap();
+        while received.len() < 2 {
+            received.push(within(connection.receive()).await.unwrap());
+        }
+        let received: Vec<_> = received.into_iter().map(Option::unwrap).collect();
+        assert_eq!(received, ["Hello", "world"]);
+        within(connection.send("sent")).await.unwrap();
+        drop(connection);
+        let mut written = Vec::new();
+        within(raw.read_to_end(&mut written)).await.unwrap();
+        assert_eq!(written, wire(&["unsent", "sent"]));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_tells_the_dialect_that_it_has_detected() {
+    let (near, mut raw) = duplex(64);
+    let detect = ConnectionOptions::new().format(FrameFormat::new().detect_dialect());
+    let mut connection = Connection::with_options(near, &detect);
+    assert_eq!(connection.dialect(), Dialect::DOCUMENTED);
+    within(raw.write_all(b"\0\0\0\x08\0\0\0\0\0\0\0\0")).await.unwrap();
+    within(connection.receive()).await.unwrap().unwrap();
+    assert_eq!(connection.dialect(), Dialect::NPIPES_1_0_1);
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ mod autotraits;
 mod cancellation;
 mod codec;
 mod connection;
-mod errors;
 mod facts;
 mod golden;
 mod laws;

@@ -1,6 +1,5 @@
 //! Text: what an encoding has, what it lacks, and that a message survives either.
 
-use bytes::Bytes;
 use npipes::{
     Connection, ConnectionOptions, Error, TextDecodeError, TextEncodeError, TextEncoding,
 };
@@ -32,9 +31,23 @@ fn is_no_text(encoding: TextEncoding, payload: &[u8], at: usize) {
     );
 }
 
+#[tokio::test]
+async fn a_connection_sends_utf_8_and_one_to_the_python_module_ascii() {
+    assert_eq!(TextEncoding::default(), TextEncoding::Utf8);
+    let (mut near, mut far) = Connection::pair();
+    within(near.send_text("5 €")).await.unwrap();
+    assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"5 \xe2\x82\xac"[..]);
+    within(far.send_text("5 €")).await.unwrap();
+    assert_eq!(within(near.receive_text()).await.unwrap().as_deref(), Some("5 €"));
+
+    let (io, _peer) = tokio::io::duplex(64);
+    let mut module = Connection::with_options(io, &ConnectionOptions::NPIPES_1_0_1);
+    let error = within(module.send_text("5 €")).await.unwrap_err();
+    assert_eq!(error.to_string(), "ASCII has no '€', which is at byte 2 of the text");
+}
+
 #[test]
-fn ascii_is_the_default_and_strict() {
-    assert_eq!(TextEncoding::default(), TextEncoding::Ascii);
+fn ascii_is_strict() {
     let all: String = (0..128_u8).map(char::from).collect();
     assert_eq!(TextEncoding::Ascii.encode(&all).unwrap(), all.as_bytes());
     assert_eq!(TextEncoding::Ascii.decode(all.as_bytes()).unwrap(), all);
@@ -74,11 +87,8 @@ fn failures_say_what_and_where() {
     let error = Error::from(TextEncoding::Ascii.encode("naïve").unwrap_err());
     assert_eq!(error.to_string(), "ASCII has no 'ï', which is at byte 2 of the text");
     assert!(!error.is_closed() && !error.is_retryable());
-    let source = TextEncoding::Utf16Le.decode(b"abc").unwrap_err();
-    assert_eq!(source.to_string(), "byte 2 does not belong to a text in UTF-16LE");
-    let error = Error::TextDecode { payload: Bytes::from_static(b"abc"), source };
-    assert_eq!(error.to_string(), "a message of 3 bytes is not the text it should be");
-    assert!(!error.is_closed() && !error.is_retryable());
+    let error = TextEncoding::Utf16Le.decode(b"abc").unwrap_err();
+    assert_eq!(error.to_string(), "byte 2 does not belong to a text in UTF-16LE");
 }
 
 proptest! {
@@ -136,7 +146,8 @@ async fn a_text_crosses_from_half_to_half() {
 #[tokio::test]
 async fn a_text_that_cannot_be_encoded_writes_nothing_and_harms_nothing() {
     let (near, mut far) = tokio::io::duplex(4096);
-    let mut near = Connection::new(near);
+    let ascii = ConnectionOptions::new().text_encoding(TextEncoding::Ascii);
+    let mut near = Connection::with_options(near, &ascii);
     let error = within(near.send_text("5 €")).await.unwrap_err();
     assert!(
         matches!(error, Error::TextEncode(TextEncodeError { character: '€', at: 2, .. })),
@@ -155,8 +166,15 @@ async fn a_message_that_is_no_text_is_handed_back_and_the_next_one_follows() {
     let (mut near, mut far) = pair(TextEncoding::Ascii);
     within(near.send(&b"\x01\x02\xff"[..])).await.unwrap();
     within(near.send_text("text")).await.unwrap();
-    match within(far.receive_text()).await.unwrap_err() {
-        Error::TextDecode { payload, source: TextDecodeError { at: 2, .. } } => {
+    let error = within(far.receive_text()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a message of 3 bytes is not the text it should be: \
+         byte 2 does not belong to a text in ASCII"
+    );
+    assert!(!error.is_closed() && !error.is_retryable());
+    match error {
+        Error::TextDecode { payload, source: TextDecodeError { at: 2, .. }, .. } => {
             assert_eq!(payload, &b"\x01\x02\xff"[..]);
         }
         other => panic!("{other:?}"),

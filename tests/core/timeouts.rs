@@ -31,7 +31,7 @@ async fn a_frame_that_stalls_ends_the_connection() {
         assert_eq!(start.elapsed(), LIMIT);
         let need = if begun < 8 { 8 } else { HELLO.len() };
         assert!(
-            matches!(error, Error::FrameTimedOut { timeout: LIMIT, have, need: n }
+            matches!(error, Error::FrameTimedOut { timeout: LIMIT, have, need: n, .. }
                 if (have, n) == (begun, need)),
             "{error:?}"
         );
@@ -160,7 +160,7 @@ async fn a_silent_peer_ends_the_connection() {
     };
     let ((), (count, end)) = tokio::join!(send, receive);
     let Some(Err(error)) = end else { panic!("{end:?}") };
-    assert!(matches!(error, Error::IdleTimedOut { timeout: LIMIT }), "{error:?}");
+    assert!(matches!(error, Error::IdleTimedOut { timeout: LIMIT, .. }), "{error:?}");
     assert_eq!(error.to_string(), "nothing has arrived for 10s");
     assert!(error.is_timeout() && !error.is_retryable());
     assert_eq!((count, start.elapsed()), (5, (LIMIT - SECOND) * 5 + LIMIT));

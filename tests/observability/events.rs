@@ -159,17 +159,17 @@ async fn each_end_of_receiving_has_its_event() {
     let big_endian = b"\0\0\0\x0d\0\0\0\x05Hello";
     type Fact = (&'static str, &'static str);
     let cases: [(_, &[u8], bool, &str, &[Fact]); 7] = [
-        (any, HELLO, true, "the peer has closed", &[("messages_received", "1")]),
-        (any, &HELLO[..10], true, "ended inside a frame", &[("have", "10"), ("need", "17")]),
-        (any, &HELLO[..3], true, "ended inside a frame", &[("have", "3"), ("need", "8")]),
-        (small, HELLO, false, "frame too large", &[("frame", "1"), ("len", "5"), ("max", "4")]),
-        (any, big_endian, false, "lengths do not fit", &[("frame", "1")]),
-        (slow, &HELLO[..10], false, "frame timed out", &[("timeout", "2s"), ("have", "10")]),
-        (idle, HELLO, false, "idle for too long", &[("frame", "2"), ("timeout", "1s")]),
+        (&any, HELLO, true, "the peer has closed", &[("messages_received", "1")]),
+        (&any, &HELLO[..10], true, "ended inside a frame", &[("have", "10"), ("need", "17")]),
+        (&any, &HELLO[..3], true, "ended inside a frame", &[("have", "3"), ("need", "8")]),
+        (&small, HELLO, false, "frame too large", &[("frame", "1"), ("len", "5"), ("max", "4")]),
+        (&any, big_endian, false, "lengths do not fit", &[("frame", "1")]),
+        (&slow, &HELLO[..10], false, "frame timed out", &[("timeout", "2s"), ("have", "10")]),
+        (&idle, HELLO, false, "idle for too long", &[("frame", "2"), ("timeout", "1s")]),
     ];
     for (options, bytes, ends, message, facts) in cases {
         let (recorder, _guard) = Recorder::install();
-        let (mut near, mut wire) = wired(&options);
+        let (mut near, mut wire) = wired(options);
         wire.write_all(bytes).await.unwrap();
         let mut wire = Some(wire);
         if ends {

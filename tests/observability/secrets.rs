@@ -2,14 +2,14 @@
 
 use std::{io, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use npipes::{
-    Client, Connection, ConnectionOptions, Error, FrameError, FrameFormat, ReceiveChecksum,
-    ServeOptions, TextEncoding,
+    Client, Connection, ConnectionOptions, Error, FrameCodec, FrameError, FrameFormat,
+    ReceiveChecksum, ServeOptions, TextEncoding,
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::io::{AsyncWriteExt, duplex};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{codec::Decoder, sync::CancellationToken};
 
 use crate::{
     record::{Recorder, assert_documented, with_message},
@@ -133,9 +133,29 @@ async fn streams_that_are_wrong() {
     }
 }
 
+/// The secret is no text in it.
+fn ascii() -> ConnectionOptions {
+    ConnectionOptions::new().text_encoding(TextEncoding::Ascii)
+}
+
+/// A frame of the documented dialect.
+fn frame(payload: &str, crc: u32) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).unwrap();
+    let head = [len + 12, len].map(u32::to_le_bytes).concat();
+    [&head, payload.as_bytes(), &crc.to_le_bytes()].concat()
+}
+
+fn refused(bytes: &[u8], format: FrameFormat) -> Error {
+    FrameCodec::new(format).decode(&mut BytesMut::from(bytes)).unwrap_err()
+}
+
+/// Two checksums of the secret.
+fn corrupt() -> Error {
+    refused(&frame(SHORT, crc32fast::hash(SECRET.as_bytes())), FrameFormat::new())
+}
+
 async fn texts_that_are_wrong() {
-    let options = ConnectionOptions::new().text_encoding(TextEncoding::Ascii);
-    let (mut near, mut far) = Connection::pair_with_options(4096, &options);
+    let (mut near, mut far) = Connection::pair_with_options(4096, &ascii());
     within(near.send_text(SECRET)).await.unwrap_err();
     within(near.send(SECRET)).await.unwrap();
     within(far.receive_text()).await.unwrap_err();
@@ -143,15 +163,12 @@ async fn texts_that_are_wrong() {
 
 async fn a_client_that_loses_messages() {
     let pipe = Pipe::new("orders").unwrap();
-    let (client, mut inbox) = Client::builder(pipe.connector())
+    let (client, mut inbox) = Client::builder(pipe.connector().connection(ascii()))
         .on_connect(|connection| {
             Box::pin(async move {
                 // An error that quotes what it was about.
                 connection.send_text(SECRET).await.map_err(|e| match e {
-                    Error::TextEncode(_) => Error::Frame(FrameError::Checksum {
-                        expected: crc32fast::hash(SECRET.as_bytes()),
-                        actual: crc32fast::hash(SHORT.as_bytes()),
-                    }),
+                    Error::TextEncode(_) => corrupt(),
                     other => other,
                 })?;
                 Ok(())
@@ -182,21 +199,10 @@ async fn handlers_that_fail() {
             b"0" => connection.send_text(SECRET).await?,
             b"1" => drop(connection.receive_text().await?),
             b"2" => drop(connection.receive().await?),
-            b"3" => {
-                let word =
-                    |at| u32::from_le_bytes(SECRET.as_bytes()[at..at + 4].try_into().unwrap());
-                let expected = npipes::Dialect::NPIPES_1_0_1;
-                let (message_len, data_len) = (word(0), word(4));
-                let fits = None;
-                return Err(
-                    FrameError::LengthMismatch { message_len, data_len, expected, fits }.into()
-                );
-            }
+            b"3" => return Err(refused(&SECRET.as_bytes()[..8], FrameFormat::new())),
             b"4" => {
-                return Err(FrameError::ChecksumMissing {
-                    actual: crc32fast::hash(SECRET.as_bytes()),
-                }
-                .into());
+                let required = FrameFormat::new().receive_checksum(ReceiveChecksum::Require);
+                return Err(refused(&frame(SECRET, 0), required));
             }
             b"5" => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
             _ => panic!("{SECRET}"),
@@ -204,7 +210,7 @@ async fn handlers_that_fail() {
         Ok(connection)
     };
     let options = ServeOptions::new().shutdown_timeout(Duration::from_secs(10));
-    let (listener, told) = (pipe.listener().unwrap(), shutdown.clone());
+    let (listener, told) = (pipe.listener().unwrap().connection(ascii()), shutdown.clone());
     let service = tokio::spawn(async move { options.serve(listener, told, handler).await });
     for number in 0..7 {
         let mut client = within(pipe.connector().connect()).await.unwrap();

@@ -441,7 +441,7 @@ async fn half_a_byte_type_pipe_cannot_be_closed() {
     let (mut server, mut client) = pair(LONG).await;
     let error = within(server.close_write()).await.unwrap_err();
     assert!(
-        matches!(&error, Error::HalfClose { pipe: Some(pipe) } if error.to_string()
+        matches!(&error, Error::HalfClose { pipe: Some(pipe), .. } if error.to_string()
             == format!("half-closing {pipe} takes a message-type pipe")),
         "{error:?}"
     );

@@ -49,8 +49,11 @@ async fn an_absent_server_is_reported_at_once() {
     let name = unique_name();
     let error = refused(within(connect(&name)).await);
     assert_eq!((error.attempts.not_found, error.attempts.total()), (1, 1));
-    assert_eq!(error.deadline, None);
-    assert_eq!(error.to_string(), format!(r"connecting to \\.\pipe\{name} failed: not found once"));
+    assert_eq!(error.timeout, None);
+    assert_eq!(
+        error.to_string(),
+        format!(r"connecting to \\.\pipe\{name} failed, not found once: {}", error.source)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +66,10 @@ async fn an_absent_server_is_waited_for_with_exactly_the_delays_of_the_backoff()
     assert_eq!(error.elapsed, 2 * SECOND);
     assert_eq!(
         error.to_string(),
-        format!(r"connecting to \\.\pipe\{name} timed out after 2s: not found 13 times")
+        format!(
+            r"connecting to \\.\pipe\{name} timed out after 2s, not found 13 times: {}",
+            error.source
+        )
     );
     assert!(Error::Connect(error).is_timeout());
 }
@@ -108,7 +114,10 @@ async fn a_busy_server_is_waited_for_until_the_deadline() {
     assert_eq!(error.elapsed, 2 * SECOND);
     assert_eq!(
         error.to_string(),
-        format!(r"connecting to \\.\pipe\{name} timed out after 2s: busy 13 times")
+        format!(
+            r"connecting to \\.\pipe\{name} timed out after 2s, busy 13 times: {}",
+            error.source
+        )
     );
 }
 
@@ -116,7 +125,7 @@ async fn a_busy_server_is_waited_for_until_the_deadline() {
 async fn a_busy_server_need_not_be_waited_for() {
     let (name, _listener, _client) = occupied();
     let error = refused(within(ConnectOptions::new().busy(Retry::never()).connect(&name)).await);
-    assert_eq!((error.attempts.busy, error.deadline), (1, None));
+    assert_eq!((error.attempts.busy, error.timeout), (1, None));
 }
 
 #[tokio::test]
@@ -233,7 +242,10 @@ fn another_machine_is_asked_off_the_async_threads_and_within_the_deadline() {
         assert_eq!((error.attempts.unanswered, error.attempts.total()), (1, 1));
         assert_eq!(
             error.to_string(),
-            r"connecting to \\npipes.invalid\pipe\x timed out after 20ms: no answer once"
+            format!(
+                r"connecting to \\npipes.invalid\pipe\x timed out after 20ms, no answer once: {}",
+                error.source
+            )
         );
         assert!(Error::Connect(error).is_timeout());
     });
@@ -244,7 +256,7 @@ fn another_machine_is_asked_off_the_async_threads_and_within_the_deadline() {
 async fn a_machine_that_does_not_exist_is_an_error() {
     let options = ConnectOptions::new().timeout(HOUR);
     let error = refused(within(options.connect(r"\\npipes.invalid\pipe\x")).await);
-    assert_eq!((error.attempts.total(), error.deadline), (1, None));
+    assert_eq!((error.attempts.total(), error.timeout), (1, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,22 +270,22 @@ async fn denied_access_is_reported_at_once_or_after_a_grace() {
     let options = ConnectOptions::new();
     let error = refused(within(options.connect(&name)).await);
     assert_eq!((error.attempts.access_denied, error.attempts.total()), (1, 1));
-    assert_eq!(error.deadline, None);
+    assert_eq!(error.timeout, None);
 
     let options = options.access_denied(Retry::with_backoff(STEADY).max_elapsed(SECOND));
     let error = refused(within(options.connect(&name)).await);
     // At 0, 10, 30, 70, 150, 310, 560, 810 ms, and when the grace ends.
     assert_eq!((error.attempts.access_denied, error.elapsed), (9, SECOND));
-    assert_eq!(error.deadline, None);
+    assert_eq!(error.timeout, None);
     assert_eq!(
         error.to_string(),
-        format!(r"connecting to \\.\pipe\{name} failed: access denied 9 times")
+        format!(r"connecting to \\.\pipe\{name} failed, access denied 9 times: {}", error.source)
     );
 
     // The deadline comes first.
     let error = refused(within(options.timeout(100 * MS).connect(&name)).await);
     assert_eq!((error.attempts.access_denied, error.elapsed), (5, 100 * MS));
-    assert_eq!(error.deadline, Some(100 * MS));
+    assert_eq!(error.timeout, Some(100 * MS));
     drop(listener);
 }
 
@@ -302,7 +314,8 @@ async fn each_cause_is_counted_and_waited_out_by_its_own_policy() {
     assert_eq!(
         error.to_string(),
         format!(
-            r"connecting to \\.\pipe\{name} timed out after 1s: busy 9 times, not found 4 times"
+            r"connecting to \\.\pipe\{name} timed out after 1s, busy 9 times, not found 4 times: {}",
+            error.source
         )
     );
 }
@@ -313,7 +326,7 @@ async fn without_a_deadline_there_is_one_attempt_or_no_end() {
     let options = ConnectOptions::new().not_found(Retry::with_backoff(STEADY));
     let error = refused(within(options.clone().timeout(Duration::ZERO).connect(&name)).await);
     assert_eq!((error.attempts.total(), error.elapsed), (1, Duration::ZERO));
-    assert_eq!(error.deadline, Some(Duration::ZERO));
+    assert_eq!(error.timeout, Some(Duration::ZERO));
 
     let forever = options.timeout(Duration::MAX);
     let waited = tokio::time::timeout(60 * SECOND, forever.connect(&name)).await;

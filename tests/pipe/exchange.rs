@@ -69,7 +69,7 @@ async fn a_peer_that_vanishes_inside_a_frame_is_reported_and_ends_the_stream() {
     let mut connection = within(listener.accept()).await.unwrap();
     let error = within(connection.receive()).await.unwrap_err();
     assert!(
-        matches!(error, Error::Frame(FrameError::Truncated { have: 9, need: 17 })),
+        matches!(error, Error::Frame(FrameError::Truncated { have: 9, need: 17, .. })),
         "{error:?}"
     );
     assert_eq!(within(connection.receive()).await.unwrap(), None);
@@ -196,5 +196,6 @@ async fn a_client_that_is_disconnected_gets_an_error_that_says_closed() {
     server.disconnect().unwrap();
     let error = within(client.receive()).await.unwrap_err();
     assert!(error.is_closed(), "{error:?}");
-    assert_eq!(error.to_string(), format!("reading from {path} failed"));
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("reading from {path} failed: ")), "{text}");
 }

@@ -124,7 +124,7 @@ async fn an_aborted_client_leaves_nothing_to_write_behind() {
 async fn two_ends_that_give_each_other_up_leave_no_name_behind() {
     let name = unique_name();
     let options = ConnectionOptions::new().close_timeout(SHORT);
-    let mut listener = ListenerOptions::new().connection(options).bind(&name).unwrap();
+    let mut listener = ListenerOptions::new().connection(options.clone()).bind(&name).unwrap();
     let connecting = ConnectOptions::new().connection(options);
     let mut client = within(connecting.connect(&name)).await.unwrap();
     let mut server = within(listener.accept()).await.unwrap();
@@ -394,7 +394,7 @@ async fn half_a_connection_over_a_byte_type_pipe_says_that_it_cannot_be_closed()
     within(sender.send("item")).await.unwrap();
     let (closed, received) = tokio::join!(within(sender.close()), within(server.receive()));
     let error = closed.unwrap_err();
-    assert!(matches!(error, Error::HalfClose { pipe: Some(_) }), "{error:?}");
+    assert!(matches!(error, Error::HalfClose { pipe: Some(_), .. }), "{error:?}");
     assert_eq!(received.unwrap().unwrap(), b"item"[..]);
     within(server.send("the other direction goes on")).await.unwrap();
     within(receiver.receive()).await.unwrap().unwrap();

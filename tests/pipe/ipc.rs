@@ -100,7 +100,7 @@ async fn what_the_module_could_not_read_is_refused_before_anything_is_opened() {
     let name = unique_name();
     let mut ipc = Ipc::named(&name).unwrap();
     let error = within(ipc.send_message(vec![0; 65_525])).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { len: 65_525, max: 65_524 }), "{error:?}");
+    assert!(matches!(error, Error::TooLarge { len: 65_525, max: 65_524, .. }), "{error:?}");
     let error = within(ipc.send_text("5 €")).await.unwrap_err();
     assert!(matches!(error, Error::TextEncode(_)), "{error:?}");
     Listener::bind(&name).unwrap();
@@ -117,7 +117,7 @@ async fn when_nobody_comes_the_error_says_so_and_the_name_is_free_again() {
             within(ipc.send_message("Hello")).await.unwrap_err(),
         ] {
             assert!(error.is_timeout(), "{error:?}");
-            let text = format!(r"no peer was met on \\.\pipe\{name} within {deadline:?}");
+            let text = format!(r"no peer came to \\.\pipe\{name} within {deadline:?}");
             assert_eq!(error.to_string(), text);
         }
     }
@@ -201,7 +201,7 @@ async fn a_message_that_is_no_text_is_handed_back_and_kept() {
     let (sent, received) = within(both).await;
     assert_eq!(sent.unwrap(), Delivery::Read);
     match received.unwrap_err() {
-        Error::TextDecode { payload, source: TextDecodeError { at: 2, .. } } => {
+        Error::TextDecode { payload, source: TextDecodeError { at: 2, .. }, .. } => {
             assert_eq!(payload, "naïve");
         }
         other => panic!("{other:?}"),

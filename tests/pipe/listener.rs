@@ -44,7 +44,7 @@ async fn a_taken_name_is_reported_as_taken() {
     let _owner = Listener::bind(&name).unwrap();
     let error = Listener::bind(&name).unwrap_err();
     assert!(
-        matches!(&error, Error::NameTaken { pipe } if pipe.as_str().ends_with(&name)),
+        matches!(&error, Error::NameTaken { pipe, .. } if pipe.as_str().ends_with(&name)),
         "{error:?}"
     );
     assert_eq!(

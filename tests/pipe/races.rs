@@ -41,7 +41,7 @@ async fn a_name_can_be_listened_on_again_and_again_while_a_client_tries() {
         // In time or too early or too late: each is right.
         match within(client).await.unwrap() {
             Ok(_) => {}
-            Err(Error::Connect(e)) => assert!(e.deadline.is_none(), "{e:?}"),
+            Err(Error::Connect(e)) => assert!(e.timeout.is_none(), "{e:?}"),
             Err(e) => panic!("{e:?}"),
         }
     }

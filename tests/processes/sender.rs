@@ -28,12 +28,13 @@ pub(crate) fn send(words: &str) {
     runtime.block_on(async {
         let mut connection = match role {
             "Server" => {
-                let mut listener = ListenerOptions::new().connection(options).bind(pipe).unwrap();
+                let mut listener =
+                    ListenerOptions::new().connection(options.clone()).bind(pipe).unwrap();
                 println!("ready");
                 within(listener.accept()).await.unwrap()
             }
             _ => {
-                let options = ConnectOptions::new().connection(options);
+                let options = ConnectOptions::new().connection(options.clone());
                 let connection = within(options.connect(pipe)).await.unwrap();
                 println!("ready");
                 connection

@@ -31,7 +31,7 @@ pub(crate) trait Place: Sized {
 }
 
 /// How a client connects.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) deadline: Duration,
     pub(crate) busy: Retry,
@@ -112,7 +112,7 @@ type Ends<P> = (Connection<<P as Place>::Io>, Connection<<P as Place>::Io>);
 async fn ends<P: Place>(deadline: Duration) -> Ends<P> {
     let place = P::new();
     let options = ConnectionOptions::new().close_timeout(deadline);
-    let mut listener = place.listen(1, options).unwrap();
+    let mut listener = place.listen(1, options.clone()).unwrap();
     let policy = Policy { connection: options, ..NOTHING_WAITED_FOR };
     let client = within(place.connect(policy)).await.unwrap();
     (within(listener.accept()).await.unwrap(), client)
@@ -130,11 +130,11 @@ pub(crate) async fn an_absent_server_is_reported_at_once<P: Place>() {
     let place = P::new();
     let error = refused(within(place.connect(NOTHING_WAITED_FOR)).await);
     assert_eq!((error.attempts.not_found, error.attempts.total()), (1, 1));
-    assert_eq!((error.deadline, error.elapsed), (None, Duration::ZERO));
+    assert_eq!((error.timeout, error.elapsed), (None, Duration::ZERO));
     assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
+    let text = format!("connecting to {} failed, not found once: {}", place.path(), error.source);
     let error = Error::Connect(error);
     assert!(error.is_retryable() && !error.is_timeout() && !error.is_closed());
-    let text = format!("connecting to {} failed: not found once", place.path());
     assert_eq!(error.to_string(), text);
 }
 
@@ -142,13 +142,13 @@ pub(crate) async fn an_absent_server_is_waited_for_until_the_deadline<P: Place>(
     let place = P::new();
     let policy =
         Policy { not_found: STEADY, deadline: Duration::from_secs(2), ..NOTHING_WAITED_FOR };
-    let error = refused(within(place.connect(policy)).await);
+    let error = refused(within(place.connect(policy.clone())).await);
     assert_eq!(error.attempts.not_found, 13);
     assert_eq!(error.elapsed, policy.deadline);
+    let says = format!("connecting to {} timed out after 2s, not found 13 times: ", place.path());
     let error = Error::Connect(error);
     assert!(error.is_timeout() && error.is_retryable());
-    let text = format!("connecting to {} timed out after 2s: not found 13 times", place.path());
-    assert_eq!(error.to_string(), text);
+    assert!(error.to_string().starts_with(&says), "{error}");
 }
 
 pub(crate) async fn a_busy_server_is_waited_for_until_the_deadline<P: Place>() {
@@ -156,11 +156,11 @@ pub(crate) async fn a_busy_server_is_waited_for_until_the_deadline<P: Place>() {
     let _listener = place.listen(1, ConnectionOptions::new()).unwrap();
     let _first = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
     let policy = Policy { busy: STEADY, deadline: Duration::from_secs(2), ..NOTHING_WAITED_FOR };
-    let error = refused(within(place.connect(policy)).await);
+    let error = refused(within(place.connect(policy.clone())).await);
     assert_eq!((error.attempts.busy, error.attempts.total()), (13, 13));
     assert_eq!(error.elapsed, policy.deadline);
-    let text = format!("connecting to {} timed out after 2s: busy 13 times", place.path());
-    assert_eq!(error.to_string(), text);
+    let says = format!("connecting to {} timed out after 2s, busy 13 times: ", place.path());
+    assert!(error.to_string().starts_with(&says), "{error}");
 }
 
 pub(crate) async fn a_busy_server_need_not_be_waited_for<P: Place>() {
@@ -168,7 +168,7 @@ pub(crate) async fn a_busy_server_need_not_be_waited_for<P: Place>() {
     let _listener = place.listen(1, ConnectionOptions::new()).unwrap();
     let _first = within(place.connect(NOTHING_WAITED_FOR)).await.unwrap();
     let error = refused(within(place.connect(NOTHING_WAITED_FOR)).await);
-    assert_eq!((error.attempts.busy, error.attempts.total(), error.deadline), (1, 1, None));
+    assert_eq!((error.attempts.busy, error.attempts.total(), error.timeout), (1, 1, None));
     assert!(Error::Connect(error).is_retryable());
 }
 
@@ -211,7 +211,7 @@ pub(crate) async fn a_server_that_was_busy_and_is_gone_is_reported_soon<P: Place
     let error = refused(within(second).await);
     assert!(error.attempts.busy >= 1 && error.attempts.not_found >= 3, "{error:?}");
     assert!(begun.elapsed() >= GRACE && begun.elapsed() < 2 * GRACE, "{error:?}");
-    assert_eq!(error.deadline, None);
+    assert_eq!(error.timeout, None);
     assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
 }
 
@@ -275,7 +275,8 @@ pub(crate) async fn clients_that_were_not_accepted_find_their_connections_reset<
     assert!(error.is_closed(), "{error:?}");
     let Error::Io { operation: Operation::Read, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(error.to_string(), format!("reading from {} failed", place.path()));
+    let says = format!("reading from {} failed: ", place.path());
+    assert!(error.to_string().starts_with(&says), "{error}");
     assert_eq!(within(client.close()).await.unwrap(), DrainOutcome::PeerGone);
 }
 
@@ -309,8 +310,10 @@ pub(crate) async fn a_frame_that_breaks_off_is_truncated<P: Place>() {
     within(server.write_all(&[17, 0, 0, 0, 5, 0, 0, 0, b'H', b'e'])).await.unwrap();
     drop(server);
     let error = within(client.receive()).await.unwrap_err();
-    let expected = FrameError::Truncated { have: 10, need: 17 };
-    assert!(matches!(error, Error::Frame(error) if error == expected), "{error:?}");
+    assert!(
+        matches!(error, Error::Frame(FrameError::Truncated { have: 10, need: 17, .. })),
+        "{error:?}"
+    );
     assert!(error.is_closed());
     assert_eq!(within(client.receive()).await.unwrap(), None);
 }
@@ -320,7 +323,7 @@ pub(crate) async fn writing_to_a_peer_that_left_fails<P: Place>() {
     drop(server);
     assert_eq!(within(client.receive()).await.unwrap(), None);
     let error = within(client.send("Hello")).await.unwrap_err();
-    let Error::Io { operation: Operation::Write, source, pipe: Some(_) } = &error else {
+    let Error::Io { operation: Operation::Write, source, pipe: Some(_), .. } = &error else {
         panic!("{error:?}")
     };
     assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);

@@ -11,12 +11,19 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use npipes::{Accept, Connect, Connection, ConnectionOptions, Error, Transport};
+use bytes::BytesMut;
+use npipes::{Accept, Connect, Connection, ConnectionOptions, Error, FrameCodec, Transport};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
     sync::mpsc,
     time::Instant,
 };
+use tokio_util::codec::Decoder;
+
+/// Returns what a peer is told that does not speak in frames: no further attempt can mend it.
+pub(crate) fn not_a_frame() -> Error {
+    FrameCodec::default().decode(&mut BytesMut::from(&b"GET / HT"[..])).unwrap_err()
+}
 
 #[derive(Default)]
 struct Tally {

@@ -1,6 +1,7 @@
 //! A stream of bytes, and what it can do beyond that if it is a [`Transport`].
 
 use std::{
+    fmt,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
@@ -36,6 +37,15 @@ impl<T: Transport> Functions<T> {
     }
 }
 
+/// What a stream of bytes can do beyond that, kept while it is out of its connection.
+pub(in crate::connection) struct Abilities<T>(Option<fn() -> Functions<T>>);
+
+impl<T> fmt::Debug for Abilities<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Abilities").field(&self.0.is_some()).finish()
+    }
+}
+
 /// The transport of a whole connection. A connection is generic over any stream of bytes, so it
 /// learns when it is made, and not from a bound, whether its stream is a [`Transport`].
 pub(in crate::connection) struct Whole<T> {
@@ -53,6 +63,15 @@ impl<T> Whole<T> {
         T: Transport,
     {
         Self { io, functions: Some(Functions::of_transport) }
+    }
+
+    /// Returns the stream, and what makes it a transport again if it is one.
+    pub(in crate::connection) fn into_parts(self) -> (T, Abilities<T>) {
+        (self.io, Abilities(self.functions))
+    }
+
+    pub(in crate::connection) fn from_parts(io: T, Abilities(functions): Abilities<T>) -> Self {
+        Self { io, functions }
     }
 
     fn functions(&self) -> Option<Functions<T>> {

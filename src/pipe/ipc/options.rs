@@ -35,7 +35,7 @@ use crate::{
 pub struct IpcOptions {
     pub(super) format: FrameFormat,
     pub(super) text: TextEncoding,
-    pub(super) deadline: Duration,
+    pub(super) timeout: Duration,
     pub(super) role: IpcRole,
     pub(super) listener: ListenerOptions,
     pub(super) connect: ConnectOptions,
@@ -50,7 +50,7 @@ impl IpcOptions {
         Self {
             format: FrameFormat::NPIPES_1_0_1,
             text: TextEncoding::Ascii,
-            deadline: Self::DEFAULT_TIMEOUT,
+            timeout: Self::DEFAULT_TIMEOUT,
             role: IpcRole::Either,
             listener: ListenerOptions::new(),
             connect: ConnectOptions::new(),
@@ -72,8 +72,8 @@ impl IpcOptions {
 
     /// Gives up after this time, in each call: until a peer has come and has read the message, or
     /// has sent one. The default is 30 s; [`Duration::MAX`] waits for ever.
-    pub fn timeout(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -120,7 +120,7 @@ impl IpcOptions {
     }
 
     pub(super) fn no_peer(&self, name: &PipeName) -> Error {
-        Error::NoPeer { pipe: name.clone(), deadline: self.deadline }
+        Error::NoPeer { pipe: name.clone(), timeout: self.timeout }
     }
 }
 

@@ -249,8 +249,8 @@ impl ListenerOptions {
         });
         let hold = Hold::take(&name, flags, &security)?;
         let connection = match self.pipe_type {
-            PipeType::Byte => self.connection,
-            PipeType::Message => self.connection.frame_per_write(),
+            PipeType::Byte => self.connection.clone(),
+            PipeType::Message => self.connection.clone().frame_per_write(),
         };
         let size = self.max_instances.unwrap_or(self.backlog).min(self.backlog).into();
         let places = Places::limited(self.max_instances);

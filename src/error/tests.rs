@@ -2,7 +2,12 @@
 
 use std::{error::Error as _, io, sync::Arc, time::Duration};
 
-use npipes::{Attempts, Dialect, Error, FrameError, NameError, Operation, PipeName, Sid};
+use super::*;
+use crate::{
+    frame::{Dialect, FrameError},
+    name::{NameError, PipeName},
+    sid::Sid,
+};
 
 #[track_caller]
 fn reads(error: &dyn std::error::Error, text: &str) {
@@ -49,8 +54,11 @@ fn what_the_caller_did_wrong() {
     );
     reads(&Error::Closed, "the connection is closed");
     let error = PipeName::new(r"\\.\orders").unwrap_err();
-    reads(&error, r#"invalid pipe name "\\\\.\\orders""#);
-    reads(error.source().unwrap(), r"it is a path, and not one to a pipe; write \\.\pipe\orders");
+    reads(
+        &error,
+        r#"invalid pipe name "\\\\.\\orders": it is a path, and not one to a pipe; write \\.\pipe\orders"#,
+    );
+    assert!(error.source().is_none());
     reads(
         &NameError::Nul { at: 3 },
         "a name cannot contain NUL, and this one has it at byte 3; write it without",
@@ -76,7 +84,7 @@ fn a_wrong_name_comes_with_the_right_one() {
         (r"pipe\a", r"it is half of a path to a pipe; write \\.\pipe\a"),
         (r"a\", r"there is nothing between two backslashes, or after the last; write \\.\pipe\a"),
     ] {
-        reads(PipeName::new(name).unwrap_err().source().unwrap(), says);
+        reads(&PipeName::new(name).unwrap_err().source, says);
     }
     reads(&NameError::Empty, r"the name of the pipe is empty; write one, as in \\.\pipe\name");
 }
@@ -89,10 +97,9 @@ fn a_wrong_security_descriptor_is_quoted_from_where_it_is_wrong() {
     };
     reads(
         &wrong(Some(2)),
-        r#"invalid security descriptor "D:(oops)": refused from byte 2 on, at "(oops)""#,
+        r#"invalid security descriptor "D:(oops)", refused from byte 2 on, at "(oops)": invalid input parameter"#,
     );
-    reads(&wrong(None), r#"invalid security descriptor "D:(oops)""#);
-    reads(wrong(None).source().unwrap(), "invalid input parameter");
+    reads(&wrong(None), r#"invalid security descriptor "D:(oops)": invalid input parameter"#);
 }
 
 #[test]
@@ -100,48 +107,54 @@ fn what_the_operating_system_reported() {
     let pipe = Some(PipeName::new("orders").unwrap());
     let source = || io::Error::from(io::ErrorKind::BrokenPipe);
     let error = Error::Io { operation: Operation::Read, pipe, source: source() };
-    reads(&error, r"reading from \\.\pipe\orders failed");
-    reads(error.source().unwrap(), "broken pipe");
+    reads(&error, r"reading from \\.\pipe\orders failed: broken pipe");
+    assert!(error.source().is_none());
     let pipe = PipeName::new("orders").unwrap();
     reads(
-        &Error::NoPeer { pipe, deadline: Duration::from_secs(30) },
-        r"no peer was met on \\.\pipe\orders within 30s",
+        &Error::NoPeer { pipe, timeout: Duration::from_secs(30) },
+        r"no peer came to \\.\pipe\orders within 30s",
     );
     let error = Error::Io { operation: Operation::Write, pipe: None, source: source() };
-    reads(&error, "writing to the stream failed");
+    reads(&error, "writing to the stream failed: broken pipe");
     let error = Error::Io { operation: Operation::Identify, pipe: None, source: source() };
-    reads(&error, "identifying the peer of the stream failed");
+    reads(&error, "identifying the peer of the stream failed: broken pipe");
     let source = io::ErrorKind::PermissionDenied.into();
     let pipe = Some(PipeName::new("orders").unwrap());
     reads(
         &Error::Io { operation: Operation::Listen, pipe: pipe.clone(), source },
-        r"listening on \\.\pipe\orders failed: its access rules do not let this user create a further instance (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only pipes that are named LOCAL\name",
+        r"listening on \\.\pipe\orders failed: permission denied; its access rules do not let this user create a further instance (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only pipes that are named LOCAL\name",
     );
     let source = io::ErrorKind::PermissionDenied.into();
     reads(
         &Error::Io { operation: Operation::Identify, pipe, source },
-        r"identifying the peer of \\.\pipe\orders failed",
+        r"identifying the peer of \\.\pipe\orders failed: permission denied",
     );
 }
 
 #[test]
 fn what_a_client_has_to_say() {
     let elapsed = Duration::from_millis(30);
-    let gave_up = |attempts, deadline| Error::GaveUp {
+    let gave_up = |attempts, timeout| Error::GaveUp {
         attempts,
         elapsed,
-        deadline,
+        timeout,
         source: Some(Arc::new(Error::Closed)),
     };
-    reads(&gave_up(1, None), "gave up connecting after 30ms, 1 attempt failed");
-    reads(&gave_up(0, Some(elapsed)), "gave up connecting after 30ms, 0 attempts failed");
-    reads(gave_up(1, None).source().unwrap(), "the connection is closed");
+    reads(
+        &gave_up(1, None),
+        "gave up connecting after 30ms, 1 attempt failed: the connection is closed",
+    );
+    reads(
+        &gave_up(0, Some(elapsed)),
+        "gave up connecting after 30ms, 0 attempts failed: the connection is closed",
+    );
+    assert!(gave_up(1, None).source().is_none());
     assert!(gave_up(1, Some(elapsed)).is_timeout() && !gave_up(1, None).is_timeout());
     assert!(gave_up(1, None).is_retryable() && !gave_up(1, None).is_closed());
     let returned = Error::Returned { maybe_delivered: 2, not_sent: 1 };
     reads(&returned, "messages came back: 2 maybe delivered, 1 not sent");
     assert!(returned.is_retryable());
-    let late = Error::AttemptTimedOut { deadline: Duration::from_secs(10) };
+    let late = Error::AttemptTimedOut { timeout: Duration::from_secs(10) };
     reads(&late, "an attempt to connect was not done after 10s");
     assert!(late.is_timeout() && late.is_retryable());
     reads(&Error::OutboxFull, "the outbox is full");
@@ -159,6 +172,56 @@ fn a_frame_error_is_not_printed_twice_in_a_chain() {
     let error = Error::from(FrameError::TooLarge { len: 17, max: 16 });
     reads(&error, "the peer announces a payload of 17 bytes, 16 are allowed");
     assert!(error.source().is_none());
+}
+
+/// A failure with a cause of its own.
+#[derive(Debug)]
+struct Handshake(io::Error);
+
+impl std::fmt::Display for Handshake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no handshake")
+    }
+}
+
+impl std::error::Error for Handshake {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn a_text_says_the_cause_and_the_source_is_what_is_below_it() {
+    let io = || io::Error::other(Handshake(io::ErrorKind::BrokenPipe.into()));
+    let error = Error::io(Operation::Connect, None, io());
+    let gave_up = Error::GaveUp {
+        attempts: 1,
+        elapsed: Duration::from_secs(1),
+        timeout: None,
+        source: Some(Arc::new(Error::io(Operation::Connect, None, io()))),
+    };
+    let connect = Error::Connect(Box::new(ConnectError {
+        pipe: PipeName::new("orders").unwrap(),
+        elapsed: Duration::from_secs(5),
+        attempts: Attempts { busy: 3, not_found: 1, ..Attempts::default() },
+        timeout: Some(Duration::from_secs(5)),
+        source: io(),
+    }));
+    for (error, text) in [
+        (error, "connecting to the stream failed: no handshake"),
+        (
+            gave_up,
+            "gave up connecting after 1s, 1 attempt failed: \
+             connecting to the stream failed: no handshake",
+        ),
+        (
+            connect,
+            r"connecting to \\.\pipe\orders timed out after 5s, busy 3 times, not found once: no handshake",
+        ),
+    ] {
+        reads(&error, text);
+        reads(error.source().unwrap(), "broken pipe");
+    }
 }
 
 #[test]
