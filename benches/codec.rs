@@ -11,7 +11,10 @@ mod workloads;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
-use npipes::{FrameCodec, FrameFormat, ReceiveChecksum, SendChecksum};
+use npipes::{
+    FrameCodec,
+    frame::{FrameFormat, ReceiveChecksum, SendChecksum},
+};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 use self::workloads::{TURN, Work, checksum, copy, decode, encode, target};

@@ -13,7 +13,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use npipes::{Connection, FrameCodec, FrameFormat, ReceiveChecksum, SendChecksum};
+use npipes::{
+    Connection, FrameCodec,
+    frame::{FrameFormat, ReceiveChecksum, SendChecksum},
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 

@@ -17,7 +17,7 @@ fn main() {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use bytes::BytesMut;
     use futures::{StreamExt, TryStreamExt};
-    use npipes::{Accept, Connection, Error, Listener, PipeName, connect, serve};
+    use npipes::{Connection, Error, Listener, PipeName, connect, serve, server::Accept};
     use tokio::{
         io::{AsyncRead, AsyncWrite},
         net::{TcpListener, TcpStream},

@@ -12,8 +12,8 @@ fn main() {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use npipes::{
-        ConnectOptions, Connection, ConnectionOptions, Error, FrameFormat, ListenerOptions,
-        PipeStream, TextEncoding,
+        ConnectOptions, Connection, ConnectionOptions, Error, ListenerOptions, PipeStream,
+        frame::FrameFormat, text::TextEncoding,
     };
     use tokio::sync::{broadcast, mpsc};
 

@@ -1,6 +1,6 @@
 //! The same messages over something that is not a pipe, on any system: `cargo run --example framing`
 
-use npipes::{Connection, Error, FrameError};
+use npipes::{Connection, Error, frame::FrameError};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::main(flavor = "current_thread")]

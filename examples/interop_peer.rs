@@ -41,8 +41,8 @@ mod peer {
     use std::time::{Duration, Instant};
 
     use npipes::{
-        Connection, ConnectionOptions, DrainOutcome, Error, FrameFormat, ListenerOptions,
-        PipeStream, PipeType, ReceiveHalf, connect,
+        Connection, ConnectionOptions, DrainOutcome, Error, ListenerOptions, PipeStream, connect,
+        connection::ReceiveHalf, frame::FrameFormat, pipe::PipeType,
     };
 
     /// None, few, and around 4 KiB and 64 KiB, which a payload or a whole frame (12 more) can meet.

@@ -17,7 +17,10 @@ async fn main() -> Result<(), npipes::Error> {
         time::Duration,
     };
 
-    use npipes::{Connection, Error, Listener, PipeStream, ServeOptions, ServeReport};
+    use npipes::{
+        Connection, Error, Listener, PipeStream,
+        server::{ServeOptions, ServeReport},
+    };
     use tokio_util::sync::CancellationToken;
 
     static ORDERS: AtomicU64 = AtomicU64::new(0);

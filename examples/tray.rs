@@ -13,7 +13,7 @@ fn main() {
 #[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), npipes::Error> {
-    use npipes::{Client, ClientState, Connector};
+    use npipes::{Client, client::ClientState, pipe::Connector};
 
     let name = std::env::args().nth(1).unwrap_or_else(|| "npipes-service".to_owned());
     let (client, mut inbox) = Client::builder(Connector::new(name)?)

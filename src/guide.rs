@@ -11,7 +11,7 @@
 //! # async fn main() -> Result<(), npipes::Error> {
 //! use std::time::Duration;
 //!
-//! use npipes::{ConnectionOptions, FrameFormat, ListenerOptions};
+//! use npipes::{ConnectionOptions, ListenerOptions, frame::FrameFormat};
 //!
 //! let connection = ConnectionOptions::new()
 //!     .format(FrameFormat::new().max_payload(64 * 1024))
@@ -40,8 +40,8 @@
 //!   accept.
 //! - `max_instances` serves so many clients at once and no more. The others find the pipe busy, which
 //!   their `connect` waits out, and `accept` waits until a connection is given up.
-//! - Set [`max_payload`](crate::FrameFormat::max_payload) to what your messages need. It bounds what
-//!   one client can make you hold.
+//! - Set [`max_payload`](crate::frame::FrameFormat::max_payload) to what your messages need. It
+//!   bounds what one client can make you hold.
 //! - An error of `accept` is no reason to stop: report it and accept again. Nothing is lost by it.
 //!
 //! What is left to write for a service, the loop, a limit of connections, contained panics and an
@@ -57,7 +57,7 @@
 //! # async fn main() -> Result<(), npipes::Error> {
 //! use std::time::Duration;
 //!
-//! use npipes::{Backoff, DrainOutcome, ConnectOptions, Retry};
+//! use npipes::{ConnectOptions, DrainOutcome, retry::{Backoff, Retry}};
 //!
 //! # let mut listener = npipes::Listener::bind("npipes-guide-client")?;
 //! # let server = tokio::spawn(async move {
@@ -84,10 +84,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! A busy server is waited out without being told, since it is busy for a moment only. A server that is
-//! not there is an error at once, unless you say otherwise as above.
+//! A busy server is waited out without being told, since it is busy for a moment only. A server
+//! that is not there is an error at once, unless you say otherwise as above.
 //!
-//! A program that lives longer than its server's process wants [a client that reconnects](#a-client-that-reconnects).
+//! A program that lives longer than its server's process wants [a client that
+//! reconnects](#a-client-that-reconnects).
 //!
 //! To send and receive at once, [`split`](crate::Connection::split) the connection, or let
 //! `tokio::select!` race `receive` with whatever there is to send: a future that is dropped loses no
@@ -95,13 +96,13 @@
 //!
 //! # A client that reconnects
 //!
-//! [`Client`](crate::Client) over a `Connector`, or over anything that is [`Connect`](crate::Connect), is
-//! a handle: clone it for as many tasks as send. One driver owns the connection, connects anew when it
-//! is lost, and gathers what the tasks send into few writes. What arrives comes out of one
-//! [`Inbox`](crate::Inbox):
+//! [`Client`](crate::Client) over a `Connector`, or over anything that is
+//! [`Connect`](crate::client::Connect), is a handle: clone it for as many tasks as send. One driver
+//! owns the connection, connects anew when it is lost, and gathers what the tasks send into few
+//! writes. What arrives comes out of one [`Inbox`](crate::client::Inbox):
 //!
 //! ```
-//! # use npipes::{Connect, Connection, Error};
+//! # use npipes::{Connection, Error, client::Connect};
 //! # use tokio::io::DuplexStream;
 //! # struct Server;
 //! # impl Connect for Server {
@@ -116,7 +117,7 @@
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Error> {
-//! use npipes::{Client, Fate};
+//! use npipes::{Client, client::Fate};
 //!
 //! // On Windows: Client::builder(Connector::new("orders")?)
 //! let (client, mut inbox) = Client::builder(Server)
@@ -143,18 +144,20 @@
 //! # }
 //! ```
 //!
-//! - `send` waits for room and no longer. Its [`Receipt`](crate::Receipt) tells the message's one fate:
-//!   delivered, maybe delivered, or not sent, with the message back. Drop it if you do not care.
+//! - `send` waits for room and no longer. Its [`Receipt`](crate::client::Receipt) tells the
+//!   message's one fate: delivered, maybe delivered, or not sent, with the message back. Drop it if
+//!   you do not care.
 //! - A message is never sent twice by itself: only you know whether that is harmless.
-//! - Delivered means [read](crate::Delivered::Read) over a pipe, and [handed
-//!   over](crate::Delivered::HandedOver) over TCP, which cannot tell more. That the peer has dealt with a
-//!   message only an answer says: see [`DeliveredWhen::Acknowledged`](crate::DeliveredWhen).
-//! - A task that sends and receives in one `select!` awaits [`reserve`](crate::Client::reserve) there, and
-//!   sends with the permit: a `send` that is not chosen drops its message.
+//! - Delivered means [read](crate::client::Delivered::Read) over a pipe, and [handed
+//!   over](crate::client::Delivered::HandedOver) over TCP, which cannot tell more. That the peer
+//!   has dealt with a message only an answer says: see
+//!   [`DeliveredWhen::Acknowledged`](crate::client::DeliveredWhen).
+//! - A task that sends and receives in one `select!` awaits [`reserve`](crate::Client::reserve)
+//!   there, and sends with the permit: a `send` that is not chosen drops its message.
 //! - A server that refuses, hangs up or chokes on a message is called fewer than 15 times in 10 s; a
 //!   message in the middle of which three connections end comes back, and those behind it go on.
-//! - Drop the inbox if the server has nothing to say: otherwise what it says fills the inbox, and holds it
-//!   back.
+//! - Drop the inbox if the server has nothing to say: otherwise what it says fills the inbox, and
+//!   holds it back.
 //! - For tokio-serde and tarpc, [`Client::duplex`](crate::Client::duplex) is a stream and a sink.
 //!
 //! The examples `tray` and `service` show both sides of it.
@@ -193,13 +196,13 @@
 //! ```
 //!
 //! With JSON, whose errors are its own, both kinds of error meet in [`std::io::Error`]: the example
-//! `typed_json` shows the one line that it takes. `typed_messagepack` and `tarpc` are examples too. For
-//! text there is [`send_text`](crate::Connection::send_text).
+//! `typed_json` shows the one line that it takes. `typed_messagepack` and `tarpc` are examples too.
+//! For text there is [`send_text`](crate::Connection::send_text).
 //!
 //! # Many messages, fast
 //!
-//! `send` writes at once, since a message by itself should not be late. Where there are many, feed them,
-//! and hundreds share a write:
+//! `send` writes at once, since a message by itself should not be late. Where there are many, feed
+//! them, and hundreds share a write:
 //!
 //! ```
 //! use bytes::Bytes;
@@ -225,22 +228,22 @@
 //! ```
 //!
 //! - What was fed goes out with the next flush, when the
-//!   [send buffer](crate::ConnectionOptions::send_buffer) is full, and never by itself: flush before you
-//!   wait for anything.
-//! - Do not wait for each answer if the next question does not depend on it; and receive while you send,
-//!   on the two halves. Peers that both send and do not receive wait for each other for ever once the
-//!   operating system's buffers are full.
+//!   [send buffer](crate::ConnectionOptions::send_buffer) is full, and never by itself: flush
+//!   before you wait for anything.
+//! - Do not wait for each answer if the next question does not depend on it; and receive while you
+//!   send, on the two halves. Peers that both send and do not receive wait for each other for ever
+//!   once the operating system's buffers are full.
 //! - A received message is a part of the buffer that it was read into, and keeps all of it: up to
-//!   72 KiB in a fast stream, and more beside long messages. Of a small message that you keep for long,
-//!   keep a copy.
-//! - A message of 8 KiB or more is written from where it is. Make it a `Bytes` once, and sending it to a
-//!   hundred peers copies it nowhere in this crate.
+//!   72 KiB in a fast stream, and more beside long messages. Of a small message that you keep for
+//!   long, keep a copy.
+//! - A message of 8 KiB or more is written from where it is. Make it a `Bytes` once, and sending it
+//!   to a hundred peers copies it nowhere in this crate.
 //!
 //! # Shutting down
 //!
-//! A `send` that has returned is queued and no more, and a process that ends takes its queue with it. So
-//! end a connection with [`close`](crate::Connection::close), which waits until the peer has read
-//! everything, and a service with a token:
+//! A `send` that has returned is queued and no more, and a process that ends takes its queue with
+//! it. So end a connection with [`close`](crate::Connection::close), which waits until the peer has
+//! read everything, and a service with a token:
 //!
 //! ```
 //! # #[cfg(windows)]
@@ -248,7 +251,7 @@
 //! # async fn main() -> Result<(), npipes::Error> {
 //! use std::time::Duration;
 //!
-//! use npipes::{Listener, ServeOptions};
+//! use npipes::{Listener, server::ServeOptions};
 //! use tokio_util::sync::CancellationToken;
 //!
 //! let shutdown = CancellationToken::new();
@@ -277,16 +280,16 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`DrainOutcome`](crate::DrainOutcome) says how a connection ended: drained, timed out with so many bytes unread,
-//! or the peer gone, which is how most conversations end: a peer that has its answer leaves. Drained
-//! means that the peer's process has taken the bytes. That its program has dealt with them only an answer
-//! can say, and [`Client`](crate::Client) can wait for one. Over a stream that cannot tell what was read,
-//! as TCP cannot, it is flushed.
+//! [`DrainOutcome`](crate::DrainOutcome) says how a connection ended: drained, timed out with so
+//! many bytes unread, or the peer gone, which is how most conversations end: a peer that has its
+//! answer leaves. Drained means that the peer's process has taken the bytes. That its program has
+//! dealt with them only an answer can say, and [`Client`](crate::Client) can wait for one. Over a
+//! stream that cannot tell what was read, as TCP cannot, it is flushed.
 //!
 //! A peer may hang. A close that timed out, [`abort`](crate::Connection::abort), and `serve` at its
-//! deadline give it up for good: no handle, no instance and no name is left, whatever it does. Dropping a
-//! connection leaves what was sent to be read, and gives a write that still waits for room a
-//! [limited time](crate::ConnectionOptions::linger).
+//! deadline give it up for good: no handle, no instance and no name is left, whatever it does.
+//! Dropping a connection leaves what was sent to be read, and gives a write that still waits for
+//! room a [limited time](crate::ConnectionOptions::linger).
 //!
 //! # Security
 //!
@@ -297,7 +300,7 @@
 //! # #[cfg(windows)]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), npipes::Error> {
-//! use npipes::{Access, ConnectOptions, IntegrityLevel, ListenerOptions, ServerTrust};
+//! use npipes::{ConnectOptions, ListenerOptions, security::{Access, IntegrityLevel, ServerTrust}};
 //!
 //! // The service: anybody who has logged on may connect, except from a sandbox.
 //! let mut listener = ListenerOptions::new()
@@ -328,7 +331,7 @@
 //! [`Error`](crate::Error) says whose fault it is, and its predicates what to do:
 //!
 //! ```
-//! use npipes::{Connection, Error, FrameError};
+//! use npipes::{Connection, Error, frame::FrameError};
 //! use tokio::io::{AsyncRead, AsyncWrite};
 //!
 //! async fn take_orders<T>(mut connection: Connection<T>) -> Result<u32, Error>
@@ -359,8 +362,8 @@
 //!
 //! - A message that is too large, or a text that the encoding lacks, is the caller's mistake: nothing
 //!   was written, and the connection goes on.
-//! - What a peer sends that is no frame ends the stream with an error that names what was found, and the
-//!   dialect that would fit. Nothing after it is taken for a message.
+//! - What a peer sends that is no frame ends the stream with an error that names what was found,
+//!   and the dialect that would fit. Nothing after it is taken for a message.
 //! - [`is_retryable`](crate::Error::is_retryable) is for who connects and accepts,
 //!   [`is_timeout`](crate::Error::is_timeout) and [`is_closed`](crate::Error::is_closed) for logs that
 //!   are to be quiet about what is usual.
@@ -382,15 +385,16 @@
 //! # }
 //! ```
 //!
-//! What only a pipe does, being busy, not there, late, cut off in the middle of a frame, is simulated by
-//! the module `npipes::simulated` (Cargo feature `simulated`): a listener and connectors that a test
-//! tells what is to go wrong, with a paused clock and the same outcome each time. What remains are real
-//! pipes: on Linux under Wine, as this crate tests itself with `scripts/on-wine cargo test`.
+//! What only a pipe does, being busy, not there, late, cut off in the middle of a frame, is
+//! simulated by the module `npipes::simulated` (Cargo feature `simulated`): a listener and
+//! connectors that a test tells what is to go wrong, with a paused clock and the same outcome each
+//! time. What remains are real pipes: on Linux under Wine, as this crate tests itself with
+//! `scripts/on-wine cargo test`.
 //!
-//! Do not pause the clock over real pipes. Tokio moves a paused clock on whenever all tasks wait, and for
-//! the operating system too: a deadline of five seconds is over before a peer could run. Nothing false
-//! is reported, but connecting to a busy or absent server, and closing to a peer that has not read yet,
-//! time out at once, and a close that timed out has given the connection up.
+//! Do not pause the clock over real pipes. Tokio moves a paused clock on whenever all tasks wait,
+//! and for the operating system too: a deadline of five seconds is over before a peer could run.
+//! Nothing false is reported, but connecting to a busy or absent server, and closing to a peer that
+//! has not read yet, time out at once, and a close that timed out has given the connection up.
 //!
 //! # Looking inside
 //!
@@ -429,8 +433,8 @@
 //!
 //! Within a domain, a pipe of another machine is named `\\host\pipe\orders`. The server says
 //! `accept_remote_clients`, and SMB carries and authenticates it. Such a pipe is opened on a blocking
-//! thread, since that takes as long as the network does, and its server is not judged unless an identity
-//! is asked for.
+//! thread, since that takes as long as the network does, and its server is not judged unless an
+//! identity is asked for.
 //!
 //! # Types of other crates
 //!
@@ -440,8 +444,8 @@
 //! |---|---|---|
 //! | `bytes` 1 | `Bytes`, `BytesMut` | messages |
 //! | `tokio` 1 | `AsyncRead`, `AsyncWrite`, `NamedPipeServer`, `NamedPipeClient`, `DuplexStream`, `watch::Receiver` | transports, raw handles, pairs in memory, [`Client::watch`](crate::Client::watch) |
-//! | `tokio-util` 0.7 | `Decoder`, `Encoder`, `CancellationToken` | [`FrameCodec`](crate::FrameCodec), [`serve`](crate::serve), [`ClientBuilder::shutdown_on`](crate::ClientBuilder::shutdown_on) |
-//! | `futures-core` 0.3, `futures-sink` 0.3 | `Stream`, `FusedStream`, `Sink` | [`Connection`](crate::Connection), its halves, `Incoming`, [`Inbox`](crate::Inbox), [`ClientDuplex`](crate::ClientDuplex) |
+//! | `tokio-util` 0.7 | `Decoder`, `Encoder`, `CancellationToken` | [`FrameCodec`](crate::FrameCodec), [`serve`](crate::serve), [`ClientBuilder::shutdown_on`](crate::client::ClientBuilder::shutdown_on) |
+//! | `futures-core` 0.3, `futures-sink` 0.3 | `Stream`, `FusedStream`, `Sink` | [`Connection`](crate::Connection), its halves, `Incoming`, [`Inbox`](crate::client::Inbox), [`ClientDuplex`](crate::client::ClientDuplex) |
 //! | `tracing` 0.1 | `Span` | [`Connection::span`](crate::Connection::span) |
 //! | `encoding_rs` 0.8 | `Encoding` | with the feature `encoding_rs` |
 //!

@@ -77,14 +77,20 @@
 //! | 8 + n | 4 | CRC-32/ISO-HDLC of the payload; 0 for none | [`FrameError::Checksum`], skipped |
 //!
 //! Integers are little-endian unless told otherwise ([`Dialect`]).
+//!
+//! [`Dialect`]: frame::Dialect
+//! [`LengthRule`]: frame::LengthRule
+//! [`FrameError::Checksum`]: frame::FrameError::Checksum
+//! [`FrameError::LengthMismatch`]: frame::FrameError::LengthMismatch
+//! [`FrameError::TooLarge`]: frame::FrameError::TooLarge
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod client;
+pub mod client;
 mod codec;
-mod connection;
-mod error;
-mod frame;
+pub mod connection;
+pub mod error;
+pub mod frame;
 pub mod guide;
 mod name;
 #[doc = include_str!("../docs/observability.md")]
@@ -109,46 +115,49 @@ pub mod observability {}
 #[doc = include_str!("../docs/peers/npipes_frames.py")]
 /// ```
 pub mod peers {}
+#[cfg(windows)]
+pub mod pipe;
 #[cfg_attr(
     not(any(windows, feature = "simulated")),
-    expect(dead_code, reason = "only what connects by itself uses it")
+    expect(dead_code, reason = "only what connects by itself uses all of it")
 )]
-mod retry;
-mod server;
+pub mod retry;
+pub mod server;
 mod sid;
 #[cfg(feature = "simulated")]
 pub mod simulated;
-mod text;
-
-pub use self::{
-    client::{
-        Client, ClientBuilder, ClientDuplex, ClientOptions, ClientState, ClientStats, Connect,
-        Delivered, DeliveredWhen, Driver, HookError, Inbox, MessageId, Permit, Receipt, Returned,
-        Settlement,
-    },
-    codec::FrameCodec,
-    connection::{
-        AbortHandle, Connection, ConnectionOptions, ConnectionParts, ConnectionStats, DrainOutcome,
-        ReceiveHalf, SendHalf, Transport,
-    },
-    error::{Attempts, ConnectError, Error, Fate, Operation, UntrustedServer},
-    frame::{
-        ByteOrder, Dialect, FrameError, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
-    },
-    name::{InvalidName, NameError, NameFault, PipeName},
-    retry::{Backoff, Delays, Retry},
-    server::{Accept, IntoConnection, ServeOptions, ServeReport, serve},
-    sid::{InvalidSid, Sid},
-    text::{TextDecodeError, TextEncodeError, TextEncoding},
-};
-
-#[cfg(windows)]
-mod pipe;
+pub mod text;
 
 #[cfg(windows)]
 pub use self::pipe::{
-    Access, ConnectOptions, Connector, Delivery, Direction, ImpersonationLevel, Incoming,
-    IncomingStreams, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions, MayServe,
-    OwnedReadHalf, OwnedWriteHalf, Peer, PipeStream, PipeType, ReuniteError, SecurityDescriptor,
-    ServerIdentity, ServerTrust, connect, connect_stream,
+    connect::{ConnectOptions, connect, connect_stream},
+    listener::{Listener, ListenerOptions},
+    peer::Peer,
+    stream::PipeStream,
 };
+pub use self::{
+    client::handle::Client,
+    codec::FrameCodec,
+    connection::{drain_outcome::DrainOutcome, handle::Connection, options::ConnectionOptions},
+    error::sum::Error,
+    name::PipeName,
+    server::serve::serve,
+};
+
+/// The two calls of the Python module, async: see [`Ipc`](ipc::Ipc).
+#[cfg(windows)]
+pub mod ipc {
+    pub use crate::pipe::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
+}
+
+/// Who may connect, who is at the other end, and who is trusted to be the server.
+pub mod security {
+    #[cfg(windows)]
+    pub use crate::pipe::{
+        identity::{MayServe, ServerIdentity, ServerTrust},
+        peer::IntegrityLevel,
+        security::{Access, SecurityDescriptor},
+        sys::ImpersonationLevel,
+    };
+    pub use crate::sid::Sid;
+}

@@ -16,11 +16,12 @@ pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 /// inside one is allowed, as in `LOCAL\orders`, the form that pipes of an app container have.
 /// Cloning costs a reference count.
 ///
-/// Other spellings that can mean one pipe only are understood: `\\?\pipe\orders`, `//./pipe/orders`, and
-/// `npipe:////./pipe/orders` as Docker has it. What Windows would take for another name than it looks
-/// like, or for a file, is refused: a `/`, a part that is `.` or `..`, a dot or a space at the end, two
-/// backslashes in a row. So two names that differ beyond case are two pipes. A name that begins with
-/// `pipe\` is refused as half of a path; written out, `\\.\pipe\pipe\orders` is a name like any other.
+/// Other spellings that can mean one pipe only are understood: `\\?\pipe\orders`,
+/// `//./pipe/orders`, and `npipe:////./pipe/orders` as Docker has it. What Windows would take for
+/// another name than it looks like, or for a file, is refused: a `/`, a part that is `.` or `..`, a
+/// dot or a space at the end, two backslashes in a row. So two names that differ beyond case are
+/// two pipes. A name that begins with `pipe\` is refused as half of a path; written out,
+/// `\\.\pipe\pipe\orders` is a name like any other.
 ///
 /// # Examples
 ///

@@ -15,7 +15,7 @@ pub use self::backoff::{Backoff, Delays};
 ///
 /// ```
 /// use std::time::Duration;
-/// use npipes::{Backoff, Retry};
+/// use npipes::retry::{Backoff, Retry};
 ///
 /// const PATIENT: Retry =
 ///     Retry::with_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));

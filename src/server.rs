@@ -10,6 +10,7 @@
 
 mod handlers;
 mod report;
+pub(crate) mod serve;
 
 use std::{
     future::{Future, poll_fn},
@@ -34,12 +35,12 @@ use crate::{
     retry::Backoff,
 };
 
-/// What [`serve`] gets its connections from. Over a pipe that is a `Listener`.
+/// What [`serve`](crate::serve()) gets its connections from. Over a pipe that is a `Listener`.
 ///
 /// # Examples
 ///
 /// ```
-/// use npipes::{Accept, Connection, Error};
+/// use npipes::{Connection, Error, server::Accept};
 /// use tokio::net::{TcpListener, TcpStream};
 ///
 /// struct Tcp(TcpListener);
@@ -59,7 +60,7 @@ pub trait Accept {
     /// Waits for a client. A future that is dropped must lose none.
     ///
     /// After an error that is [retryable](Error::is_retryable), and after any [`Error::Io`],
-    /// [`serve`] calls it again, after a delay. Any other error ends the serving.
+    /// [`serve`](crate::serve()) calls it again, after a delay. Any other error ends the serving.
     fn accept(&mut self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
 
     /// Stops listening. Returns when clients can no longer connect; dropping is the default.
@@ -71,7 +72,7 @@ pub trait Accept {
     }
 }
 
-/// What a handler of [`serve`] returns: the connection, to be closed, or nothing.
+/// What a handler of [`serve`](crate::serve()) returns: the connection, to be closed, or nothing.
 pub trait IntoConnection<T> {
     /// Returns the connection; `None` if there is nothing to close.
     fn into_connection(self) -> Option<Connection<T>>;
@@ -96,44 +97,13 @@ impl<T> IntoConnection<T> for Option<Connection<T>> {
     }
 }
 
-/// Serves with the default options until `shutdown` is cancelled: [`ServeOptions::serve`].
-///
-/// # Cancel safety
-///
-/// As [`ServeOptions::serve`].
-///
-/// # Examples
-///
-/// ```
-/// # async fn run(listener: impl npipes::Accept + Send) {
-/// use tokio_util::sync::CancellationToken;
-///
-/// let shutdown = CancellationToken::new();
-/// let served = npipes::serve(listener, shutdown, async |mut connection, shutdown| {
-///     while let Some(Ok(Some(order))) = shutdown.run_until_cancelled(connection.receive()).await {
-///         connection.send(order).await?;
-///     }
-///     Ok(connection)
-/// });
-/// # }
-/// ```
-pub async fn serve<A, H, F, R>(listener: A, shutdown: CancellationToken, handler: H) -> ServeReport
-where
-    A: Accept + Send,
-    H: Fn(Connection<A::Io>, CancellationToken) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<R, Error>> + Send + 'static,
-    R: IntoConnection<A::Io>,
-{
-    ServeOptions::new().serve(listener, shutdown, handler).await
-}
-
-/// How to [`serve`]; each setter says its default.
+/// How to [`serve`](crate::serve()); each setter says its default.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
-/// use npipes::ServeOptions;
+/// use npipes::server::ServeOptions;
 ///
 /// const OPTIONS: ServeOptions =
 ///     ServeOptions::new().max_connections(64).shutdown_timeout(Duration::from_secs(10));

@@ -10,7 +10,7 @@ use thiserror::Error as ThisError;
 /// # Examples
 ///
 /// ```
-/// use npipes::Sid;
+/// use npipes::security::Sid;
 ///
 /// let sid: Sid = "S-1-5-18".parse()?;
 /// assert_eq!(sid, Sid::SYSTEM);
@@ -62,8 +62,8 @@ impl Sid {
         Self { authority, count, sub_authorities }
     }
 
-    /// Returns the identifier that the bytes are, laid out as `winnt.h` has a `SID`; `None` if they are
-    /// not one.
+    /// Returns the identifier that the bytes are, laid out as `winnt.h` has a `SID`; `None` if they
+    /// are not one.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<{ Self::HEAD }>()?;

@@ -9,16 +9,16 @@
 //!
 //! # A test
 //!
-//! Let your service take what it accepts from and connects with as [`Accept`](crate::Accept) and
-//! [`Connect`](crate::Connect), or just a [`Connection`](crate::Connection) over anything. In a test
-//! it gets a [`Listener`] and [`Connector`]s of a simulated [`Pipe`], and the test says what goes
-//! wrong:
+//! Let your service take what it accepts from and connects with as
+//! [`Accept`](crate::server::Accept) and [`Connect`](crate::client::Connect), or just a
+//! [`Connection`](crate::Connection) over anything. In a test it gets a [`Listener`] and
+//! [`Connector`]s of a simulated [`Pipe`], and the test says what goes wrong:
 //!
 //! ```
 //! use std::time::Duration;
 //!
 //! use npipes::{
-//!     Accept, Client, ClientOptions, Connection, DeliveredWhen, Error, Fate,
+//!     Client, Connection, Error, client::{ClientOptions, DeliveredWhen, Fate}, server::Accept,
 //!     simulated::{Cut, Faults, Pipe, Refusal},
 //! };
 //! use tokio::io::{AsyncRead, AsyncWrite};
@@ -83,13 +83,13 @@
 //!   [`close`](crate::Connection::close) waits until the peer has read everything, and says `Drained`,
 //!   `TimedOut` or `PeerGone`. A listener that is dropped resets clients that it has not accepted.
 //! - **What a test asks for.** [Refusals](Pipe::refuse), [late connects](Pipe::delay_connects), [late
-//!   accepts](Pipe::delay_accepts), [reads in pieces, and connections that break](Faults) after so many
-//!   bytes or [at once](Pipe::cut_all).
+//!   accepts](Pipe::delay_accepts), [reads in pieces, and connections that break](Faults) after so
+//!   many bytes or [at once](Pipe::cut_all).
 //!
 //! The same tests of all this run against simulated pipes and against real ones. There is no task, no
 //! thread and no chance in it, and no clock but Tokio's: with the clock paused, a test takes no time
 //! and does the same each time. For the delays between attempts to be the same too, give the
-//! connector a [`Backoff`](crate::Backoff) with a seed or without jitter.
+//! connector a [`Backoff`](crate::retry::Backoff) with a seed or without jitter.
 //!
 //! # What it does not
 //!

@@ -13,7 +13,7 @@ use thiserror::Error as ThisError;
 /// # Examples
 ///
 /// ```
-/// use npipes::TextEncoding;
+/// use npipes::text::TextEncoding;
 ///
 /// assert_eq!(TextEncoding::Utf16Be.encode("Hé")?, &b"\0H\0\xe9"[..]);
 /// assert_eq!(TextEncoding::Latin1.decode(b"H\xe9").unwrap(), "Hé");

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use npipes::{
     Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream,
-    ServeOptions,
+    server::ServeOptions,
 };
 use tokio::{runtime, time::timeout};
 use tokio_util::sync::CancellationToken;

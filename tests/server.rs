@@ -22,7 +22,10 @@ use std::{
 };
 
 use futures::{FutureExt, future::join};
-use npipes::{Connection, Error, ServeOptions, ServeReport, serve};
+use npipes::{
+    Connection, Error, serve,
+    server::{ServeOptions, ServeReport},
+};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -118,7 +121,7 @@ async fn every_connection_has_a_handler_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_returns_its_connection_or_nothing() {
-    async fn ending<R: npipes::IntoConnection<Near> + Send + 'static>(
+    async fn ending<R: npipes::server::IntoConnection<Near> + Send + 'static>(
         handler: fn(Connection<Near>) -> Result<R, Error>,
     ) -> (ServeReport, bool) {
         let (street, door) = Door::new();

@@ -15,7 +15,9 @@ use interprocess::os::windows::named_pipe::{
     PipeListenerOptions, pipe_mode,
     tokio::{DuplexPipeStream, PipeListener},
 };
-use npipes::{ConnectOptions, Connection, Listener, ListenerOptions, PipeStream, ServerTrust};
+use npipes::{
+    ConnectOptions, Connection, Listener, ListenerOptions, PipeStream, security::ServerTrust,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::windows::named_pipe::{ClientOptions, ServerOptions},

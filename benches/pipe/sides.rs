@@ -164,7 +164,7 @@ impl Server {
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Client {
     Npipes(Connection<PipeStream>),
-    Reconnecting(npipes::Client, npipes::Inbox),
+    Reconnecting(npipes::Client, npipes::client::Inbox),
     LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
     Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
     Bare(NamedPipeClient),
@@ -177,9 +177,10 @@ impl Client {
         match side {
             Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
             Side::Reconnecting => {
-                let (client, inbox) = npipes::Client::spawn(npipes::Connector::new(name).unwrap());
+                let (client, inbox) =
+                    npipes::Client::spawn(npipes::pipe::Connector::new(name).unwrap());
                 let mut state = client.watch();
-                let connected = npipes::ClientState::Connected { session: 1 };
+                let connected = npipes::client::ClientState::Connected { session: 1 };
                 state.wait_for(|state| *state == connected).await.unwrap();
                 Self::Reconnecting(client, inbox)
             }
@@ -276,7 +277,7 @@ where
 /// Sends each message by itself: there is nothing to flush.
 async fn drive_client(
     client: npipes::Client,
-    mut inbox: npipes::Inbox,
+    mut inbox: npipes::client::Inbox,
     work: Work,
     messages: Messages,
 ) {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt};
-use npipes::{FrameFormat, PipeName, ReceiveChecksum, SendChecksum};
+use npipes::{
+    PipeName,
+    frame::{FrameFormat, ReceiveChecksum, SendChecksum},
+};
 
 use crate::{
     failure::{Failure, causes},

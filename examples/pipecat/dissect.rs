@@ -6,7 +6,10 @@
 use std::{fmt, io};
 
 use bytes::BytesMut;
-use npipes::{ByteOrder, Dialect, Error, FrameCodec, FrameError, FrameFormat};
+use npipes::{
+    Error, FrameCodec,
+    frame::{ByteOrder, Dialect, FrameError, FrameFormat},
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::codec::Decoder;
 

@@ -3,7 +3,7 @@
 use std::{cell::Cell, fmt, io::ErrorKind, path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use npipes::{Connection, ConnectionOptions, Dialect, FrameCodec};
+use npipes::{Connection, ConnectionOptions, FrameCodec, frame::Dialect};
 use tokio::{
     fs::{File, OpenOptions},
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},

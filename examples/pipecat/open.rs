@@ -2,7 +2,8 @@
 
 #[cfg(windows)]
 use npipes::{
-    ConnectOptions, Listener, ListenerOptions, PipeName, PipeStream, PipeType, ServerTrust,
+    ConnectOptions, Listener, ListenerOptions, PipeName, PipeStream, pipe::PipeType,
+    security::ServerTrust,
 };
 use npipes::{Connection, ConnectionOptions};
 

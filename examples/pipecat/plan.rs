@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npipes::{FrameFormat, PipeName, ReceiveChecksum};
+use npipes::{
+    PipeName,
+    frame::{FrameFormat, ReceiveChecksum},
+};
 
 pub(crate) enum Command {
     Help,

@@ -1,6 +1,6 @@
 //! How frames, and what is no frame, look on the screen.
 
-use npipes::{Dialect, FrameError, ReceiveChecksum};
+use npipes::frame::{Dialect, FrameError, ReceiveChecksum};
 
 use crate::{
     dissect::{Broken, Frame, Why},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use npipes::{ByteOrder, Dialect, LengthRule};
+use npipes::frame::{ByteOrder, Dialect, LengthRule};
 
 pub(crate) fn at_least_one(text: &str) -> Result<u64, &'static str> {
     text.parse().ok().filter(|&number| number > 0).ok_or("it is a number, at least 1")

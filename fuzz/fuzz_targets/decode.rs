@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use bytes::{Bytes, BytesMut};
 use format::AnyFormat;
 use libfuzzer_sys::fuzz_target;
-use npipes::{Error, FrameCodec, FrameError};
+use npipes::{Error, FrameCodec, frame::FrameError};
 use tokio_util::codec::Decoder;
 
 #[derive(Debug, Arbitrary)]

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use arbitrary::Arbitrary;
-use npipes::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum};
+use npipes::frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum};
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct AnyFormat {

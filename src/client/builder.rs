@@ -45,10 +45,10 @@ impl<C: Connect> ClientBuilder<C> {
     /// # Examples
     ///
     /// ```
-    /// # use npipes::{ClientBuilder, Connect};
+    /// # use npipes::client::{ClientBuilder, Connect};
     /// use std::time::Duration;
     ///
-    /// use npipes::{Error, HookError};
+    /// use npipes::{Error, client::HookError};
     ///
     /// # fn subscribed<C: Connect>(client: ClientBuilder<C>) -> ClientBuilder<C> {
     /// client.on_connect(|connection| {
@@ -102,7 +102,7 @@ impl<C: Connect> ClientBuilder<C> {
     /// # Examples
     ///
     /// ```
-    /// # use npipes::{Connect, Connection, Error};
+    /// # use npipes::{Connection, Error, client::Connect};
     /// # use tokio::io::DuplexStream;
     /// # struct Server;
     /// # impl Connect for Server {

@@ -12,7 +12,7 @@ use crate::{connection::Connection, error::Error};
 /// # Examples
 ///
 /// ```
-/// use npipes::{Connect, Connection, Error};
+/// use npipes::{Connection, Error, client::Connect};
 /// use tokio::net::TcpStream;
 ///
 /// struct Tcp(&'static str);
@@ -37,8 +37,8 @@ pub trait Connect: Send + Sync + 'static {
     fn connect(&self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
 }
 
-/// How what [runs on a new connection](crate::ClientBuilder::on_connect) failed, and when the next
-/// attempt is to come.
+/// How what [runs on a new connection](crate::client::ClientBuilder::on_connect) failed, and when
+/// the next attempt is to come.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HookError {

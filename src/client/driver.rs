@@ -35,10 +35,10 @@ use crate::{
 
 /// What moves a [`Client`](crate::Client): a future that ends when the client has.
 ///
-/// [`ClientBuilder::spawn`](crate::ClientBuilder::spawn) spawns it;
-/// [`ClientBuilder::build`](crate::ClientBuilder::build) hands it out. Nothing happens unless it is
-/// polled. Dropping it before it is ready ends the client at once: its connection is dropped, and every
-/// message whose fate is not known comes back.
+/// [`ClientBuilder::spawn`](crate::client::ClientBuilder::spawn) spawns it;
+/// [`ClientBuilder::build`](crate::client::ClientBuilder::build) hands it out. Nothing happens
+/// unless it is polled. Dropping it before it is ready ends the client at once: its connection is
+/// dropped, and every message whose fate is not known comes back.
 #[must_use = "a client's driver does nothing unless it is polled"]
 pub struct Driver(Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -314,7 +314,7 @@ impl<C: Connect> Drive<C> {
         let settlement = Settlement {
             closed: end.closed,
             returned: self.pages.list.take().unwrap_or_default(),
-            counters: self.stats(),
+            stats: self.stats(),
         };
         self.shared.arrive(&mut end.report.map(Arrival::Fault).into_iter().collect());
         self.shared.end_arrivals();

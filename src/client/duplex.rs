@@ -20,21 +20,21 @@ use super::{
 };
 use crate::error::{Error, Fate};
 
-/// A [`Client`] and its [`Inbox`] as one object: a [`Stream`] and a [`Sink`], which is what tokio-serde
-/// and tarpc take. From [`Client::duplex`].
+/// A [`Client`] and its [`Inbox`] as one object: a [`Stream`] and a [`Sink`], which is what
+/// tokio-serde and tarpc take. From [`Client::duplex`].
 ///
-/// A message is accepted when it is fed, and flushed when it was handed over or its fate is known: while
-/// there is no connection, a flush waits for one. Messages that come back are reported by the next
-/// flush or close, as [`Error::Returned`]; such an error ends nothing, and no other message is
-/// affected. [`take_returned`](Self::take_returned) has them. Closing closes the client, and waits until the peer
-/// has read everything.
+/// A message is accepted when it is fed, and flushed when it was handed over or its fate is known:
+/// while there is no connection, a flush waits for one. Messages that come back are reported by the
+/// next flush or close, as [`Error::Returned`]; such an error ends nothing, and no other message is
+/// affected. [`take_returned`](Self::take_returned) has them. Closing closes the client, and waits
+/// until the peer has read everything.
 ///
 /// # Examples
 ///
 /// Values instead of bytes, with tokio-serde, over as many connections as it takes:
 ///
 /// ```
-/// # use npipes::{Connect, Connection, Error};
+/// # use npipes::{Connection, Error, client::Connect};
 /// # use tokio::io::DuplexStream;
 /// # struct Server;
 /// # impl Connect for Server {

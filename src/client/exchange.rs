@@ -89,11 +89,11 @@ impl Shared {
     /// Records that the driver has ended.
     pub(super) fn end(&self, mut settlement: Settlement, woken: &mut Vec<Waker>) {
         let mut outgoing = self.outgoing();
-        settlement.counters.accepted = outgoing.next;
+        settlement.stats.accepted = outgoing.next;
         let Some(cause) = outgoing.closed() else {
             return;
         };
-        outgoing.counters = settlement.counters;
+        outgoing.counters = settlement.stats;
         outgoing.held = 0;
         outgoing.phase = Phase::Ended(cause, Box::new(settlement));
         woken.append(&mut outgoing.waiters.wakers());

@@ -163,9 +163,9 @@ impl Shared {
 
 /// The receiving end of a [`Client`](crate::Client): a [`Stream`], with methods of its own.
 ///
-/// It holds messages up to [a limit](crate::ClientOptions::inbox); when it is full, the peer is held
-/// back. Nothing that has arrived is dropped, whatever becomes of the connection, and what comes from
-/// one connection comes before anything of the next. It ends when the client has.
+/// It holds messages up to [a limit](crate::client::ClientOptions::inbox); when it is full, the
+/// peer is held back. Nothing that has arrived is dropped, whatever becomes of the connection, and
+/// what comes from one connection comes before anything of the next. It ends when the client has.
 ///
 /// It is no handle: it does not keep the client going. Dropping it says that nobody wants what the
 /// peer sends: that is read and dropped from then on.
@@ -194,7 +194,7 @@ impl Inbox {
     }
 
     /// Returns the next message as a text, in the client's
-    /// [encoding](crate::ClientOptions::text_encoding).
+    /// [encoding](crate::client::ClientOptions::text_encoding).
     ///
     /// # Errors
     ///

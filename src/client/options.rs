@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::{retry::Backoff, text::TextEncoding};
 
-/// When a message that was handed over counts as [delivered](crate::Delivered).
+/// When a message that was handed over counts as [delivered](crate::client::Delivered).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DeliveredWhen {
     /// When the peer's end of the transport has read it, or, over a transport that cannot tell, when
-    /// the transport has taken it: [`Delivered`](crate::Delivered) says which. What becomes of it
-    /// then is not known: a process that is killed takes with it what it has read and not dealt
-    /// with.
+    /// the transport has taken it: [`Delivered`](crate::client::Delivered) says which. What becomes
+    /// of it then is not known: a process that is killed takes with it what it has read and not
+    /// dealt with.
     ///
     /// Of a stream over a pipe it is known as it goes, without waiting, but for what the pipe and the
     /// last write can hold: 132 KiB and 256 KiB if nothing else is set. Of those the client asks
@@ -33,7 +33,7 @@ pub enum DeliveredWhen {
 ///
 /// ```
 /// use std::time::Duration;
-/// use npipes::{Backoff, ClientOptions};
+/// use npipes::{client::ClientOptions, retry::Backoff};
 ///
 /// const OPTIONS: ClientOptions = ClientOptions::new()
 ///     .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(10)))
@@ -121,8 +121,8 @@ impl ClientOptions {
         self
     }
 
-    /// Ends one attempt to connect, the [hook](crate::ClientBuilder::on_connect) included, after this
-    /// time; it counts as failed. The default is 10 s.
+    /// Ends one attempt to connect, the [hook](crate::client::ClientBuilder::on_connect) included,
+    /// after this time; it counts as failed. The default is 10 s.
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
@@ -137,7 +137,7 @@ impl ClientOptions {
 
     /// Holds messages whose fate is not known yet until they come to this many bytes, each counted
     /// with 64 bytes more. The default is 4 MiB. It holds at most this and one message more for each
-    /// [permit](crate::Permit) that is out; a `send` is admitted with what its message needs.
+    /// [permit](crate::client::Permit) that is out; a `send` is admitted with what its message needs.
     ///
     /// When it is full the next message waits until the peer has read enough of them. For long
     /// messages make it a few times as large as they are: then one can be on its way while the peer
@@ -152,16 +152,16 @@ impl ClientOptions {
     ///
     /// When it is full the client reads no further, which holds the peer back. While senders wait for
     /// room, it first holds as much more as the [outbox](Self::outbox) may: a task that awaits a send
-    /// does not receive, and a peer that answers may not read before it has been read from. A task that
-    /// sends and receives in turn, and more than that, awaits [`reserve`](crate::Client::reserve)
-    /// beside `receive` instead.
+    /// does not receive, and a peer that answers may not read before it has been read from. A task
+    /// that sends and receives in turn, and more than that, awaits
+    /// [`reserve`](crate::Client::reserve) beside `receive` instead.
     pub const fn inbox(mut self, bytes: usize) -> Self {
         self.inbox = if bytes == 0 { 1 } else { bytes };
         self
     }
 
-    /// Gives a message back as [not sent](crate::Fate::NotSent) when so many connections were lost
-    /// while it was being written; 0 counts as 1. The default is 3.
+    /// Gives a message back as [not sent](crate::client::Fate::NotSent) when so many connections
+    /// were lost while it was being written; 0 counts as 1. The default is 3.
     ///
     /// A server that refuses a message, as too long perhaps, hangs up at its beginning, and would do
     /// so for ever.
@@ -177,8 +177,8 @@ impl ClientOptions {
     }
 
     /// Sets how [`send_text`](crate::Client::send_text) and
-    /// [`receive_text`](crate::Inbox::receive_text) turn text into payloads and back. The default is
-    /// [`TextEncoding::Utf8`].
+    /// [`receive_text`](crate::client::Inbox::receive_text) turn text into payloads and back. The
+    /// default is [`TextEncoding::Utf8`].
     pub const fn text_encoding(mut self, encoding: TextEncoding) -> Self {
         self.text = encoding;
         self

@@ -89,8 +89,8 @@ impl Drop for Room<'_> {
     }
 }
 
-/// Waits for room, in turn, and sends one message. It is written out, since it is moved for each message:
-/// the future of an `async fn` with both steps in it is four times as large.
+/// Waits for room, in turn, and sends one message. It is written out, since it is moved for each
+/// message: the future of an `async fn` with both steps in it is four times as large.
 pub(super) struct Sending<'a> {
     shared: &'a Shared,
     message: Bytes,

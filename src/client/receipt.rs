@@ -112,7 +112,7 @@ impl Returned {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{Client, Connect, Connection, Delivered, Error, Fate};
+/// use npipes::{Client, Connection, Error, client::{Connect, Delivered, Fate}};
 /// use tokio::io::DuplexStream;
 ///
 /// # struct Server;

@@ -97,8 +97,8 @@ impl<C: Connect> Drive<C> {
         self.news.is_flushing && session.is_flushed && mem::take(&mut self.news.is_flushing)
     }
 
-    /// Feeds the connection with everything that is kept, and flushes it unless senders that were given
-    /// room have yet to run. An error is its end.
+    /// Feeds the connection with everything that is kept, and flushes it unless senders that were
+    /// given room have yet to run. An error is its end.
     fn poll_send(
         &mut self,
         session: &mut Session<C::Io>,

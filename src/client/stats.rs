@@ -9,11 +9,12 @@ pub struct ClientStats {
     /// Connections made, the present one included.
     pub connections: u64,
     /// Attempts to connect that failed. One attempt of a `Connector` waits for a busy pipe until its
-    /// own deadline; how often it tried before it succeeded is in [`retries`](ConnectionStats::retries).
+    /// own deadline; how often it tried before it succeeded is in
+    /// [`retries`](ConnectionStats::retries).
     pub failed_attempts: u64,
     /// Messages accepted for sending.
     pub accepted: u64,
-    /// Messages known to be [delivered](crate::Delivered).
+    /// Messages known to be [delivered](crate::client::Delivered).
     pub delivered: u64,
     /// Messages that came back, whether somebody held their receipt or not.
     pub returned: u64,

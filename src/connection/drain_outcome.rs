@@ -14,16 +14,16 @@ use crate::{
 /// # What is known, and what is not
 ///
 /// `Drained` means that the system reported nothing unread while the peer was connected. There is one
-/// exception: a server whose pipe goes only from the server to the client cannot ask whether the peer is
-/// connected, and perhaps neither can an end of a pipe on another machine. There, a peer that left before
-/// the close counts as a peer that has read everything.
+/// exception: a server whose pipe goes only from the server to the client cannot ask whether the
+/// peer is connected, and perhaps neither can an end of a pipe on another machine. There, a peer
+/// that left before the close counts as a peer that has read everything.
 ///
-/// The peer has read what it took from the operating system. Its runtime reads ahead, so its application
-/// may not have seen all of it: only an answer in your own protocol can say that.
+/// The peer has read what it took from the operating system. Its runtime reads ahead, so its
+/// application may not have seen all of it: only an answer in your own protocol can say that.
 ///
-/// The system does not report how much a peer had read that has left. So a peer that has read everything
-/// is `PeerGone` too, if it left before this end could ask: a peer that closes as soon as it has the last
-/// byte, or that closed before the close began.
+/// The system does not report how much a peer had read that has left. So a peer that has read
+/// everything is `PeerGone` too, if it left before this end could ask: a peer that closes as soon
+/// as it has the last byte, or that closed before the close began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
@@ -32,12 +32,12 @@ pub enum DrainOutcome {
     Drained,
     /// Everything was handed to a transport that cannot tell what its peer has read: to TCP, which
     /// means to the operating system, or to a [pair](crate::Connection::pair) in memory. A connection
-    /// over a [`Transport`](crate::Transport), such as a pipe, does not end like this.
+    /// over a [`Transport`](crate::connection::Transport), such as a pipe, does not end like this.
     Flushed,
     /// The deadline passed before the peer had read everything.
     TimedOut {
-        /// Bytes in the pipe that the peer had not read. Windows reports them if they are fewer than the
-        /// pipe's buffer holds; Wine never does.
+        /// Bytes in the pipe that the peer had not read. Windows reports them if they are fewer
+        /// than the pipe's buffer holds; Wine never does.
         unread: Option<u64>,
     },
     /// The peer closed its end, or disconnected the pipe, before it was known to have read

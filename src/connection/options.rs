@@ -10,7 +10,7 @@ use crate::{frame::FrameFormat, text::TextEncoding};
 /// # Examples
 ///
 /// ```
-/// use npipes::{Connection, ConnectionOptions, FrameFormat};
+/// use npipes::{Connection, ConnectionOptions, frame::FrameFormat};
 ///
 /// let (near, _far) = tokio::io::duplex(4096);
 /// let options = ConnectionOptions::new().format(FrameFormat::new().max_payload(1 << 20));

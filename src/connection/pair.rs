@@ -37,7 +37,7 @@ impl Connection<DuplexStream> {
     /// # Examples
     ///
     /// ```
-    /// use npipes::{Connection, ConnectionOptions, FrameFormat};
+    /// use npipes::{Connection, ConnectionOptions, frame::FrameFormat};
     ///
     /// let options = ConnectionOptions::new().format(FrameFormat::NPIPES_1_0_1);
     /// let (client, server) = Connection::pair_with_options(1024, &options);

@@ -19,7 +19,7 @@ use super::{
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use bytes::BytesMut;
-/// use npipes::{Connection, ConnectionOptions, ConnectionParts};
+/// use npipes::{Connection, ConnectionOptions, connection::ConnectionParts};
 /// use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 /// # let (mut peer, io) = tokio::io::duplex(64);
 /// # peer.write_all(b"HELLO 2\n\x0d\0\0\0\x01\0\0\0a\x43\xbe\xb7\xe8").await?;

@@ -96,11 +96,12 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// On a message-type pipe this is a message of no bytes: a [`Connection`] reads it as the end. A
     /// byte-type pipe cannot end one direction alone. Over a stream that is no
-    /// [`Transport`](crate::Transport) it is the shutdown of the stream: TCP tells its peer.
+    /// [`Transport`](crate::connection::Transport) it is the shutdown of the stream: TCP tells its
+    /// peer.
     ///
     /// Only after [`DrainOutcome::Drained`] and [`DrainOutcome::Flushed`] was the peer told. After
-    /// [`DrainOutcome::TimedOut`] the other half can still receive; when it is dropped, what this half has
-    /// written and the transport has not taken is cancelled at once.
+    /// [`DrainOutcome::TimedOut`] the other half can still receive; when it is dropped, what this
+    /// half has written and the transport has not taken is cancelled at once.
     ///
     /// # Errors
     ///

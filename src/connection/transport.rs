@@ -22,8 +22,8 @@ pub(super) use self::{
 ///
 /// A pipe can. [`Connection::with_transport`](crate::Connection::with_transport) makes use of it:
 /// such a connection closes as [`Drained`](crate::DrainOutcome::Drained), and not as
-/// [`Flushed`](crate::DrainOutcome::Flushed). [`Connection::new`](crate::Connection::new) takes any stream
-/// of bytes and asks it nothing.
+/// [`Flushed`](crate::DrainOutcome::Flushed). [`Connection::new`](crate::Connection::new) takes any
+/// stream of bytes and asks it nothing.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ pub(super) use self::{
 ///     task::{Context, Poll},
 /// };
 ///
-/// use npipes::{AbortHandle, Transport};
+/// use npipes::connection::{AbortHandle, Transport};
 /// use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 ///
 /// /// Counts the bytes that it reads.

@@ -16,7 +16,7 @@ use crate::error::Error;
 /// # Examples
 ///
 /// ```
-/// use npipes::{Dialect, FrameFormat, SendChecksum};
+/// use npipes::frame::{Dialect, FrameFormat, SendChecksum};
 ///
 /// const FORMAT: FrameFormat = FrameFormat::new()
 ///     .dialect(Dialect::NPIPES_1_0_1)
@@ -52,8 +52,9 @@ impl FrameFormat {
     /// 65,536. What it sends itself has no such limit.
     ///
     /// It reads a frame as one message of a message-type pipe: see `Ipc` and
-    /// `ListenerOptions::for_npipes_1_0_1`. The CRC-32 is sent, since it then understands both `receive_message()` and
-    /// `receive_message(crc=True)`; it sends none unless asked, so 0 is accepted.
+    /// `ListenerOptions::for_npipes_1_0_1`. The CRC-32 is sent, since it then understands both
+    /// `receive_message()` and `receive_message(crc=True)`; it sends none unless asked, so 0 is
+    /// accepted.
     pub const NPIPES_1_0_1: Self = Self::new().dialect(Dialect::NPIPES_1_0_1).max_send(65_524);
 
     /// Returns the default format.

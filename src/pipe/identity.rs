@@ -25,13 +25,13 @@ use crate::{
 /// On the open pipe, before a byte is sent, by two witnesses that must not contradict the rule: the
 /// pipe's owner, and the user of the process that created the instance. The second is often out of
 /// sight, since an ordinary user may not look into a service's process; then the owner alone
-/// decides, which nobody can set to somebody else. The process alone decides only where the pipe has no
-/// owner, which is so under Wine.
+/// decides, which nobody can set to somebody else. The process alone decides only where the pipe
+/// has no owner, which is so under Wine.
 ///
 /// The owner is the pipe's, not the instance's: where the pipe's access rules let others create
-/// instances ([`MayServe`]), the owner alone proves nothing, and a server whose process is out of sight
-/// is refused. A service's rules should grant its clients `0x12019b` and not `GENERIC_WRITE`, which
-/// contains that right; [`Access`](crate::Access) does so.
+/// instances ([`MayServe`]), the owner alone proves nothing, and a server whose process is out of
+/// sight is refused. A service's rules should grant its clients `0x12019b` and not `GENERIC_WRITE`,
+/// which contains that right; [`Access`](crate::security::Access) does so.
 ///
 /// A service that runs as LocalService, NetworkService or a virtual account (`NT SERVICE\name`) is
 /// neither SYSTEM nor an administrator, so no rule but [`user`](Self::user) trusts it.
@@ -48,7 +48,7 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn order() -> Result<(), npipes::Error> {
-/// use npipes::{ConnectOptions, ServerTrust};
+/// use npipes::{ConnectOptions, security::ServerTrust};
 ///
 /// let options = ConnectOptions::new().server_trust(ServerTrust::system_or_administrators());
 /// let connection = options.connect("orders").await?;
@@ -82,7 +82,7 @@ impl ServerTrust {
     /// # Examples
     ///
     /// ```
-    /// use npipes::{ConnectOptions, ServerTrust};
+    /// use npipes::{ConnectOptions, security::ServerTrust};
     ///
     /// let local_service = "S-1-5-19".parse()?;
     /// let options = ConnectOptions::new().server_trust(ServerTrust::user(local_service));

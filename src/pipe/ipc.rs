@@ -46,7 +46,7 @@ pub enum Delivery {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::Ipc;
+/// use npipes::ipc::Ipc;
 ///
 /// let name = "npipes-doc-ipc";
 /// let (mut here, mut there) = (Ipc::named(name)?, Ipc::named(name)?);

@@ -1,32 +1,29 @@
-//! Everything that knows the operating system: Windows named pipes under Tokio.
-//!
-//! What the code takes for granted of Windows stands in docs/windows.md, a line for each fact with its
-//! source and its test. A new one is added there, and a question to `tests/open_questions` where there is
-//! no source.
+//! Windows named pipes under Tokio. What a server and a client begin with is at the crate's root:
+//! [`Listener`](crate::Listener), [`connect`](crate::connect()), [`PipeStream`](crate::PipeStream).
 
-mod connect;
+// This folder is all that knows the operating system. What the code takes for granted of Windows stands
+// in docs/windows.md, a line for each fact with its source and its test. A new one is added there, and a
+// question to `tests/open_questions` where there is no source.
+
+pub(crate) mod connect;
 mod drain;
-mod identity;
+pub(crate) mod identity;
 mod instance;
-mod ipc;
-mod listener;
-mod peer;
+pub(crate) mod ipc;
+pub(crate) mod listener;
+pub(crate) mod peer;
 mod pending;
 mod places;
-mod security;
-mod stream;
+pub(crate) mod security;
+pub(crate) mod stream;
 #[allow(unsafe_code)]
-mod sys;
+pub(crate) mod sys;
 
 pub use self::{
-    connect::{ConnectOptions, Connector, connect, connect_stream},
-    identity::{MayServe, ServerIdentity, ServerTrust},
-    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
-    listener::{Incoming, IncomingStreams, Listener, ListenerOptions},
-    peer::{IntegrityLevel, Peer},
-    security::{Access, SecurityDescriptor},
-    stream::{OwnedReadHalf, OwnedWriteHalf, PipeStream, ReuniteError},
-    sys::{Direction, ImpersonationLevel, PipeType},
+    connect::Connector,
+    listener::{Incoming, IncomingStreams},
+    stream::{OwnedReadHalf, OwnedWriteHalf, ReuniteError},
+    sys::{Direction, PipeType},
 };
 
 /// The README's examples, compiled.

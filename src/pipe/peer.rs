@@ -165,7 +165,7 @@ impl Connection<PipeStream> {
     ///
     /// ```no_run
     /// # async fn serve() -> Result<(), npipes::Error> {
-    /// use npipes::{IntegrityLevel, Listener};
+    /// use npipes::{Listener, security::IntegrityLevel};
     ///
     /// let mut listener = Listener::bind("orders")?;
     /// let connection = listener.accept().await?;

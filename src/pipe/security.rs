@@ -23,7 +23,7 @@ const CONNECT: u32 = 0x12_019B;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{Access, ListenerOptions};
+/// use npipes::{ListenerOptions, security::Access};
 ///
 /// let listener = ListenerOptions::new()
 ///     .access(Access::authenticated_users())
@@ -124,7 +124,7 @@ impl Access {
 /// # Examples
 ///
 /// ```
-/// use npipes::{Error, SecurityDescriptor};
+/// use npipes::{Error, security::SecurityDescriptor};
 ///
 /// let descriptor: SecurityDescriptor = "D:P(A;;FA;;;SY)(A;;0x12019b;;;BU)".parse()?;
 /// let error = "D:P(A;;FA;;;SY)(A;;oops;;;BU)".parse::<SecurityDescriptor>().unwrap_err();

@@ -15,7 +15,7 @@ use std::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use npipes::Backoff;
+/// use npipes::retry::Backoff;
 ///
 /// let policy = Backoff::new(Duration::from_millis(1), Duration::from_millis(32)).seed(7);
 /// let delays: Vec<Duration> = policy.delays().take(20).collect();

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 
-/// What there was, when [serving](super::serve) is over.
+/// What there was, when [serving](crate::serve()) is over.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ServeReport {
@@ -15,8 +15,8 @@ pub struct ServeReport {
     pub panicked: u64,
     /// Connections that were closed and whose peers were there and had not read everything in time.
     pub undrained: u64,
-    /// Connections whose handlers were still at work at the deadline, and were dropped. The connections
-    /// were aborted: nothing of them is left, whatever their peers do.
+    /// Connections whose handlers were still at work at the deadline, and were dropped. The
+    /// connections were aborted: nothing of them is left, whatever their peers do.
     pub cut: u64,
     /// The failure to accept that ended the serving; `None` if it was the caller.
     pub accept_error: Option<Error>,

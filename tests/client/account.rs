@@ -12,8 +12,11 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, ConnectionOptions, Delivered, DeliveredWhen, DrainOutcome,
-    Fate, FrameCodec, Inbox, MessageId, Receipt, Settlement,
+    Client, ConnectionOptions, DrainOutcome, FrameCodec,
+    client::{
+        ClientOptions, Delivered, DeliveredWhen, Fate, Inbox, MessageId, Receipt, Settlement,
+    },
+    retry::Backoff,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -233,14 +236,14 @@ impl Books {
                 entry.settle(fate);
             }
         }
-        let counters = settlement.counters;
+        let counters = settlement.stats;
         assert_eq!(counters.accepted, self.entries.len() as u64);
         assert_eq!(counters.delivered + counters.returned, counters.accepted);
     }
 }
 
 impl Entry {
-    fn settle(&mut self, fate: Result<Delivered, npipes::Returned>) {
+    fn settle(&mut self, fate: Result<Delivered, npipes::client::Returned>) {
         assert!(self.fate.is_none(), "two fates");
         self.fate = Some(match fate {
             Ok(delivered) => (Some(delivered), None),

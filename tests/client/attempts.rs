@@ -11,8 +11,10 @@ use std::{
 };
 
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, Connect, Connection, ConnectionOptions, Error,
-    Fate, FrameFormat, HookError,
+    Client, Connection, ConnectionOptions, Error,
+    client::{ClientOptions, ClientState, Connect, Fate, HookError},
+    frame::FrameFormat,
+    retry::Backoff,
 };
 use tokio::{
     io::{DuplexStream, duplex},

@@ -2,7 +2,10 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use npipes::{Client, ClientOptions, Connect, Connection, Error, Inbox};
+use npipes::{
+    Client, Connection, Error,
+    client::{ClientOptions, Connect, Inbox},
+};
 use tokio::{
     io::{DuplexStream, duplex},
     sync::mpsc,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use npipes::{Backoff, Client, ClientOptions, Connection};
+use npipes::{Client, Connection, client::ClientOptions, retry::Backoff};
 use tarpc::{
     client, context,
     server::{BaseChannel, Channel},

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, Connection, Delivered, DrainOutcome, Error, Fate,
+    Client, Connection, DrainOutcome, Error,
+    client::{ClientOptions, ClientState, Delivered, Fate},
+    retry::Backoff,
 };
 use tokio::{
     task::yield_now,
@@ -40,7 +42,7 @@ async fn close_sends_what_was_accepted_and_waits_until_it_was_read() {
     assert_eq!(start.elapsed(), Duration::from_secs(3));
     assert_eq!(settlement.closed.unwrap(), DrainOutcome::Drained);
     assert!(settlement.returned.is_empty());
-    assert_eq!((settlement.counters.accepted, settlement.counters.delivered), (1, 1));
+    assert_eq!((settlement.stats.accepted, settlement.stats.delivered), (1, 1));
     assert_eq!(received.unwrap().unwrap(), b"a"[..]);
     assert_eq!(within(receipt).await.unwrap(), Delivered::Read);
     assert_eq!(within(far.receive()).await.unwrap(), None);
@@ -99,8 +101,8 @@ async fn every_handle_gets_the_same_settlement() {
     let (mine, others) = within(join(client.close(), other.close())).await;
     let again = within(client.close()).await;
     for settlement in [mine, others, again] {
-        assert_eq!(settlement.counters.accepted, 1);
-        assert_eq!(settlement.counters.returned, 1);
+        assert_eq!(settlement.stats.accepted, 1);
+        assert_eq!(settlement.stats.returned, 1);
     }
 }
 

@@ -5,8 +5,10 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt, future::join};
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, Connection, ConnectionOptions, Delivered,
-    DeliveredWhen, DrainOutcome, Error, Fate, FrameFormat, Receipt, Returned,
+    Client, Connection, ConnectionOptions, DrainOutcome, Error,
+    client::{ClientOptions, ClientState, Delivered, DeliveredWhen, Fate, Receipt, Returned},
+    frame::FrameFormat,
+    retry::Backoff,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -205,7 +207,7 @@ async fn a_transport_that_cannot_tell_hands_over_and_says_so() {
     };
     let (settlement, ()) = within(join(asking, server)).await;
     assert!(settlement.returned.is_empty());
-    assert_eq!(settlement.counters.delivered, 200);
+    assert_eq!(settlement.stats.delivered, 200);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, stream};
-use npipes::{Client, ClientOptions, Connection, Error, Fate};
+use npipes::{
+    Client, Connection, Error,
+    client::{ClientOptions, Fate},
+};
 use tokio::sync::mpsc;
 
 use crate::{

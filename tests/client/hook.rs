@@ -4,7 +4,9 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use futures::future::join;
 use npipes::{
-    Backoff, Client, ClientBuilder, ClientOptions, ClientState, Connection, Error, Fate, HookError,
+    Client, Connection, Error,
+    client::{ClientBuilder, ClientOptions, ClientState, Fate, HookError},
+    retry::Backoff,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

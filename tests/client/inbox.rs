@@ -1,7 +1,11 @@
 //! What was received: all of it, in order, whatever becomes of the connection and of the receiver.
 
 use futures::{FutureExt, StreamExt};
-use npipes::{Client, ClientOptions, Connection, Error, Inbox, TextEncoding};
+use npipes::{
+    Client, Connection, Error,
+    client::{ClientOptions, Inbox},
+    text::TextEncoding,
+};
 use tokio::{io::AsyncWriteExt, task::yield_now};
 
 use crate::{

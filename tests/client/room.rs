@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, future::join, stream::FuturesOrdered};
-use npipes::{Client, ClientOptions, Connection, Delivered, Error, Fate, Inbox};
+use npipes::{
+    Client, Connection, Error,
+    client::{ClientOptions, Delivered, Fate, Inbox},
+};
 use tokio::task::yield_now;
 
 use crate::{

@@ -1,12 +1,19 @@
 //! What can cross threads, and be moved once pinned.
 
 use npipes::{
-    Accept, Backoff, Client, ClientBuilder, ClientDuplex, ClientOptions, ClientState, ClientStats,
-    Connect, ConnectError, Connection, ConnectionOptions, ConnectionParts, ConnectionStats, Delays,
-    Delivered, DrainOutcome, Driver, Error, FrameCodec, FrameError, FrameFormat, HookError, Inbox,
-    MessageId, Permit, PipeName, Receipt, ReceiveHalf, Retry, Returned, SendHalf, ServeOptions,
-    ServeReport, Settlement, Sid, TextDecodeError, TextEncodeError, TextEncoding, UntrustedServer,
+    Client, Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec, PipeName,
+    client::{
+        ClientBuilder, ClientDuplex, ClientOptions, ClientState, ClientStats, Connect, Delivered,
+        Driver, HookError, Inbox, MessageId, Permit, Receipt, Returned, Settlement,
+    },
+    connection::{ConnectionParts, ConnectionStats, ReceiveHalf, SendHalf},
+    error::{ConnectError, UntrustedServer},
+    frame::{FrameError, FrameFormat},
+    retry::{Backoff, Delays, Retry},
+    security::Sid,
     serve,
+    server::{Accept, ServeOptions, ServeReport},
+    text::{TextDecodeError, TextEncodeError, TextEncoding},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,10 @@
 //! What bad input gets.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use npipes::{Dialect, Error, FrameCodec, FrameError, FrameFormat, ReceiveChecksum, SendChecksum};
+use npipes::{
+    Error, FrameCodec,
+    frame::{Dialect, FrameError, FrameFormat, ReceiveChecksum, SendChecksum},
+};
 use tokio_util::codec::{Decoder, Encoder};
 
 const MAX: u32 = FrameFormat::DEFAULT_MAX_PAYLOAD;

@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, SinkExt, StreamExt};
 use npipes::{
-    Connection, ConnectionOptions, Dialect, DrainOutcome, Error, FrameCodec, FrameError,
-    FrameFormat,
+    Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec,
+    frame::{Dialect, FrameError, FrameFormat},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::codec::Encoder;

@@ -4,7 +4,10 @@
 //! The first four were made with the Python module's own `Message` class.
 
 use bytes::{Bytes, BytesMut};
-use npipes::{ByteOrder, Dialect, FrameCodec, FrameFormat, LengthRule, SendChecksum};
+use npipes::{
+    FrameCodec,
+    frame::{ByteOrder, Dialect, FrameFormat, LengthRule, SendChecksum},
+};
 use tokio_util::codec::{Decoder, Encoder};
 
 const HELLO: &[u8] = b"Hello";

@@ -2,8 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use npipes::{
-    ByteOrder, Dialect, Error, FrameCodec, FrameError, FrameFormat, LengthRule, ReceiveChecksum,
-    SendChecksum,
+    Error, FrameCodec,
+    frame::{
+        ByteOrder, Dialect, FrameError, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
+    },
 };
 use proptest::{collection::vec, prelude::*};
 use tokio_util::codec::{Decoder, Encoder};

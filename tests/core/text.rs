@@ -1,7 +1,8 @@
 //! Text: what an encoding has, what it lacks, and that a message survives either.
 
 use npipes::{
-    Connection, ConnectionOptions, Error, TextDecodeError, TextEncodeError, TextEncoding,
+    Connection, ConnectionOptions, Error,
+    text::{TextDecodeError, TextEncodeError, TextEncoding},
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, DuplexStream};

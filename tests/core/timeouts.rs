@@ -4,7 +4,7 @@ use std::{task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt};
-use npipes::{Connection, ConnectionOptions, DrainOutcome, Error, Operation};
+use npipes::{Connection, ConnectionOptions, DrainOutcome, Error, error::Operation};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time::{Instant, advance, sleep, timeout},

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, TryStreamExt};
-use npipes::{Connection, Error, FrameCodec, FrameError};
+use npipes::{Connection, Error, FrameCodec, frame::FrameError};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_serde::{

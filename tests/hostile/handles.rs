@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use npipes::{
-    ConnectOptions, Error, Listener, ListenerOptions, SecurityDescriptor, ServerTrust, Sid,
+    ConnectOptions, Error, Listener, ListenerOptions,
+    security::{SecurityDescriptor, ServerTrust, Sid},
 };
 use tokio::net::windows::named_pipe::{ClientOptions, ServerOptions};
 

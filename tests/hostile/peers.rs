@@ -2,7 +2,10 @@
 
 use std::{fs::File, io::Write, time::Duration};
 
-use npipes::{ConnectOptions, Connection, Error, FrameError, FrameFormat, Listener, PipeStream};
+use npipes::{
+    ConnectOptions, Connection, Error, Listener, PipeStream,
+    frame::{FrameError, FrameFormat},
+};
 use tokio::task::JoinSet;
 
 use crate::{

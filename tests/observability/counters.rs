@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use futures::SinkExt;
 use npipes::{
-    Client, ClientStats, Connection, ConnectionOptions, ConnectionStats, Error, FrameFormat,
+    Client, Connection, ConnectionOptions, Error,
+    client::ClientStats,
+    connection::ConnectionStats,
+    frame::FrameFormat,
     simulated::{Cut, Faults, Pipe},
 };
 use tokio::io::{AsyncWriteExt, duplex};
@@ -104,7 +107,7 @@ async fn a_client_adds_up_its_connections() {
     let again = within(client.send("again")).await.unwrap();
     within(second.receive()).await.unwrap().unwrap();
     within(again).await.unwrap();
-    let after = within(client.close()).await.counters;
+    let after = within(client.close()).await.stats;
     assert_eq!((after.connections, after.accepted), (2, 2));
     assert_eq!((after.delivered, after.returned), (1, 1));
     assert_eq!(numbers(after.traffic), (0, (2, 10), (1, 2), 0));
@@ -126,7 +129,7 @@ async fn what_was_read_from_a_lost_connection_is_added_too() {
     let mut second = within(listener.accept()).await.unwrap();
     within(second.receive()).await.unwrap().unwrap();
     assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), b"Hi"[..]);
-    let counters = within(client.close()).await.counters;
+    let counters = within(client.close()).await.stats;
     assert_eq!((counters.connections, counters.returned), (2, 1));
     assert_eq!(numbers(counters.traffic), (0, (2, 10), (1, 2), 0));
 }

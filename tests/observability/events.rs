@@ -3,8 +3,11 @@
 use std::{io, time::Duration};
 
 use npipes::{
-    Accept, Backoff, Client, ClientOptions, ClientState, Connection, ConnectionOptions, Dialect,
-    DrainOutcome, Error, FrameFormat, Retry, ServeOptions,
+    Client, Connection, ConnectionOptions, DrainOutcome, Error,
+    client::{ClientOptions, ClientState},
+    frame::{Dialect, FrameFormat},
+    retry::{Backoff, Retry},
+    server::{Accept, ServeOptions},
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -141,7 +144,7 @@ async fn a_corrupt_frame_tells_its_number_and_length() {
 #[tokio::test]
 async fn a_missing_checksum_is_told_as_such() {
     let (recorder, _guard) = Recorder::install();
-    let format = FrameFormat::new().receive_checksum(npipes::ReceiveChecksum::Require);
+    let format = FrameFormat::new().receive_checksum(npipes::frame::ReceiveChecksum::Require);
     let (mut near, mut wire) = wired(&ConnectionOptions::new().format(format));
     wire.write_all(b"\x11\0\0\0\x05\0\0\0Hello\0\0\0\0").await.unwrap();
     within(near.receive()).await.unwrap_err();

@@ -4,8 +4,12 @@ use std::{fs::File, io::Write, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Backoff, Client, ClientState, Connect as _, ConnectOptions, Connection, ConnectionOptions,
-    Connector, DrainOutcome, Error, Listener, ListenerOptions, PipeStream, Retry, ServerTrust,
+    Client, ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, Listener,
+    ListenerOptions, PipeStream,
+    client::{ClientState, Connect as _},
+    pipe::Connector,
+    retry::{Backoff, Retry},
+    security::ServerTrust,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Level;

@@ -4,9 +4,11 @@ use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use npipes::{
-    Client, Connection, ConnectionOptions, Error, FrameCodec, FrameError, FrameFormat,
-    ReceiveChecksum, ServeOptions, TextEncoding,
+    Client, Connection, ConnectionOptions, Error, FrameCodec,
+    frame::{FrameError, FrameFormat, ReceiveChecksum},
+    server::ServeOptions,
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
+    text::TextEncoding,
 };
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio_util::{codec::Decoder, sync::CancellationToken};

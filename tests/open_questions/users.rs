@@ -7,8 +7,8 @@ use std::{
 };
 
 use npipes::{
-    Access, ConnectOptions, Connection, Error, Listener, ListenerOptions, PipeStream,
-    ServerIdentity, ServerTrust, Sid,
+    ConnectOptions, Connection, Error, Listener, ListenerOptions, PipeStream,
+    security::{Access, ServerIdentity, ServerTrust, Sid},
 };
 use tokio::time::timeout;
 

@@ -1,10 +1,15 @@
 //! What of the pipes can cross threads, and be moved once pinned.
 
 use npipes::{
-    Access, ConnectOptions, Connection, Connector, Delivery, Direction, ImpersonationLevel,
-    Incoming, IncomingStreams, IntegrityLevel, Ipc, IpcOptions, IpcRole, Listener, ListenerOptions,
-    OwnedReadHalf, OwnedWriteHalf, Peer, PipeStream, PipeType, Retry, SecurityDescriptor,
-    ServerIdentity, ServerTrust,
+    ConnectOptions, Connection, Listener, ListenerOptions, Peer, PipeStream,
+    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
+    pipe::{
+        Connector, Direction, Incoming, IncomingStreams, OwnedReadHalf, OwnedWriteHalf, PipeType,
+    },
+    retry::Retry,
+    security::{
+        Access, ImpersonationLevel, IntegrityLevel, SecurityDescriptor, ServerIdentity, ServerTrust,
+    },
 };
 
 #[test]

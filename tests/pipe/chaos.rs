@@ -15,8 +15,11 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 use npipes::{
-    Backoff, Client, ClientOptions, ConnectionOptions, Connector, Delivered, DeliveredWhen, Error,
-    Fate, FrameFormat, ListenerOptions, MessageId,
+    Client, ConnectionOptions, Error, ListenerOptions,
+    client::{ClientOptions, Delivered, DeliveredWhen, Fate, MessageId},
+    frame::FrameFormat,
+    pipe::Connector,
+    retry::Backoff,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -166,7 +169,7 @@ async fn send(name: &str, is_hard: bool) {
         // The parent listens only now; a line told before would fill the pipe to it.
         lines.iter().for_each(|line| tell(format_args!("{line}")));
     }
-    let counters = client.close().await.counters;
+    let counters = client.close().await.stats;
     assert_eq!(counters.accepted, accepted);
     tell(format_args!("accepted {accepted}"));
 }

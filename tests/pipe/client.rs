@@ -9,8 +9,11 @@ use std::{
 };
 
 use npipes::{
-    Backoff, Client, ClientOptions, ClientState, ConnectionOptions, Connector, Delivered, Error,
-    Fate, FrameFormat, Listener, ListenerOptions,
+    Client, ConnectionOptions, Error, Listener, ListenerOptions,
+    client::{ClientOptions, ClientState, Delivered, Fate},
+    frame::FrameFormat,
+    pipe::Connector,
+    retry::Backoff,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -9,8 +9,9 @@ use std::{
 
 use futures::future::join_all;
 use npipes::{
-    ConnectOptions, Connection, ConnectionOptions, Direction, DrainOutcome, Error, Listener,
-    ListenerOptions, PipeStream, PipeType, connect,
+    ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions,
+    PipeStream, connect,
+    pipe::{Direction, PipeType},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

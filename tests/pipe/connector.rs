@@ -4,8 +4,10 @@ use std::{sync::mpsc, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Backoff, ConnectError, ConnectOptions, Connection, Direction, Error, Listener, ListenerOptions,
-    PipeStream, Retry, connect,
+    ConnectOptions, Connection, Error, Listener, ListenerOptions, PipeStream, connect,
+    error::ConnectError,
+    pipe::Direction,
+    retry::{Backoff, Retry},
 };
 use tokio::{
     net::windows::named_pipe::{ClientOptions, NamedPipeClient},

@@ -1,8 +1,8 @@
 //! What a real pipe has in common with a simulated one.
 
 use npipes::{
-    Connect, ConnectOptions, Connection, ConnectionOptions, Connector, Error, Listener,
-    ListenerOptions, PipeStream,
+    ConnectOptions, Connection, ConnectionOptions, Error, Listener, ListenerOptions, PipeStream,
+    client::Connect, pipe::Connector,
 };
 
 use crate::{

@@ -3,8 +3,9 @@
 use std::io;
 
 use npipes::{
-    ByteOrder, ConnectOptions, ConnectionOptions, Dialect, Error, FrameFormat, LengthRule,
-    Listener, ListenerOptions, PipeType, connect,
+    ConnectOptions, ConnectionOptions, Error, Listener, ListenerOptions, connect,
+    frame::{ByteOrder, Dialect, FrameFormat, LengthRule},
+    pipe::PipeType,
 };
 use tokio::{
     io::AsyncReadExt,

@@ -12,8 +12,8 @@ use std::{
 
 use futures::StreamExt;
 use npipes::{
-    ConnectOptions, Error, Listener, ListenerOptions, SecurityDescriptor, ServerIdentity,
-    ServerTrust, Sid, connect,
+    ConnectOptions, Error, Listener, ListenerOptions, connect,
+    security::{SecurityDescriptor, ServerIdentity, ServerTrust, Sid},
 };
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
 

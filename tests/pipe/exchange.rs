@@ -5,8 +5,8 @@ use std::env;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use npipes::{
-    Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec, FrameError, Listener,
-    ListenerOptions, PipeStream, PipeType, connect,
+    Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec, Listener, ListenerOptions,
+    PipeStream, connect, frame::FrameError, pipe::PipeType,
 };
 use tokio::{
     io::AsyncReadExt,

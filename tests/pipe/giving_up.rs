@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use npipes::{
     ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions,
-    PipeStream, PipeType, ServeOptions, connect,
+    PipeStream, connect, pipe::PipeType, server::ServeOptions,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

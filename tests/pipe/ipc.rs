@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use npipes::{
-    Delivery, Error, FrameFormat, Ipc, IpcOptions, IpcRole, Listener, TextDecodeError,
-    TextEncoding, connect,
+    Error, Listener, connect,
+    frame::FrameFormat,
+    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
+    text::{TextDecodeError, TextEncoding},
 };
 use tokio::task::yield_now;
 

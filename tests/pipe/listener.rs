@@ -4,8 +4,9 @@ use std::{task::Poll, time::Duration};
 
 use futures::{FutureExt, StreamExt, poll};
 use npipes::{
-    ConnectOptions, Direction, Error, InvalidName, Listener, ListenerOptions, NameError, PipeType,
-    connect,
+    ConnectOptions, Error, Listener, ListenerOptions, connect,
+    error::{InvalidName, NameError},
+    pipe::{Direction, PipeType},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use npipes::{Listener, ListenerOptions, PipeType, connect};
+use npipes::{Listener, ListenerOptions, connect, pipe::PipeType};
 use tokio::{net::windows::named_pipe::ServerOptions, task::yield_now};
 
 use crate::{

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use npipes::{Backoff, ConnectOptions, Error, Listener, ListenerOptions, Retry, connect};
+use npipes::{
+    ConnectOptions, Error, Listener, ListenerOptions, connect,
+    retry::{Backoff, Retry},
+};
 
 use crate::support::{unique_name, within};
 

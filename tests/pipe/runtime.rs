@@ -7,7 +7,9 @@ use std::{
 };
 
 use futures::executor::block_on;
-use npipes::{Client, Connector, DrainOutcome, Error, Ipc, Listener, ListenerOptions, connect};
+use npipes::{
+    Client, DrainOutcome, Error, Listener, ListenerOptions, connect, ipc::Ipc, pipe::Connector,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{pattern, unique_name, within};

@@ -3,7 +3,7 @@
 
 use std::ptr;
 
-use npipes::{Access, Listener, ListenerOptions};
+use npipes::{Listener, ListenerOptions, security::Access};
 use windows_sys::Win32::{
     Foundation::ERROR_ACCESS_DENIED,
     Security::TOKEN_QUERY,

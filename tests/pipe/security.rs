@@ -11,9 +11,13 @@ use std::{
 
 use futures::FutureExt;
 use npipes::{
-    Access, ConnectOptions, Connection, Direction, Error, ImpersonationLevel, IntegrityLevel,
-    Listener, ListenerOptions, Operation, Peer, PipeStream, SecurityDescriptor, ServerIdentity,
-    ServerTrust, Sid, connect,
+    ConnectOptions, Connection, Error, Listener, ListenerOptions, Peer, PipeStream, connect,
+    error::Operation,
+    pipe::Direction,
+    security::{
+        Access, ImpersonationLevel, IntegrityLevel, SecurityDescriptor, ServerIdentity,
+        ServerTrust, Sid,
+    },
 };
 use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use npipes::{Connection, ListenerOptions, PipeStream, ServeOptions, connect};
+use npipes::{Connection, ListenerOptions, PipeStream, connect, server::ServeOptions};
 use tokio::{runtime, sync::oneshot, task::yield_now};
 use tokio_util::sync::CancellationToken;
 

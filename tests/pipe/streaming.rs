@@ -2,7 +2,11 @@
 
 use std::cell::Cell;
 
-use npipes::{Client, ClientOptions, Connector, Inbox};
+use npipes::{
+    Client,
+    client::{ClientOptions, Inbox},
+    pipe::Connector,
+};
 use tokio::{
     io::AsyncReadExt,
     net::windows::named_pipe::{NamedPipeServer, ServerOptions},
@@ -85,7 +89,7 @@ async fn a_peer_that_reads_nothing_is_known_to_have_read_nothing() {
         assert!(known * FRAME <= AHEAD, "quota {quota}");
         // Whatever it would have read is lost, and comes back, or is kept.
         drop(server);
-        let counters = within(client.close()).await.counters;
+        let counters = within(client.close()).await.stats;
         assert_eq!(
             (counters.delivered, counters.delivered + counters.returned),
             (known, counters.accepted)

@@ -2,8 +2,8 @@
 
 use futures::{FutureExt, StreamExt};
 use npipes::{
-    ConnectOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream, PipeType,
-    Transport, connect_stream,
+    ConnectOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream, connect_stream,
+    connection::Transport, pipe::PipeType,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

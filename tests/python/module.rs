@@ -10,8 +10,9 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use npipes::{
-    ByteOrder, Dialect, FrameCodec, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum,
-    TextEncoding,
+    FrameCodec,
+    frame::{ByteOrder, Dialect, FrameFormat, LengthRule, ReceiveChecksum, SendChecksum},
+    text::TextEncoding,
 };
 use tokio_util::codec::{Decoder, Encoder};
 

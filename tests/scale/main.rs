@@ -11,7 +11,10 @@ mod support;
 use std::{sync::Mutex, time::Duration};
 
 use futures::FutureExt;
-use npipes::{Backoff, ConnectOptions, Connection, Listener, ListenerOptions, PipeStream, Retry};
+use npipes::{
+    ConnectOptions, Connection, Listener, ListenerOptions, PipeStream,
+    retry::{Backoff, Retry},
+};
 
 use self::{
     process::{handles, threads},

@@ -1,7 +1,8 @@
 //! What a simulated pipe has in common with a real one.
 
 use npipes::{
-    Connect, Connection, ConnectionOptions, Error,
+    Connection, ConnectionOptions, Error,
+    client::Connect,
     simulated::{Listener, Pipe, Stream},
 };
 

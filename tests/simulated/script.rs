@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
-    Backoff, Connection, ConnectionOptions, DrainOutcome, Error, FrameError, Operation, Retry,
+    Connection, ConnectionOptions, DrainOutcome, Error,
+    error::Operation,
+    frame::FrameError,
+    retry::{Backoff, Retry},
     simulated::{Connector, Cut, Faults, Listener, Pipe, Refusal, Stream},
 };
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, time::Instant};

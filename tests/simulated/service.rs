@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use npipes::{
-    Backoff, Client, ClientOptions, Connection, Delivered, DeliveredWhen, DrainOutcome, Error,
-    ServeOptions, ServeReport,
+    Client, Connection, DrainOutcome, Error,
+    client::{ClientOptions, Delivered, DeliveredWhen},
+    retry::Backoff,
+    server::{ServeOptions, ServeReport},
     simulated::{Cut, Faults, Pipe, Refusal, Stream},
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -33,7 +35,7 @@ const SEEDED: ClientOptions = ClientOptions::new()
     .backoff(Backoff::new(Duration::from_millis(10), Duration::from_secs(1)).seed(7));
 
 /// Sends every message until it is answered, and returns when that was.
-async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::ClientStats) {
+async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::client::ClientStats) {
     let start = Instant::now();
     let options = SEEDED.delivered_when(DeliveredWhen::Acknowledged);
     let (client, mut inbox) = Client::builder(pipe.connector()).options(options).spawn();
@@ -58,10 +60,10 @@ async fn orders(pipe: &Pipe, count: u32) -> (Vec<Duration>, npipes::ClientStats)
         }
         times.push(start.elapsed());
     }
-    (times, client.close().await.counters)
+    (times, client.close().await.stats)
 }
 
-async fn a_bad_day() -> (Vec<Duration>, npipes::ClientStats, ServeReport) {
+async fn a_bad_day() -> (Vec<Duration>, npipes::client::ClientStats, ServeReport) {
     let pipe = Pipe::new("orders").unwrap();
     let (shutdown, service) = echo(&pipe);
     pipe.refuse_for(Refusal::Busy, Duration::from_millis(700));

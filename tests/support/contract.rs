@@ -5,8 +5,13 @@ use std::{cell::Cell, future::Future, io, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt};
 use npipes::{
-    Accept, Backoff, Client, Connect, ConnectError, Connection, ConnectionOptions, DrainOutcome,
-    Error, FrameError, Operation, Retry, Transport,
+    Client, Connection, ConnectionOptions, DrainOutcome, Error,
+    client::Connect,
+    connection::Transport,
+    error::{ConnectError, Operation},
+    frame::FrameError,
+    retry::{Backoff, Retry},
+    server::Accept,
 };
 use tokio::{
     io::AsyncWriteExt,

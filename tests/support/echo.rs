@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use futures::{SinkExt, StreamExt, future::join};
-use npipes::{Client, Connection, Inbox};
+use npipes::{Client, Connection, client::Inbox};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,

@@ -12,7 +12,10 @@ use std::{
 };
 
 use bytes::BytesMut;
-use npipes::{Accept, Connect, Connection, ConnectionOptions, Error, FrameCodec, Transport};
+use npipes::{
+    Connection, ConnectionOptions, Error, FrameCodec, client::Connect, connection::Transport,
+    server::Accept,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
     sync::mpsc,

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn order() -> Result<(), npipes::Error> {
-/// use npipes::{Client, Connector};
+/// use npipes::{Client, pipe::Connector};
 ///
 /// let (client, mut inbox) = Client::spawn(Connector::new("orders")?);
 /// client.send("two coffees").await?;

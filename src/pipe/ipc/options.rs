@@ -21,7 +21,7 @@ use crate::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{FrameFormat, IpcOptions, TextEncoding};
+/// use npipes::{frame::FrameFormat, ipc::IpcOptions, text::TextEncoding};
 ///
 /// let ipc = IpcOptions::new()
 ///     .format(FrameFormat::new().detect_dialect())

@@ -30,7 +30,7 @@ use crate::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{ListenerOptions, PipeType};
+/// use npipes::{ListenerOptions, pipe::PipeType};
 ///
 /// let listener = ListenerOptions::new()
 ///     .backlog(8)
@@ -183,8 +183,8 @@ impl ListenerOptions {
     /// waited for until its first byte, for the [`handshake_timeout`](Self::handshake_timeout) or 5 s,
     /// while others are accepted. That is every client that does not ask for static tracking
     /// (`SECURITY_SQOS_PRESENT` without `SECURITY_CONTEXT_TRACKING`), as clients of this crate do:
-    /// std's `File`, Node, pywin32, and .NET by default. So a server that speaks first and has a filter
-    /// refuses those.
+    /// std's `File`, Node, pywin32, and .NET by default. So a server that speaks first and has a
+    /// filter refuses those.
     ///
     /// `admit` is called on the runtime's thread and should not block. Should it panic, so does
     /// `accept`, and that client alone is lost.
@@ -192,7 +192,7 @@ impl ListenerOptions {
     /// # Examples
     ///
     /// ```
-    /// use npipes::{IntegrityLevel, ListenerOptions};
+    /// use npipes::{ListenerOptions, security::IntegrityLevel};
     ///
     /// let options = ListenerOptions::new().filter(|peer| peer.integrity >= IntegrityLevel::MEDIUM);
     /// ```

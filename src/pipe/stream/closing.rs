@@ -12,8 +12,8 @@ use crate::{
 impl PipeStream {
     /// Waits until the peer has read everything that was written, without closing.
     ///
-    /// [`DrainOutcome`] says what came of it, and how sure that is. Writing can go on afterwards, whatever
-    /// it says.
+    /// [`DrainOutcome`] says what came of it, and how sure that is. Writing can go on afterwards,
+    /// whatever it says.
     ///
     /// # Errors
     ///

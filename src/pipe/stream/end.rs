@@ -54,8 +54,8 @@ impl End {
         self.begin_write(|| either!(self, handle => handle.try_write(buf)))
     }
 
-    /// As [`try_write`](Self::try_write): mio gathers the slices into the one copy that it makes of any
-    /// write.
+    /// As [`try_write`](Self::try_write): mio gathers the slices into the one copy that it makes of
+    /// any write.
     pub(super) fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         self.begin_write(|| either!(self, handle => handle.try_write_vectored(bufs)))
     }

@@ -35,7 +35,8 @@ pub enum PipeType {
     Byte,
     /// Each write is a message, for peers that read a message at a time. This crate reads both
     /// types as bytes, since a frame has a length of its own, and sends no frame over it whose payload
-    /// is longer than 4 MiB unless told: [`FrameFormat::DEFAULT_MAX_PER_WRITE`](crate::FrameFormat::DEFAULT_MAX_PER_WRITE).
+    /// is longer than 4 MiB unless told:
+    /// [`FrameFormat::DEFAULT_MAX_PER_WRITE`](crate::frame::FrameFormat::DEFAULT_MAX_PER_WRITE).
     Message,
 }
 

@@ -90,8 +90,8 @@ impl PipeDevice {
         Ok(Arc::new(Self { handle, pool: PoolIo(pool) }))
     }
 
-    /// Starts to wait for a free instance of the local pipe `name`, for `max_elapsed` or a day. Returns
-    /// `None` if there is nothing to wait for, or if waiting is not possible here.
+    /// Starts to wait for a free instance of the local pipe `name`, for `max_elapsed` or a day.
+    /// Returns `None` if there is nothing to wait for, or if waiting is not possible here.
     pub(in crate::pipe) fn wait(
         self: &Arc<Self>,
         name: &PipeName,

@@ -2,7 +2,10 @@
 
 use std::{fs::File, io::Read, path::PathBuf, thread};
 
-use npipes::{Delivery, Error, Ipc, IpcOptions, IpcRole};
+use npipes::{
+    Error,
+    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::windows::named_pipe::{ClientOptions, NamedPipeServer, PipeMode, ServerOptions},
@@ -152,7 +155,7 @@ async fn a_reader_that_does_not_read_is_an_error_at_the_deadline() {
     let name = unique_name();
     let deadline = std::time::Duration::from_millis(300);
     // More than the buffers and what a runtime reads ahead.
-    let format = npipes::FrameFormat::new();
+    let format = npipes::frame::FrameFormat::new();
     let mut ipc = IpcOptions::new().format(format).timeout(deadline).open(&name).unwrap();
     let reader = async {
         wait_until_it_listens(&name).await;

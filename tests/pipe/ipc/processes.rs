@@ -2,7 +2,7 @@
 
 use std::{env, io::BufRead, time::Duration};
 
-use npipes::{Delivery, Ipc};
+use npipes::ipc::{Delivery, Ipc};
 
 use crate::{
     child::{Process, tell},
