@@ -11,6 +11,7 @@ pub(crate) mod identity;
 mod instance;
 pub(crate) mod ipc;
 pub(crate) mod listener;
+mod names;
 pub(crate) mod peer;
 mod pending;
 mod places;

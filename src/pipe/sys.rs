@@ -8,6 +8,7 @@ mod flags;
 mod flush;
 mod hold;
 mod impersonation;
+mod random;
 pub(super) mod security;
 pub(super) mod token;
 mod wait;
@@ -24,7 +25,8 @@ use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer};
 use windows_sys::Win32::{
     Foundation::{
         ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY,
-        ERROR_PIPE_LISTENING, ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE,
+        ERROR_PIPE_LISTENING, ERROR_PIPE_NOT_CONNECTED, INVALID_HANDLE_VALUE, NTSTATUS,
+        RtlNtStatusToDosError, STATUS_SUCCESS,
     },
     Storage::FileSystem::{CreateFileW, FILE_TYPE_PIPE, GetFileType, OPEN_EXISTING},
     System::Pipes::{CreateNamedPipeW, GetNamedPipeHandleStateW},
@@ -38,6 +40,7 @@ pub(super) use self::{
         PipeState, cancel_synchronous_io, flush, is_released, pipe_state, pipe_type, write_quota,
     },
     hold::{create_shut, take_place},
+    random::random,
     wait::{FreeInstance, PipeDevice},
 };
 use crate::name::PipeName;
@@ -183,6 +186,16 @@ fn open_unchecked(path: &str, flags: OpenFlags) -> io::Result<OwnedHandle> {
 pub(super) fn register_client(handle: OwnedHandle) -> io::Result<NamedPipeClient> {
     // SAFETY: the handle comes from `open`, which asks for overlapped I/O, and is nobody else's.
     unsafe { NamedPipeClient::from_raw_handle(handle.into_raw_handle()) }
+}
+
+/// Turns the status of a call of `ntdll` or `bcrypt` into an error of Win32.
+fn check(status: NTSTATUS) -> io::Result<()> {
+    if status == STATUS_SUCCESS {
+        return Ok(());
+    }
+    // SAFETY: the function takes a number.
+    let code = unsafe { RtlNtStatusToDosError(status) };
+    Err(io::Error::from_raw_os_error(code as i32))
 }
 
 fn owned(handle: windows_sys::Win32::Foundation::HANDLE) -> io::Result<OwnedHandle> {

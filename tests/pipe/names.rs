@@ -101,3 +101,48 @@ async fn no_name_leads_to_a_file() {
     assert_eq!(fs::read(&victim).unwrap(), before);
     fs::remove_file(&victim).unwrap();
 }
+
+#[tokio::test]
+async fn a_users_and_a_sessions_names_are_theirs_and_can_be_connected_to() {
+    let name = unique_name();
+    let names = [PipeName::per_user(&name).unwrap(), PipeName::per_session(&name).unwrap()];
+    let listener = Listener::bind(&name).unwrap();
+    let (client, mut listener) = (within(connect(&name)).await.unwrap(), listener);
+    let peer = within(listener.accept()).await.unwrap().peer().unwrap();
+    drop(client);
+    assert_eq!(names[0].as_str(), format!(r"\\.\pipe\{name}-{}", peer.user));
+    assert_eq!(names[1].as_str(), format!(r"\\.\pipe\{name}-{}", peer.session));
+    for name in &names {
+        let mut listener = Listener::bind(name).unwrap();
+        let (client, server) =
+            within(async { tokio::join!(connect(name), listener.accept()) }).await;
+        drop((client.unwrap(), server.unwrap()));
+    }
+}
+
+#[test]
+fn a_random_name_is_another_one_each_time() {
+    let name = unique_name();
+    let names: std::collections::HashSet<_> = (0..1000)
+        .map(|_| PipeName::random(&name).unwrap().as_str().to_owned())
+        .inspect(|random| {
+            let digits = random.strip_prefix(&format!(r"\\.\pipe\{name}-")).unwrap();
+            assert!(
+                digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{random}"
+            );
+        })
+        .collect();
+    assert_eq!(names.len(), 1000);
+}
+
+#[test]
+fn a_name_that_has_no_room_for_an_addition_is_refused() {
+    let long = "x".repeat(PipeName::MAX_LEN - r"\\.\pipe\".len());
+    PipeName::new(&long).unwrap();
+    for error in [PipeName::per_user(&long), PipeName::per_session(&long), PipeName::random(&long)]
+    {
+        assert!(matches!(error, Err(Error::InvalidName(_))), "{error:?}");
+    }
+    assert!(PipeName::random("a/b").is_err());
+}

@@ -14,7 +14,7 @@ use windows_sys::{
         },
     },
     Win32::{
-        Foundation::{HANDLE, NTSTATUS, RtlNtStatusToDosError, STATUS_SUCCESS, UNICODE_STRING},
+        Foundation::{HANDLE, NTSTATUS, UNICODE_STRING},
         Storage::FileSystem::{
             FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, PIPE_ACCESS_INBOUND,
             PIPE_ACCESS_OUTBOUND, READ_CONTROL, SYNCHRONIZE,
@@ -27,7 +27,7 @@ use windows_sys::{
 };
 
 use super::{
-    Code, InstanceFlags, OpenFlags, flags::Direction, open_unchecked, security::Descriptor,
+    Code, InstanceFlags, OpenFlags, check, flags::Direction, open_unchecked, security::Descriptor,
 };
 use crate::name::{LOCAL_PREFIX, PipeName};
 
@@ -132,11 +132,7 @@ fn open_as_owner(name: &PipeName) -> io::Result<OwnedHandle> {
 }
 
 fn own(status: NTSTATUS, handle: HANDLE) -> io::Result<OwnedHandle> {
-    if status != STATUS_SUCCESS {
-        // SAFETY: the function takes a number.
-        let code = unsafe { RtlNtStatusToDosError(status) };
-        return Err(io::Error::from_raw_os_error(code as i32));
-    }
+    check(status)?;
     // SAFETY: the call that returned the handle succeeded and gave it to nobody else.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
