@@ -49,6 +49,12 @@ impl Sid {
     /// Everybody who has logged on with a name of his own, `S-1-5-11`.
     pub const AUTHENTICATED_USERS: Self = Self::of(Self::NT, &[11]);
 
+    /// The group of users of this machine, `S-1-5-32-545`.
+    pub const USERS: Self = Self::of(Self::NT, &[32, 545]);
+
+    /// Everybody who has logged on at this machine or at its remote desktop, `S-1-5-4`.
+    pub const INTERACTIVE: Self = Self::of(Self::NT, &[4]);
+
     /// Everybody, `S-1-1-0`.
     pub const EVERYONE: Self = Self::of(1, &[0]);
 

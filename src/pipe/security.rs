@@ -6,7 +6,10 @@ mod sddl;
 use std::io;
 
 pub use self::descriptor::SecurityDescriptor;
-use super::{peer::Peer, sys::security::Descriptor};
+use super::{
+    peer::Peer,
+    sys::{app_container, security::Descriptor},
+};
 use crate::sid::Sid;
 
 /// What a client needs and no more: `FILE_GENERIC_READ | FILE_GENERIC_WRITE` without
@@ -24,7 +27,7 @@ const CONNECT: u32 = 0x12_019B;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{Access, ListenerOptions};
+/// use npipes::{ListenerOptions, security::Access};
 ///
 /// let listener = ListenerOptions::new()
 ///     .access(Access::authenticated_users())
@@ -61,11 +64,69 @@ impl Access {
         Self::current_user_and_system().allow(Sid::AUTHENTICATED_USERS)
     }
 
+    /// As [`current_user_and_system`](Self::current_user_and_system), and lets the users of this machine
+    /// connect, who are the members of the group `BUILTIN\Users` (`S-1-5-32-545`): by default everybody
+    /// with an account here or in the machine's domain, also who runs a service, and no guests.
+    pub fn users() -> Self {
+        Self::current_user_and_system().allow(Sid::USERS)
+    }
+
+    /// As [`current_user_and_system`](Self::current_user_and_system), and lets everybody connect who has
+    /// logged on at this machine or at its remote desktop (`INTERACTIVE`, `S-1-5-4`): those who see its
+    /// screen, and not services, scheduled tasks, and logons over the network.
+    pub fn interactive_users() -> Self {
+        Self::current_user_and_system().allow(Sid::INTERACTIVE)
+    }
+
+    /// As [`current_user_and_system`](Self::current_user_and_system), and lets the app containers of this
+    /// package connect, run by the user that the server runs as:
+    /// [`allow_package_family`](Self::allow_package_family).
+    ///
+    /// # Errors
+    ///
+    /// As [`allow_package_family`](Self::allow_package_family).
+    pub fn package_family(family: &str) -> io::Result<Self> {
+        Self::current_user_and_system().allow_package_family(family)
+    }
+
     /// Lets this user, or the members of this group, connect; not create instances of the pipe, by
     /// which they could be the server for others.
     pub fn allow(mut self, client: Sid) -> Self {
         self.clients.push(client);
         self
+    }
+
+    /// Lets also the app containers of the package with this family name, `Name_publisher`, connect, of
+    /// the users that may connect; and as they run at low integrity,
+    /// [other such processes](Self::allow_low_integrity) of those users.
+    ///
+    /// A packaged program that is no app container, as a desktop program is, runs with its user's rights
+    /// and needs no such rule; [`PeerProcess::package_family`](crate::security::PeerProcess::package_family) tells
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an empty name or one with a NUL, `Unsupported` where the operating system has no
+    /// app containers, as Wine, and else what `DeriveAppContainerSidFromAppContainerName` says.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use npipes::{ListenerOptions, security::Access};
+    ///
+    /// let access = Access::package_family("Contoso.Orders_8wekyb3d8bbwe")?;
+    /// let options = ListenerOptions::new().access(access);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn allow_package_family(self, family: &str) -> io::Result<Self> {
+        Ok(self.allow_app_container(app_container(family)?))
+    }
+
+    /// Lets also the app container with this identifier connect, an `S-1-15-2-...`, of the users that may
+    /// connect; and as it runs at low integrity, [other such processes](Self::allow_low_integrity) of
+    /// those users.
+    pub fn allow_app_container(self, container: Sid) -> Self {
+        self.allow(container).allow_low_integrity()
     }
 
     /// Lets also processes of low integrity connect, sandboxes for the most part, of the users that
@@ -155,6 +216,27 @@ mod tests {
         const FILE_CREATE_PIPE_INSTANCE: u32 = 4;
         const GENERIC_READ_AND_WRITE: u32 = 0x12_019F;
         assert_eq!(CONNECT, GENERIC_READ_AND_WRITE & !FILE_CREATE_PIPE_INSTANCE);
+    }
+
+    #[test]
+    fn the_groups_of_users_may_connect_and_not_create_instances() {
+        let own = "O:S-1-5-21-1-2-3-1001D:P(A;;FA;;;S-1-5-21-1-2-3-1001)(A;;FA;;;SY)";
+        reads(Access::users(), &format!("{own}(A;;0x12019b;;;S-1-5-32-545)"));
+        reads(Access::interactive_users(), &format!("{own}(A;;0x12019b;;;S-1-5-4)"));
+    }
+
+    #[test]
+    fn one_app_container_is_added_by_label_and_rule() {
+        let own = "O:S-1-5-21-1-2-3-1001D:P(A;;FA;;;S-1-5-21-1-2-3-1001)";
+        let container = "S-1-15-2-1-2-3-4-5-6-7";
+        let access = Access::current_user_only().allow_app_container(container.parse().unwrap());
+        reads(access, &format!("{own}(A;;0x12019b;;;{container})S:(ML;;NW;;;LW)"));
+    }
+
+    #[test]
+    fn a_name_that_no_package_has_is_refused() {
+        let error = Access::package_family("").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod flush;
 mod hold;
 mod impersonation;
 mod random;
+mod library;
 pub(super) mod security;
 pub(super) mod token;
 mod wait;
@@ -41,6 +42,7 @@ pub(super) use self::{
     },
     hold::{create_shut, take_place},
     random::random,
+    library::app_container,
     wait::{FreeInstance, PipeDevice},
 };
 use crate::name::PipeName;

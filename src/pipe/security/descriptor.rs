@@ -9,13 +9,13 @@ use crate::{
     sid::Sid,
 };
 
-/// A security descriptor: the full language of Windows, where [`Access`](crate::Access) does not suffice. Cloning
+/// A security descriptor: the full language of Windows, where [`Access`](crate::security::Access) does not suffice. Cloning
 /// costs a reference count.
 ///
 /// # Examples
 ///
 /// ```
-/// use npipes::{Error, SecurityDescriptor};
+/// use npipes::{Error, security::SecurityDescriptor};
 ///
 /// let descriptor: SecurityDescriptor = "D:P(A;;FA;;;SY)(A;;0x12019b;;;BU)".parse()?;
 /// let error = "D:P(A;;FA;;;SY)(A;;oops;;;BU)".parse::<SecurityDescriptor>().unwrap_err();

@@ -1,0 +1,93 @@
+//! What not every system has, Wine for one: looked up by name when it is asked for, since a program
+//! that imports a function that is missing does not start.
+
+use std::{
+    ffi::{CStr, c_void},
+    io,
+    mem::transmute,
+    ptr,
+};
+
+use windows_sys::{
+    Win32::{
+        Foundation::FARPROC,
+        Security::{FreeSid, PSID},
+        System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
+    },
+    core::{HRESULT, PCWSTR},
+};
+
+use super::{security::read_sid, wide};
+use crate::sid::Sid;
+
+/// Returns the function of a library of the system's own folder; `None` if this system has no such.
+/// The library stays loaded.
+fn function(library: &str, name: &CStr) -> FARPROC {
+    let library = wide(library);
+    // SAFETY: the name ends with a NUL and outlives the call. A library of the system's folder, of
+    // which nobody else has put a copy there, does what the system's documentation says when loaded.
+    let library =
+        unsafe { LoadLibraryExW(library.as_ptr(), ptr::null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32) };
+    if library.is_null() {
+        return None;
+    }
+    // SAFETY: the library is loaded, and the name ends with a NUL.
+    unsafe { GetProcAddress(library, name.as_ptr().cast()) }
+}
+
+/// Returns the identifier of the app container that has this name, which for a package is its family
+/// name. It is computed from the name: the package need not be installed.
+pub(in crate::pipe) fn app_container(name: &str) -> io::Result<Sid> {
+    type DeriveAppContainerSidFromAppContainerName =
+        unsafe extern "system" fn(PCWSTR, *mut PSID) -> HRESULT;
+    if name.is_empty() || name.contains('\0') {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let found = function("userenv.dll", c"DeriveAppContainerSidFromAppContainerName")
+        .ok_or(io::ErrorKind::Unsupported)?;
+    // SAFETY: this is how `userenv.h` declares it.
+    let derive = unsafe {
+        transmute::<unsafe extern "system" fn() -> isize, DeriveAppContainerSidFromAppContainerName>(
+            found,
+        )
+    };
+    let name = wide(name);
+    let mut sid = ptr::null_mut();
+    // SAFETY: the name ends with a NUL, and it and the result outlive the call.
+    let result = unsafe { derive(name.as_ptr(), &mut sid) };
+    if result < 0 || sid.is_null() {
+        return Err(io::Error::from_raw_os_error(result));
+    }
+    let given = Given(sid);
+    // SAFETY: the call has put a SID there, which is freed afterwards.
+    unsafe { read_sid(given.0) }
+}
+
+/// A SID to be freed by `FreeSid`.
+struct Given(*mut c_void);
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        // SAFETY: the SID comes from a call that says to free it so, and only this value has it.
+        unsafe { FreeSid(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_system_has_is_found_and_what_it_has_not_is_none() {
+        assert!(function("kernel32.dll", c"GetProcAddress").is_some());
+        assert!(function("kernel32.dll", c"GetNoSuchThing").is_none());
+        assert!(function("npipes-has-no-such.dll", c"GetProcAddress").is_none());
+    }
+
+    #[test]
+    fn a_name_that_no_container_can_have_is_refused() {
+        for name in ["", "npipes\0_x"] {
+            assert_eq!(app_container(name).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+}
