@@ -5,6 +5,7 @@
 // in docs/windows.md, a line for each fact with its source and its test. A new one is added there, and a
 // question to `tests/open_questions` where there is no source.
 
+mod acting;
 pub(crate) mod connect;
 mod drain;
 pub(crate) mod identity;

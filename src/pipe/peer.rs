@@ -144,13 +144,20 @@ impl PipeStream {
     /// std's `File`, Node, pywin32, .NET by default; a client of this crate does ask. After the first
     /// message it does not happen. Whoever cannot be identified is nobody: refuse it.
     pub fn peer(&self) -> Result<Peer, Error> {
-        if !self.is_server() {
-            // Before any system call: Wine would name the client itself.
-            let source = io::ErrorKind::Unsupported.into();
-            return Err(Error::io(Operation::Identify, self.name(), source));
-        }
+        self.only_server()?;
         Peer::client_of(self.as_handle())
             .map_err(|e| Error::io(Operation::Identify, self.name(), e))
+    }
+
+    /// Refuses the client's end before any system call: Wine would name the client itself.
+    pub(super) fn only_server(&self) -> Result<(), Error> {
+        match self.is_server() {
+            true => Ok(()),
+            false => {
+                let source = io::ErrorKind::Unsupported.into();
+                Err(Error::io(Operation::Identify, self.name(), source))
+            }
+        }
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) use self::{
     },
     hold::{create_shut, take_place},
     random::random,
+    impersonation::ActingAsClient,
     library::app_container,
     wait::{FreeInstance, PipeDevice},
 };

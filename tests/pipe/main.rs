@@ -20,6 +20,7 @@ mod start;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acting;
 mod autotraits;
 mod chaos;
 mod child;

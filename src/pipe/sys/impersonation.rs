@@ -1,4 +1,5 @@
-//! As whom a thread acts: for a moment as a pipe's client, to see who that is.
+//! As whom a thread acts: for a moment as a pipe's client, to see who that is or to do something in
+//! its name.
 
 use std::{
     io,
@@ -37,14 +38,14 @@ pub(super) fn thread_token(access: u32) -> io::Result<Option<OwnedHandle>> {
 /// The time in which this thread acts as the client of a pipe. Dropping it ends that, also when a
 /// panic does, and the thread acts again as it did before. It must not be held across an `await`:
 /// another task would run as the client.
-pub(super) struct ActingAsClient {
+pub(in crate::pipe) struct ActingAsClient {
     before: Option<OwnedHandle>,
     /// The state belongs to the thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
 
 impl ActingAsClient {
-    pub(super) fn begin(server: BorrowedHandle<'_>) -> io::Result<Self> {
+    pub(in crate::pipe) fn begin(server: BorrowedHandle<'_>) -> io::Result<Self> {
         let before = thread_token(TOKEN_QUERY | TOKEN_IMPERSONATE)?;
         // SAFETY: the handle is open while it is borrowed.
         let ok = unsafe { ImpersonateNamedPipeClient(server.as_raw_handle()) };

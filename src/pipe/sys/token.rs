@@ -10,9 +10,9 @@ use std::{
 use windows_sys::Win32::{
     Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_TOKEN},
     Security::{
-        GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_GROUPS,
-        TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenElevation, TokenGroups, TokenIntegrityLevel,
-        TokenSessionId, TokenUser,
+        GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_DUPLICATE,
+        TOKEN_ELEVATION, TOKEN_GROUPS, TOKEN_IMPERSONATE, TOKEN_INFORMATION_CLASS, TOKEN_QUERY,
+        TokenElevation, TokenGroups, TokenIntegrityLevel, TokenSessionId, TokenUser,
     },
     System::{
         Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId},
@@ -66,13 +66,15 @@ impl Token {
     }
 
     /// Returns the token that the client of `server` has shown.
-    ///
-    /// The thread acts as the client between two lines of this function and nowhere else.
     pub(in crate::pipe) fn of_client(server: BorrowedHandle<'_>) -> io::Result<Self> {
-        let acting = ActingAsClient::begin(server)?;
-        let token = thread_token(TOKEN_QUERY);
-        drop(acting);
-        token?.map(Self).ok_or_else(|| io::Error::from_raw_os_error(ERROR_NO_TOKEN as i32))
+        client_token(server, TOKEN_QUERY).map(Self)
+    }
+
+    /// Returns the same, with the rights that acting with it and making another of it take.
+    pub(in crate::pipe) fn of_client_to_act_with(
+        server: BorrowedHandle<'_>,
+    ) -> io::Result<OwnedHandle> {
+        client_token(server, TOKEN_QUERY | TOKEN_DUPLICATE | TOKEN_IMPERSONATE)
     }
 
     /// Returns the user.
@@ -180,6 +182,16 @@ impl Token {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the token that the client of `server` has shown.
+///
+/// The thread acts as the client between two lines of this function.
+fn client_token(server: BorrowedHandle<'_>, access: u32) -> io::Result<OwnedHandle> {
+    let acting = ActingAsClient::begin(server)?;
+    let token = thread_token(access);
+    drop(acting);
+    token?.ok_or_else(|| io::Error::from_raw_os_error(ERROR_NO_TOKEN as i32))
 }
 
 /// Returns the process that created this instance of a pipe.
