@@ -156,6 +156,7 @@ pub mod security {
     pub use crate::pipe::{
         identity::{MayServe, ServerIdentity, ServerTrust},
         peer::IntegrityLevel,
+        process::PeerProcess,
         security::{Access, SecurityDescriptor},
         sys::ImpersonationLevel,
     };

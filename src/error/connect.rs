@@ -94,7 +94,8 @@ impl error::Error for ConnectError {
 /// on purpose. Nothing was sent to it.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error(
-    "the server of {pipe} is not trusted: {}{}",
+    "the server of {pipe} is not trusted: {}{}{}",
+    Reason(.reason),
     Identity(.owner, .user, .process_id),
     if *.others_may_serve { ", and others may create instances of the pipe" } else { "" }
 )]
@@ -111,6 +112,19 @@ pub struct UntrustedServer {
     /// Whether the server's process is not known and the pipe's access rules let others than the owner
     /// create instances of it, so that the owner says nothing of who serves this one.
     pub others_may_serve: bool,
+    /// What it is not, where a rule asks for more than an account: a service, a session, a program.
+    pub reason: Option<String>,
+}
+
+struct Reason<'a>(&'a Option<String>);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(reason) => write!(f, "{reason}; "),
+            None => Ok(()),
+        }
+    }
 }
 
 struct Identity<'a>(&'a Option<Sid>, &'a Option<Sid>, &'a Option<u32>);

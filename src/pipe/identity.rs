@@ -2,20 +2,19 @@
 
 mod creators;
 mod evidence;
+mod limits;
 mod rule;
+mod service;
+mod verdict;
 
-use std::{fmt, io, os::windows::io::AsHandle, sync::Arc};
-
-use tracing::warn;
+use std::{fmt, path::PathBuf, sync::Arc};
 
 pub use self::{creators::MayServe, evidence::ServerIdentity};
-use self::{evidence::Evidence, rule::Rule};
-use super::{peer::Peer, stream::PipeStream};
-use crate::{
-    error::{Error, Operation, UntrustedServer},
-    name::PipeName,
-    sid::Sid,
+use self::{
+    limits::{Image, Limits, Session},
+    rule::Rule,
 };
+use crate::sid::Sid;
 
 /// Whom a client trusts to be the server. A pipe's name says nothing of that: whoever is first to
 /// create it has it.
@@ -34,7 +33,8 @@ use crate::{
 /// which contains that right; [`Access`](crate::security::Access) does so.
 ///
 /// A service that runs as LocalService, NetworkService or a virtual account (`NT SERVICE\name`) is
-/// neither SYSTEM nor an administrator, so no rule but [`user`](Self::user) trusts it.
+/// neither SYSTEM nor an administrator, so no rule trusts it but [`service`](Self::service) and
+/// [`user`](Self::user).
 ///
 /// Elevated and other processes of one user count as one. A server of this crate names its user as
 /// the pipe's owner; another's may, if it is elevated, be owned by the group of administrators, and
@@ -43,6 +43,14 @@ use crate::{
 ///
 /// An owner that is an ordinary user may be an administrator who runs elevated; that is believed if
 /// the process is seen to be that user's and to have the rights of an administrator.
+///
+/// # Rules and limits
+///
+/// A rule names accounts, or a service, which stands for its account: there is one, and it decides
+/// alone. The methods that begin with `and_` limit it: a server must be what the rule trusts *and* of
+/// the session *and* started from the file. They are no rules of their own, since every user may have
+/// processes in any session of theirs, and start any program that they can read. Service and limits are
+/// facts of this machine: a pipe of another machine is refused.
 ///
 /// # Examples
 ///
@@ -57,23 +65,26 @@ use crate::{
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct ServerTrust(Rule);
+pub struct ServerTrust {
+    rule: Rule,
+    limits: Limits,
+}
 
 impl ServerTrust {
     /// Trusts this process's user, SYSTEM and administrators, who own the machine anyway. On a pipe
     /// of another machine it checks nothing. This is the default.
     pub const fn same_user_or_privileged() -> Self {
-        Self(Rule::SameUserOrPrivileged)
+        Self::by(Rule::SameUserOrPrivileged)
     }
 
     /// Trusts this process's user only.
     pub const fn same_user() -> Self {
-        Self(Rule::SameUser)
+        Self::by(Rule::SameUser)
     }
 
     /// Trusts SYSTEM and administrators only.
     pub const fn system_or_administrators() -> Self {
-        Self(Rule::Privileged)
+        Self::by(Rule::Privileged)
     }
 
     /// Trusts this user only, a service's account for instance: `S-1-5-19` is LocalService, `S-1-5-20`
@@ -89,71 +100,94 @@ impl ServerTrust {
     /// # Ok::<(), npipes::Error>(())
     /// ```
     pub const fn user(sid: Sid) -> Self {
-        Self(Rule::User(sid))
+        Self::by(Rule::User(sid))
+    }
+
+    /// Trusts the Windows service of this name, whatever account it runs as. The name is the one that
+    /// `sc.exe` takes, not the one on display.
+    ///
+    /// The service control manager is asked which process the service runs in, and that must be the
+    /// process that created the pipe's instance. The pipe's owner must not contradict: it must be the
+    /// service's account, SYSTEM or administrators; the account is that of the process, or where that is
+    /// out of sight the one that the service is set to run as. An ordinary user may ask for both, unless
+    /// the access rules of the service say otherwise.
+    ///
+    /// Services that share a process, as many of Windows' own do, count as one. Only administrators can
+    /// set up a service. If it does not exist or does not run, nobody is trusted.
+    ///
+    /// The manager is asked by a remote procedure call, on a blocking thread, after the pipe was opened:
+    /// it adds to the time that connecting takes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use npipes::{ConnectOptions, security::ServerTrust};
+    ///
+    /// let options = ConnectOptions::new().server_trust(ServerTrust::service("OrdersAgent"));
+    /// ```
+    pub fn service(name: impl Into<String>) -> Self {
+        Self::by(Rule::Service(name.into().into()))
     }
 
     /// Trusts whom `judge` returns true for. It is called on the runtime's thread and should not
-    /// block; a panic is the caller's.
+    /// block, as asking for the files of programs can; a panic is the caller's.
     pub fn judged_by<F>(judge: F) -> Self
     where
         F: Fn(&ServerIdentity) -> bool + Send + Sync + 'static,
     {
-        Self(Rule::Judge(Arc::new(judge)))
+        Self::by(Rule::Judge(Arc::new(judge)))
     }
 
     /// Trusts whoever was first to create the pipe, which may be any program of any user.
     pub const fn any_without_check() -> Self {
-        Self(Rule::Any)
+        Self::by(Rule::Any)
     }
 
-    /// Judges the server of an open pipe.
+    /// Limits the rule to servers of this process's terminal services session, as a tray icon and its
+    /// agent of one logon are. Services are in session 0.
     ///
-    /// # Errors
+    /// The operating system writes the session down when the instance is created. It keeps apart the
+    /// logons of one user, and of users that a rule trusts both.
     ///
-    /// [`Error::UntrustedServer`], or [`Error::Io`] if the operating system does not tell: what is
-    /// not known is not trusted.
+    /// # Examples
     ///
-    /// # Cancel safety
+    /// ```
+    /// use npipes::{ConnectOptions, security::ServerTrust};
     ///
-    /// Nothing is left behind.
-    pub(super) async fn judge(&self, pipe: &PipeStream, name: &PipeName) -> Result<(), Error> {
-        let unknown = |e| Error::io(Operation::Identify, Some(name), e);
-        let local = name.is_local();
-        if matches!(self.0, Rule::Any) || (matches!(self.0, Rule::SameUserOrPrivileged) && !local) {
-            return Ok(());
-        }
-        let this = Peer::this_process().map_err(unknown)?;
-        let (user, all) = (this.user, matches!(self.0, Rule::Judge(_)));
-        let handle = pipe.as_handle();
-        let evidence = if local {
-            Evidence::of(handle, local, user, all)
-        } else {
-            // Through the network GetSecurityInfo takes as long as the network does.
-            let handle = handle.try_clone_to_owned().map_err(unknown)?;
-            tokio::task::spawn_blocking(move || Evidence::of(handle.as_handle(), local, user, all))
-                .await
-                .unwrap_or_else(|e| Err(io::Error::other(e)))
-        }
-        .map_err(unknown)?;
-        if self.0.trusts_user(&this) && evidence.are_plainly(&this) {
-            return Ok(());
-        }
-        let server = evidence.server(&this);
-        if self.0.trusts(&server, &this) {
-            return Ok(());
-        }
-        let (owner, process_id) = (server.owner, server.process_id);
-        let user = server.process.map(|process| process.user);
-        let others_may_serve = user.is_none() && server.may_serve != MayServe::OwnerAlone;
-        warn!(pipe = %name, ?owner, ?user, ?process_id, "the server is not trusted");
-        let pipe = name.clone();
-        Err(Error::UntrustedServer(Box::new(UntrustedServer {
-            pipe,
-            owner,
-            user,
-            process_id,
-            others_may_serve,
-        })))
+    /// let trust = ServerTrust::same_user().and_same_session().and_same_image();
+    /// let options = ConnectOptions::new().server_trust(trust);
+    /// ```
+    pub const fn and_same_session(mut self) -> Self {
+        self.limits.session = Some(Session::OfThisProcess);
+        self
+    }
+
+    /// Limits the rule to servers of this terminal services session.
+    pub const fn and_session(mut self, id: u32) -> Self {
+        self.limits.session = Some(Session::Id(id));
+        self
+    }
+
+    /// Limits the rule to servers that were started from the same file as this process:
+    /// [`and_image`](Self::and_image).
+    pub fn and_same_image(mut self) -> Self {
+        self.limits.image = Some(Image::OfThisProcess);
+        self
+    }
+
+    /// Limits the rule to servers that were started from the file with this path.
+    ///
+    /// The files are compared and not the paths; a copy is another file. The process must be in sight,
+    /// as a service's is not to an ordinary user. Whoever may write to the server's process, or to the
+    /// folder of the program, gets around this, so it tells programs apart that mean no harm, and does
+    /// not guard against another program of the same user: [`PeerProcess`](crate::security::PeerProcess).
+    pub fn and_image(mut self, path: impl Into<PathBuf>) -> Self {
+        self.limits.image = Some(Image::At(path.into().into()));
+        self
+    }
+
+    const fn by(rule: Rule) -> Self {
+        Self { rule, limits: Limits::none() }
     }
 }
 
@@ -165,13 +199,48 @@ impl Default for ServerTrust {
 
 impl fmt::Debug for ServerTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Rule::SameUserOrPrivileged => f.write_str("ServerTrust(usual)"),
-            Rule::SameUser => f.write_str("ServerTrust(same user)"),
-            Rule::Privileged => f.write_str("ServerTrust(system or administrators)"),
-            Rule::User(sid) => write!(f, "ServerTrust({sid})"),
-            Rule::Judge(_) => f.write_str("ServerTrust(judged)"),
-            Rule::Any => f.write_str("ServerTrust(any)"),
+        match &self.rule {
+            Rule::SameUserOrPrivileged => f.write_str("ServerTrust(usual")?,
+            Rule::SameUser => f.write_str("ServerTrust(same user")?,
+            Rule::Privileged => f.write_str("ServerTrust(system or administrators")?,
+            Rule::User(sid) => write!(f, "ServerTrust({sid}")?,
+            Rule::Service(name) => write!(f, "ServerTrust(service {name}")?,
+            Rule::Judge(_) => f.write_str("ServerTrust(judged")?,
+            Rule::Any => f.write_str("ServerTrust(any")?,
         }
+        match self.limits.session {
+            Some(Session::OfThisProcess) => f.write_str(", same session")?,
+            Some(Session::Id(id)) => write!(f, ", session {id}")?,
+            None => {}
+        }
+        match &self.limits.image {
+            Some(Image::OfThisProcess) => f.write_str(", same image")?,
+            Some(Image::At(path)) => write!(f, ", image {}", path.display())?,
+            None => {}
+        }
+        f.write_str(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_shown_with_its_limits() {
+        let shown = |trust: ServerTrust| format!("{trust:?}");
+        assert_eq!(shown(ServerTrust::default()), "ServerTrust(usual)");
+        assert_eq!(
+            shown(ServerTrust::service("Spooler").and_session(0)),
+            "ServerTrust(service Spooler, session 0)"
+        );
+        assert_eq!(
+            shown(ServerTrust::same_user().and_same_session().and_same_image()),
+            "ServerTrust(same user, same session, same image)"
+        );
+        assert_eq!(
+            shown(ServerTrust::system_or_administrators().and_image("agent.exe")),
+            "ServerTrust(system or administrators, image agent.exe)"
+        );
     }
 }

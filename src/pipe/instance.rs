@@ -42,7 +42,7 @@ impl Instance {
     pub(super) fn into_arrival(mut self) -> Option<Arrival> {
         self.connected = None;
         let server = self.server.take().and_then(Arc::into_inner)?;
-        Some(Arrival { server, place: std::mem::take(&mut self.place) })
+        Some(Arrival::now(server, std::mem::take(&mut self.place)))
     }
 }
 

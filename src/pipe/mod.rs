@@ -16,6 +16,7 @@ mod names;
 pub(crate) mod peer;
 mod pending;
 mod places;
+pub(crate) mod process;
 pub(crate) mod security;
 pub(crate) mod stream;
 #[allow(unsafe_code)]

@@ -4,11 +4,16 @@ use std::{
     fmt, io,
     os::windows::io::{AsHandle, BorrowedHandle},
     sync::OnceLock,
+    time::SystemTime,
 };
 
 use super::{
+    process::PeerProcess,
     stream::PipeStream,
-    sys::token::{self, Token},
+    sys::{
+        self,
+        token::{self, Token},
+    },
 };
 use crate::{
     connection::{Connection, ReceiveHalf, SendHalf},
@@ -34,8 +39,10 @@ use crate::{
 pub struct Peer {
     /// The process, where the operating system tells. It can be forged and goes stale: the process
     /// may have ended or handed the pipe on, and its id may be another's by now. For logs; nothing
-    /// may be decided by it.
+    /// may be decided by it. [`process`](Self::process) says more.
     pub process_id: Option<u32>,
+    /// When that process was created, if it could be seen and was older than the connection.
+    pub(super) process_created: Option<SystemTime>,
     /// The terminal services session.
     pub session: u32,
     /// The user.
@@ -49,13 +56,20 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Returns the client of a pipe.
+    /// Returns the client of a pipe that was open by that moment.
     ///
     /// The calling thread acts as the client for the time of two system calls, inside this call,
     /// and cannot fail to return to itself: should the operating system refuse that, the process
     /// ends.
-    pub(super) fn client_of(server: BorrowedHandle<'_>) -> io::Result<Self> {
-        Self::of(&Token::of_client(server)?, token::client_process_id(server).ok())
+    pub(super) fn client_of(server: BorrowedHandle<'_>, opened: SystemTime) -> io::Result<Self> {
+        let token = Token::of_client(server)?;
+        let id = token::client_process_id(server).ok();
+        let process = id.filter(|_| !sys::client_is_remote(server)).and_then(|id| {
+            let process = PeerProcess::as_of(id, opened).ok()?;
+            let same = token::client_process_id(server).is_ok_and(|again| again == id);
+            same.then_some(process)
+        });
+        Self::of(&token, id, process.map(|process| process.created()))
     }
 
     /// Returns this process, which is asked once: a process keeps its user, and asking costs as much
@@ -65,19 +79,52 @@ impl Peer {
         if let Some(this) = THIS.get() {
             return Ok(*this);
         }
-        let this = Self::of(&Token::of_this_process()?, Some(std::process::id()))?;
+        let id = std::process::id();
+        let created = sys::process::Process::open(id)?.created()?;
+        let this = Self::of(&Token::of_this_process()?, Some(id), Some(created))?;
         Ok(*THIS.get_or_init(|| this))
     }
 
-    pub(super) fn of(token: &Token, process_id: Option<u32>) -> io::Result<Self> {
+    pub(super) fn of(
+        token: &Token,
+        process_id: Option<u32>,
+        process_created: Option<SystemTime>,
+    ) -> io::Result<Self> {
         Ok(Self {
             process_id,
+            process_created,
             session: token.session()?,
             user: token.user()?,
             integrity: IntegrityLevel::new(token.integrity()?),
             elevated: token.is_elevated()?,
             administrator: token.is_member(Sid::ADMINISTRATORS)?,
         })
+    }
+
+    /// Returns the peer's process, held so that its id stays its own.
+    ///
+    /// It is the process that had the id when the peer was asked who it is, and had it before the
+    /// connection was accepted, by a client, or opened, to a server: one that was created later, or has
+    /// taken the id over since, is told by when it was created and is an error.
+    ///
+    /// # What it is worth
+    ///
+    /// As much as the id that the pipe tells. The operating system writes that down when an end is
+    /// opened, and as far as is known a client of this machine does not choose it. But a process can open an end, hand it
+    /// on to another, and end; and if its id is another process's before `accept` has seen the client,
+    /// that one is found. A client that comes through the network, from this machine or another,
+    /// states an id of its own choice; its process is never found. So this is good for finding out
+    /// which program calls, and no substitute for the [`user`](Self::user): [`PeerProcess`].
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`: the process has ended, or its id is another's by now, or it was not to be seen or
+    /// not older than the connection when the peer was asked, as after the clock was set back. What
+    /// `OpenProcess` says: `ERROR_INVALID_PARAMETER` (87) if no process has the id, and
+    /// `ERROR_ACCESS_DENIED` (5) if this process may not look into it, as an ordinary user's may not
+    /// into another user's.
+    pub fn process(&self) -> io::Result<PeerProcess> {
+        PeerProcess::again(self.process_id, self.process_created)
     }
 
     /// Returns the name of the user's account, as `DOMAIN\name`.
@@ -145,7 +192,7 @@ impl PipeStream {
     /// message it does not happen. Whoever cannot be identified is nobody: refuse it.
     pub fn peer(&self) -> Result<Peer, Error> {
         self.only_server()?;
-        Peer::client_of(self.as_handle())
+        Peer::client_of(self.as_handle(), self.opened())
             .map_err(|e| Error::io(Operation::Identify, self.name(), e))
     }
 
@@ -215,7 +262,8 @@ mod tests {
     use super::*;
 
     fn of_process(id: u32) -> io::Result<Peer> {
-        Peer::of(&Token::of_process(id)?, Some(id))
+        let process = sys::process::Process::open(id)?;
+        Peer::of(&Token::of_process(&process)?, Some(id), Some(process.created()?))
     }
 
     #[test]

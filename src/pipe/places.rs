@@ -5,6 +5,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use tokio::{
@@ -63,6 +64,14 @@ impl fmt::Debug for Place {
 pub(super) struct Arrival {
     pub(super) server: NamedPipeServer,
     pub(super) place: Place,
+    /// When it was seen: by then the client had opened the pipe.
+    pub(super) seen: SystemTime,
+}
+
+impl Arrival {
+    pub(super) fn now(server: NamedPipeServer, place: Place) -> Self {
+        Self { server, place, seen: SystemTime::now() }
+    }
 }
 
 #[cfg(test)]

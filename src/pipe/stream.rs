@@ -11,7 +11,7 @@ use std::{
     fmt,
     os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, RawHandle},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
@@ -52,6 +52,8 @@ pub struct PipeStream {
     name: Option<PipeName>,
     /// If the system has told when the pipe was opened.
     pipe_type: Option<PipeType>,
+    /// By when the pipe was open at both ends.
+    opened: SystemTime,
     close_timeout: Duration,
     /// Something was written that the peer is not known to have read.
     undrained: bool,
@@ -65,9 +67,9 @@ pub struct PipeStream {
 
 impl PipeStream {
     pub(super) fn server(arrival: Arrival, name: PipeName) -> Self {
-        let Arrival { server, place } = arrival;
+        let Arrival { server, place, seen } = arrival;
         let handle = PipeHandle::new(End::Server(server)).in_place(place);
-        Self { name: Some(name), ..Self::over(handle) }
+        Self { name: Some(name), opened: seen, ..Self::over(handle) }
     }
 
     pub(super) fn client(
@@ -84,6 +86,7 @@ impl PipeStream {
             handle: Arc::new(handle),
             name: None,
             pipe_type: None,
+            opened: SystemTime::now(),
             close_timeout: ConnectionOptions::DEFAULT_CLOSE_TIMEOUT,
             undrained: false,
             completing: false,
@@ -170,6 +173,11 @@ impl PipeStream {
 
     pub(super) fn is_server(&self) -> bool {
         matches!(self.handle.end(), End::Server(_))
+    }
+
+    /// Returns by when the pipe was open at both ends: who was created later has opened neither.
+    pub(super) const fn opened(&self) -> SystemTime {
+        self.opened
     }
 
     /// Returns the name of the pipe; `None` if the stream was made from a bare handle.

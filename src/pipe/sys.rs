@@ -8,9 +8,11 @@ mod flags;
 mod flush;
 mod hold;
 mod impersonation;
-mod random;
 mod library;
+pub(super) mod process;
+mod random;
 pub(super) mod security;
+pub(super) mod service;
 pub(super) mod token;
 mod wait;
 
@@ -41,9 +43,9 @@ pub(super) use self::{
         PipeState, cancel_synchronous_io, flush, is_released, pipe_state, pipe_type, write_quota,
     },
     hold::{create_shut, take_place},
-    random::random,
     impersonation::ActingAsClient,
-    library::app_container,
+    library::{app_container, client_is_remote},
+    random::random,
     wait::{FreeInstance, PipeDevice},
 };
 use crate::name::PipeName;

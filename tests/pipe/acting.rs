@@ -9,7 +9,9 @@ use std::{
     ptr,
 };
 
-use npipes::{ConnectOptions, Connection, Error, Listener, PipeStream, connect, security::ImpersonationLevel};
+use npipes::{
+    ConnectOptions, Connection, Error, Listener, PipeStream, connect, security::ImpersonationLevel,
+};
 use windows_sys::Win32::{
     Foundation::ERROR_BAD_IMPERSONATION_LEVEL,
     Security::{

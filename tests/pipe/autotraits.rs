@@ -8,7 +8,8 @@ use npipes::{
     },
     retry::Retry,
     security::{
-        Access, ImpersonationLevel, IntegrityLevel, SecurityDescriptor, ServerIdentity, ServerTrust,
+        Access, ImpersonationLevel, IntegrityLevel, PeerProcess, SecurityDescriptor,
+        ServerIdentity, ServerTrust,
     },
 };
 
@@ -33,6 +34,7 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<OwnedReadHalf>();
     is_sendable::<OwnedWriteHalf>();
     is_sendable::<Peer>();
+    is_sendable::<PeerProcess>();
     is_sendable::<ServerIdentity>();
     is_sendable::<PipeStream>();
     is_sendable::<PipeType>();

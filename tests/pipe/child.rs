@@ -1,6 +1,6 @@
 //! A test of this binary as the program of another process, which speaks in lines.
 
-use std::{env, fmt, process::Stdio};
+use std::{env, fmt, path::Path, process::Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -28,7 +28,12 @@ impl Process {
     /// Runs `test` with the environment variable `key` set to `value`, by which it knows that it is
     /// meant.
     pub(crate) fn start(test: &str, key: &str, value: &str) -> Self {
-        let mut command = Command::new(env::current_exe().unwrap());
+        Self::start_program(&env::current_exe().unwrap(), test, key, value)
+    }
+
+    /// Does so with another file, a copy of this binary.
+    pub(crate) fn start_program(program: &Path, test: &str, key: &str, value: &str) -> Self {
+        let mut command = Command::new(program);
         command
             .args(["--exact", test, "--nocapture"])
             .env(key, value)

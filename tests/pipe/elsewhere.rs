@@ -165,3 +165,18 @@ async fn an_owner_speaks_for_a_process_out_of_sight_only_where_nobody_else_may_s
     let text = error.to_string();
     assert!(text.ends_with("others may create instances of the pipe"), "{text}");
 }
+
+#[tokio::test]
+async fn a_process_out_of_sight_is_no_program_that_is_trusted() {
+    let plain: SecurityDescriptor = "D:P(A;;FA;;;SY)".parse().unwrap();
+    let user = plain.owner().unwrap().unwrap();
+    let rules = format!("D:P(A;;FA;;;SY)(A;;FA;;;{user})(A;;0x12019b;;;WD)");
+    let trust = ServerTrust::same_user().and_same_image();
+    let name = unique_name();
+    let _keeper = server_without_a_process(&name, &rules).await;
+    let options = ConnectOptions::new().server_trust(trust);
+    let error = within(options.connect(&name)).await.unwrap_err();
+    let Error::UntrustedServer(refused) = &error else { panic!("{error:?}") };
+    let reason = refused.reason.as_ref().unwrap();
+    assert!(reason.starts_with("its program is unknown: "), "{reason}");
+}

@@ -3,7 +3,10 @@
 
 use std::ptr;
 
-use npipes::{Listener, ListenerOptions, connect, security::{Access, SecurityDescriptor}};
+use npipes::{
+    Listener, ListenerOptions, connect,
+    security::{Access, SecurityDescriptor},
+};
 use windows_sys::Win32::{
     Foundation::ERROR_ACCESS_DENIED,
     Security::TOKEN_QUERY,

@@ -41,6 +41,7 @@ use windows_sys::{
             IO::IO_STATUS_BLOCK,
             LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
             Pipes::{CreateNamedPipeW, ImpersonateNamedPipeClient},
+            Services::{CloseServiceHandle, OpenSCManagerW, SC_MANAGER_CREATE_SERVICE},
             Threading::{GetCurrentThread, OpenThreadToken},
         },
     },
@@ -113,6 +114,9 @@ pub(crate) static WRITE_QUOTA: Rule =
     Rule::new("tell how much of a pipe's write quota is free", write_quota_is_told);
 
 pub(crate) static INTEGRITY: Rule = Rule::new("enforce integrity levels", integrity_is_enforced);
+
+pub(crate) static SERVICES: Rule =
+    Rule::new("let this user set up services", services_can_be_set_up);
 
 pub(crate) static APP_CONTAINERS: Rule =
     Rule::of_windows_alone("have app containers", there_are_app_containers);
@@ -193,6 +197,13 @@ fn integrity_is_enforced() -> bool {
     let name = unique_name();
     let _server = create(&name, PIPE_ACCESS_DUPLEX, EVERYONE).unwrap();
     is_denied(open_at_low_integrity(&name))
+}
+
+fn services_can_be_set_up() -> bool {
+    // SAFETY: null means this machine and its one database.
+    let manager = unsafe { OpenSCManagerW(ptr::null(), ptr::null(), SC_MANAGER_CREATE_SERVICE) };
+    // SAFETY: a manager that is not null is open and nobody else's.
+    !manager.is_null() && unsafe { CloseServiceHandle(manager) } != 0
 }
 
 fn there_are_app_containers() -> bool {

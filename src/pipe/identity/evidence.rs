@@ -1,12 +1,14 @@
 //! What the operating system tells of a pipe's server.
 
-use std::{io, os::windows::io::BorrowedHandle};
+use std::{io, os::windows::io::BorrowedHandle, time::SystemTime};
 
 use super::creators::MayServe;
 use crate::{
     pipe::{
         peer::{IntegrityLevel, Peer},
+        process::PeerProcess,
         sys::{
+            process::Process,
             security,
             token::{self, Token},
         },
@@ -22,8 +24,14 @@ pub struct ServerIdentity {
     /// vouches for that. Where an administrator runs elevated, it may be the group
     /// [`Sid::ADMINISTRATORS`]. Only Wine has pipes without an owner.
     pub owner: Option<Sid>,
-    /// The process that created this instance. It may have ended, and its id be another's.
+    /// The process that created this instance. It may have ended, and its id be another's:
+    /// [`process()`](Self::process) says more.
     pub process_id: Option<u32>,
+    /// When that process was created, if it could be seen and was older than the open pipe.
+    pub(super) process_created: Option<SystemTime>,
+    /// The terminal services session in which the process created this instance, as the operating
+    /// system wrote it down at that moment. `None` on another machine.
+    pub session: Option<u32>,
     /// Whom that process runs as. `None` where this process may not know, as an ordinary user's may
     /// not of a system service, and on another machine.
     pub process: Option<Peer>,
@@ -32,43 +40,72 @@ pub struct ServerIdentity {
     pub may_serve: MayServe,
 }
 
-/// The two that say who serves a pipe. Each question is a system call that somebody's connect waits
+impl ServerIdentity {
+    /// Returns the process that has the id that the pipe tells, held so that its id stays its own.
+    ///
+    /// It is the process that had the id when the server was judged, and had it before the pipe was
+    /// open. That it created the instance is not proved: the one that did may have handed the
+    /// instance on and ended before, and the id have become another's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Peer::process`].
+    pub fn process(&self) -> io::Result<PeerProcess> {
+        PeerProcess::again(self.process_id, self.process_created)
+    }
+}
+
+/// How much is asked of a pipe's server. Each question is a system call that somebody's connect waits
 /// for, so no more is asked than the verdict needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Questions {
+    /// Whether the pipe is one of this machine: another's ids mean other processes here.
+    pub(super) local: bool,
+    /// All there is to ask.
+    pub(super) all: bool,
+}
+
+/// The two that say who serves a pipe, the second one held.
 pub(super) struct Evidence {
     owner: Option<Sid>,
     process_id: Option<u32>,
-    process: Option<Process>,
+    process: Option<Seen>,
+    session: Option<u32>,
     /// `None` where the verdict does not need it.
     may_serve: Option<MayServe>,
 }
 
-enum Process {
-    /// This one, of which all is known.
+enum Seen {
+    /// This process, of which all is known.
     This,
-    Other(Token),
+    /// With its token, if this process may ask for that.
+    Other(Process, Option<Token>),
 }
 
 impl Evidence {
-    /// Asks who serves a pipe, for a process that runs as `this`; `all` there is to ask, or what a
-    /// rule needs.
+    /// Asks who serves a pipe, for a process that runs as `this`.
     pub(super) fn of(
         pipe: BorrowedHandle<'_>,
-        local: bool,
         this: Sid,
-        all: bool,
+        Questions { local, all }: Questions,
     ) -> io::Result<Self> {
         let owner = security::owner(pipe)?;
-        // Another machine's ids mean other processes here.
         let process_id = local.then(|| token::server_process_id(pipe).ok()).flatten();
         let process = process_id.and_then(|id| match id == std::process::id() {
-            true => Some(Process::This),
-            false => Token::of_process(id).ok().map(Process::Other),
+            true => Some(Seen::This),
+            false => {
+                let process = Process::open(id).ok()?;
+                let token = Token::of_process(&process).ok();
+                Some(Seen::Other(process, token))
+            }
         });
-        let may_serve = match all || process.is_none() {
+        let session = (local && all).then(|| token::server_session(pipe).ok()).flatten();
+        let has_user = matches!(process, Some(Seen::This | Seen::Other(_, Some(_))));
+        let may_serve = match all || !has_user {
             true => Some(MayServe::by_rules(&security::rules(pipe)?, owner, this)),
             false => None,
         };
-        Ok(Self { owner, process_id, process, may_serve })
+        Ok(Self { owner, process_id, process, session, may_serve })
     }
 
     /// Returns whether both speak for this process's user, which most servers are. Where the rule
@@ -82,21 +119,32 @@ impl Evidence {
         };
         self.owner == Some(this.user)
             && match &self.process {
-                Some(Process::This) => true,
-                Some(Process::Other(token)) => is_the_users(token),
-                None => false,
+                Some(Seen::This) => true,
+                Some(Seen::Other(_, Some(token))) => is_the_users(token),
+                Some(Seen::Other(_, None)) | None => false,
             }
     }
 
-    pub(super) fn server(self, this: &Peer) -> ServerIdentity {
-        let Self { owner, process_id, process, may_serve } = self;
-        let process = match process {
-            Some(Process::This) => Some(*this),
-            Some(Process::Other(token)) => Peer::of(&token, process_id).ok(),
+    /// Returns what it says of the server of a pipe that was open by that moment: a process that was
+    /// created later is not the server's, whose id it has.
+    pub(super) fn server(&self, this: &Peer, opened: SystemTime) -> ServerIdentity {
+        let &Self { owner, process_id, process: ref seen, session, may_serve } = self;
+        let process_created = match seen {
+            Some(Seen::This) => this.process_created,
+            Some(Seen::Other(process, _)) => {
+                process.created().ok().filter(|created| *created <= opened)
+            }
             None => None,
         };
+        let process = match seen {
+            Some(Seen::This) => Some(*this),
+            Some(Seen::Other(_, Some(token))) if process_created.is_some() => {
+                Peer::of(token, process_id, process_created).ok()
+            }
+            Some(Seen::Other(..)) | None => None,
+        };
         let may_serve = may_serve.unwrap_or(MayServe::Others);
-        ServerIdentity { owner, process_id, process, may_serve }
+        ServerIdentity { owner, process_id, process_created, session, process, may_serve }
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Rule {
     SameUser,
     Privileged,
     User(Sid),
+    /// By what the service control manager says, which is asked elsewhere.
+    Service(Arc<str>),
     Judge(Arc<dyn Fn(&ServerIdentity) -> bool + Send + Sync>),
     Any,
 }
@@ -24,7 +26,7 @@ impl Rule {
         match self {
             Self::SameUserOrPrivileged | Self::SameUser => true,
             Self::User(sid) => *sid == this.user,
-            Self::Privileged | Self::Judge(_) | Self::Any => false,
+            Self::Privileged | Self::Service(_) | Self::Judge(_) | Self::Any => false,
         }
     }
 
@@ -38,6 +40,7 @@ impl Rule {
             }
             Self::Privileged => Trusted { user: None, privileged: true }.are(server, this),
             Self::User(sid) => Trusted { user: Some(*sid), privileged: false }.are(server, this),
+            Self::Service(_) => false,
             Self::Judge(judge) => judge(server),
             Self::Any => true,
         }
@@ -105,7 +108,15 @@ mod tests {
     fn ordinary(user: Sid) -> Peer {
         let elevated = false;
         let integrity = IntegrityLevel::MEDIUM;
-        Peer { process_id: Some(8), session: 1, user, integrity, elevated, administrator: false }
+        Peer {
+            process_id: Some(8),
+            process_created: None,
+            session: 1,
+            user,
+            integrity,
+            elevated,
+            administrator: false,
+        }
     }
 
     fn elevated(user: Sid) -> Peer {
@@ -119,7 +130,14 @@ mod tests {
 
     fn server(owner: impl Into<Option<Sid>>, process: impl Into<Option<Peer>>) -> ServerIdentity {
         let (owner, process, may_serve) = (owner.into(), process.into(), MayServe::OwnerAlone);
-        ServerIdentity { owner, process_id: Some(8), process, may_serve }
+        ServerIdentity {
+            owner,
+            process_id: Some(8),
+            process_created: None,
+            session: Some(1),
+            process,
+            may_serve,
+        }
     }
 
     /// Checks whom Alice's client trusts, by each of the rules.

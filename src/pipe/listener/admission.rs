@@ -57,11 +57,11 @@ impl Admission {
             let Some(filter) = conditions.filter else {
                 return Some(arrival);
             };
-            let mut peer = Peer::client_of(server.as_handle());
+            let mut peer = Peer::client_of(server.as_handle(), arrival.seen);
             if peer.as_ref().is_err_and(|e| Code::of(e) == Code::NothingRead)
                 && speaks(server, deadline).await
             {
-                peer = Peer::client_of(server.as_handle());
+                peer = Peer::client_of(server.as_handle(), arrival.seen);
             }
             match peer {
                 Ok(peer) if filter(&peer) => Some(arrival),

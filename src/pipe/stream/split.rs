@@ -36,6 +36,7 @@ impl PipeStream {
             handle: Arc::clone(&self.handle),
             name: self.name.clone(),
             pipe_type: self.pipe_type,
+            opened: self.opened(),
             close_timeout: self.close_timeout,
             undrained: false,
             completing: false,

@@ -5,12 +5,17 @@ use std::{
     ffi::{CStr, c_void},
     io,
     mem::transmute,
+    os::windows::io::{AsRawHandle, BorrowedHandle},
     ptr,
+    sync::OnceLock,
 };
 
 use windows_sys::{
     Win32::{
-        Foundation::FARPROC,
+        Foundation::{
+            ERROR_CALL_NOT_IMPLEMENTED, ERROR_PIPE_LOCAL, ERROR_SUCCESS, FARPROC, HANDLE,
+            SetLastError,
+        },
         Security::{FreeSid, PSID},
         System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
     },
@@ -33,6 +38,35 @@ fn function(library: &str, name: &CStr) -> FARPROC {
     }
     // SAFETY: the library is loaded, and the name ends with a NUL.
     unsafe { GetProcAddress(library, name.as_ptr().cast()) }
+}
+
+/// Returns whether a pipe's client has come from another machine, or through this one's network, where
+/// the process id is what the client says.
+pub(in crate::pipe) fn client_is_remote(server: BorrowedHandle<'_>) -> bool {
+    type GetNamedPipeClientComputerNameW = unsafe extern "system" fn(HANDLE, *mut u16, u32) -> i32;
+    static FOUND: OnceLock<FARPROC> = OnceLock::new();
+    let find = || function("kernel32.dll", c"GetNamedPipeClientComputerNameW");
+    let Some(found) = *FOUND.get_or_init(find) else {
+        // Wine, which has no pipes of other machines.
+        return false;
+    };
+    // SAFETY: this is how `winbase.h` declares it.
+    let ask = unsafe {
+        transmute::<unsafe extern "system" fn() -> isize, GetNamedPipeClientComputerNameW>(found)
+    };
+    let mut name = [0_u16; 256];
+    // SAFETY: it takes no pointers.
+    unsafe { SetLastError(ERROR_SUCCESS) };
+    // SAFETY: the handle is open while it is borrowed, and the size is the buffer's, in bytes.
+    let ok = unsafe { ask(server.as_raw_handle(), name.as_mut_ptr(), 512) };
+    ok != 0 || !is_local(io::Error::last_os_error())
+}
+
+/// A later Wine has the function, and it does nothing.
+fn is_local(error: io::Error) -> bool {
+    const LOCAL: [u32; 3] = [ERROR_PIPE_LOCAL, ERROR_CALL_NOT_IMPLEMENTED, ERROR_SUCCESS];
+    let code = error.raw_os_error().and_then(|code| u32::try_from(code).ok());
+    code.is_some_and(|code| LOCAL.contains(&code))
 }
 
 /// Returns the identifier of the app container that has this name, which for a package is its family
@@ -82,6 +116,13 @@ mod tests {
         assert!(function("kernel32.dll", c"GetProcAddress").is_some());
         assert!(function("kernel32.dll", c"GetNoSuchThing").is_none());
         assert!(function("npipes-has-no-such.dll", c"GetProcAddress").is_none());
+    }
+
+    #[test]
+    fn a_client_is_local_where_the_system_says_so_or_knows_no_other() {
+        for (code, local) in [(229, true), (120, true), (0, true), (5, false), (122, false)] {
+            assert_eq!(is_local(io::Error::from_raw_os_error(code)), local, "{code}");
+        }
     }
 
     #[test]

@@ -15,16 +15,17 @@ use windows_sys::Win32::{
         TokenElevation, TokenGroups, TokenIntegrityLevel, TokenSessionId, TokenUser,
     },
     System::{
-        Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId},
-        SystemServices::SE_GROUP_ENABLED,
-        Threading::{
-            GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
+        Pipes::{
+            GetNamedPipeClientProcessId, GetNamedPipeServerProcessId, GetNamedPipeServerSessionId,
         },
+        SystemServices::SE_GROUP_ENABLED,
+        Threading::{GetCurrentProcess, OpenProcessToken},
     },
 };
 
 use super::{
     impersonation::{ActingAsClient, thread_token},
+    process::Process,
     security::read_sid,
 };
 use crate::sid::Sid;
@@ -42,15 +43,8 @@ impl Token {
         Self::of_process_handle(unsafe { BorrowedHandle::borrow_raw(process) })
     }
 
-    /// Returns the token of the process that has this id now.
-    pub(in crate::pipe) fn of_process(id: u32) -> io::Result<Self> {
-        // SAFETY: it takes no pointers.
-        let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, id) };
-        if process.is_null() {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: `OpenProcess` succeeded and gave the handle to nobody else.
-        let process = unsafe { OwnedHandle::from_raw_handle(process) };
+    /// Returns the token of a process.
+    pub(in crate::pipe) fn of_process(process: &Process) -> io::Result<Self> {
         Self::of_process_handle(process.as_handle())
     }
 
@@ -202,6 +196,14 @@ pub(in crate::pipe) fn server_process_id(pipe: BorrowedHandle<'_>) -> io::Result
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(id) }
 }
 
+/// Returns the session of the process that created this instance of a pipe, as it was then.
+pub(in crate::pipe) fn server_session(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
+    let mut session = 0;
+    // SAFETY: the handle is open while it is borrowed.
+    let ok = unsafe { GetNamedPipeServerSessionId(pipe.as_raw_handle(), &mut session) };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(session) }
+}
+
 /// Returns the process that opened the client's end of a pipe.
 pub(in crate::pipe) fn client_process_id(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut id = 0;
@@ -261,6 +263,10 @@ mod tests {
         let file = file();
         Token::of_client(file.as_handle()).unwrap_err();
         server_process_id(file.as_handle()).unwrap_err();
+        if let Ok(session) = server_session(file.as_handle()) {
+            // Wine does not look at the handle, and has one session.
+            assert_eq!(session, Token::of_this_process().unwrap().session().unwrap());
+        }
         client_process_id(file.as_handle()).unwrap_err();
     }
 

@@ -1,0 +1,263 @@
+//! The process at the other end, held, so that what it is asked is asked of that one.
+
+use std::{
+    env, io,
+    os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::sys::process::{self, FileId, Process};
+
+/// A peer's process, held by a handle: until this is dropped the operating system gives its id to no
+/// other process, also when it has ended.
+///
+/// # What it is worth
+///
+/// It is the process whose id the pipe tells, and it existed when the pipe was open. Who speaks is
+/// that process or one that it has handed its end on to. And it is as good as the program: whoever
+/// may write to the process, or to the files that it loads, speaks through it, and all processes of
+/// one user may. So of two programs of one user this tells which it is, by mistake or by a careless
+/// impostor; a boundary between them it is not. Between users it adds nothing to the user.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// use npipes::Listener;
+///
+/// let mut listener = Listener::bind("orders")?;
+/// let connection = listener.accept().await?;
+/// let process = connection.peer()?.process()?;
+/// println!("{} calls, since {:?}", process.image_path()?.display(), process.created());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PeerProcess {
+    process: Process,
+    id: u32,
+    created: SystemTime,
+}
+
+/// Why a process is not the peer's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotThePeer {
+    #[error("process {0} has ended")]
+    Ended(u32),
+    #[error("the peer's process has ended, and {0} is another's id by now")]
+    Another(u32),
+    #[error("it is not known which process the peer is")]
+    Unknown,
+}
+
+impl From<NotThePeer> for io::Error {
+    fn from(reason: NotThePeer) -> Self {
+        Self::new(io::ErrorKind::NotFound, reason)
+    }
+}
+
+impl PeerProcess {
+    /// Returns the process that has had this id since before `opened`, when an end of the pipe was
+    /// open whose process has this id: one that was created later cannot have opened it.
+    pub(super) fn as_of(id: u32, opened: SystemTime) -> io::Result<Self> {
+        let process = Self::open(id)?;
+        match process.is_older_than(opened) {
+            true => Ok(process),
+            false => Err(NotThePeer::Another(id).into()),
+        }
+    }
+
+    /// Returns the process that has this id and was created at that moment, which are those of one
+    /// process alone.
+    pub(super) fn again(id: Option<u32>, created: Option<SystemTime>) -> io::Result<Self> {
+        let id = id.ok_or(NotThePeer::Unknown)?;
+        let process = Self::open(id)?;
+        match created {
+            Some(created) if process.created == created => Ok(process),
+            Some(_) => Err(NotThePeer::Another(id).into()),
+            None => Err(NotThePeer::Unknown.into()),
+        }
+    }
+
+    /// Returns the process that has this id now, unless it has ended.
+    fn open(id: u32) -> io::Result<Self> {
+        let process = Process::open(id)?;
+        let created = process.created()?;
+        if process.has_ended()? {
+            return Err(NotThePeer::Ended(id).into());
+        }
+        Ok(Self { process, id, created })
+    }
+
+    /// Both moments are of one clock. Where it was set back in between, a process seems to be younger
+    /// than it is, and is not believed.
+    fn is_older_than(&self, moment: SystemTime) -> bool {
+        self.created <= moment
+    }
+
+    /// Returns its id, which is no other's while this is held.
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Returns when it was created, by the system's clock of that moment. With the id it names one
+    /// process for ever.
+    #[must_use]
+    pub const fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    /// Returns the file that it was started from.
+    ///
+    /// A path says where the program lies and not what it is: it is worth what the rights to its
+    /// folder are worth. A running program's file can be renamed, and another put in its place.
+    ///
+    /// # Errors
+    ///
+    /// What `QueryFullProcessImageNameW` says.
+    pub fn image_path(&self) -> io::Result<PathBuf> {
+        self.process.image_path()
+    }
+
+    /// Returns whether it was started from the file that has this path now: the same file of the same
+    /// volume, by whichever path. What that is worth, [`image_path`](Self::image_path) says; a copy
+    /// of the file is another file.
+    ///
+    /// It opens both files, through the network if they lie there, so it belongs on a blocking
+    /// thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`image_path`](Self::image_path), and what the operating system says if a file is not there,
+    /// may not be opened, or lies where files have no identity: `FILE_ID_INFO` is asked for.
+    pub fn has_image(&self, path: impl AsRef<Path>) -> io::Result<bool> {
+        Ok(FileId::of(&self.image_path()?)? == FileId::of(path.as_ref())?)
+    }
+
+    /// Returns whether it was started from the same file as this process: [`has_image`](Self::has_image).
+    ///
+    /// # Errors
+    ///
+    /// As [`has_image`](Self::has_image).
+    pub fn same_image_as_this(&self) -> io::Result<bool> {
+        self.has_image(env::current_exe()?)
+    }
+
+    /// Returns the family name of its package, `Name_publisher`; `None` if it runs without one, as most
+    /// programs do.
+    ///
+    /// The operating system puts a process into a package when it starts one that is installed, and
+    /// asks for the publisher's signature when it installs it. The user's other processes may still
+    /// write to it, unless it is an app container.
+    ///
+    /// # Errors
+    ///
+    /// What `GetPackageFamilyName` says.
+    pub fn package_family(&self) -> io::Result<Option<String>> {
+        self.process.package_family()
+    }
+
+    /// Returns its terminal services session.
+    ///
+    /// # Errors
+    ///
+    /// What `ProcessIdToSessionId` says.
+    pub fn session(&self) -> io::Result<u32> {
+        process::session(self.id)
+    }
+
+    /// Returns whether it has ended.
+    ///
+    /// # Errors
+    ///
+    /// What `WaitForSingleObject` says.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        self.process.has_ended()
+    }
+}
+
+/// With the rights `PROCESS_QUERY_LIMITED_INFORMATION` and `SYNCHRONIZE`.
+impl AsHandle for PeerProcess {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.process.as_handle()
+    }
+}
+
+impl From<PeerProcess> for OwnedHandle {
+    fn from(process: PeerProcess) -> Self {
+        process.process.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::{Command, Stdio},
+        time::Duration,
+    };
+
+    use super::*;
+
+    const STEP: Duration = Duration::from_nanos(100);
+
+    fn this() -> PeerProcess {
+        PeerProcess::open(std::process::id()).unwrap()
+    }
+
+    fn reason(outcome: io::Result<PeerProcess>) -> String {
+        outcome.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_process_that_was_created_after_the_pipe_was_open_is_another() {
+        let (id, created) = (this().id(), this().created());
+        assert_eq!(PeerProcess::as_of(id, created).unwrap().created(), created);
+        PeerProcess::as_of(id, SystemTime::now()).unwrap();
+        let text = reason(PeerProcess::as_of(id, created - STEP));
+        assert_eq!(text, NotThePeer::Another(id).to_string());
+    }
+
+    #[test]
+    fn an_id_with_another_moment_is_another_process() {
+        let (id, created) = (this().id(), this().created());
+        PeerProcess::again(Some(id), Some(created)).unwrap();
+        for other in [created - STEP, created + STEP] {
+            let text = reason(PeerProcess::again(Some(id), Some(other)));
+            assert_eq!(text, NotThePeer::Another(id).to_string());
+        }
+        for (id, created) in [(Some(id), None), (None, Some(created)), (None, None)] {
+            assert_eq!(reason(PeerProcess::again(id, created)), NotThePeer::Unknown.to_string());
+        }
+    }
+
+    #[test]
+    fn a_process_that_has_ended_keeps_its_id_while_it_is_held() {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "no test has this name"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let held = PeerProcess::open(child.id()).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert!(held.has_ended().unwrap());
+        assert_eq!(reason(PeerProcess::open(held.id())), NotThePeer::Ended(held.id()).to_string());
+        assert!(held.same_image_as_this().unwrap());
+    }
+
+    #[test]
+    fn this_process_is_started_from_its_own_file_and_in_no_package() {
+        assert!(this().same_image_as_this().unwrap());
+        assert!(!this().has_image(env::var("ComSpec").unwrap()).unwrap());
+        assert_eq!(this().package_family().unwrap(), None);
+        assert!(!this().has_ended().unwrap());
+        assert!(this().created() <= SystemTime::now());
+    }
+
+    #[test]
+    fn its_handle_can_be_had() {
+        let handle = OwnedHandle::from(this());
+        handle.as_handle().try_clone_to_owned().unwrap();
+    }
+}
