@@ -323,9 +323,10 @@
 //! ```
 //!
 //! A service whose account is none of these, as LocalService, is trusted by its name:
-//! `ServerTrust::service`. `Connection::peer` says who a client is; it says of each fact what it is worth. The CRC-32 is no
-//! protection from anybody. The threat model is in the repository's `SECURITY.md`, what a hostile peer
-//! can make you spend in `docs/hostile-peers.md`, and a comparison with others in `docs/security.md`.
+//! `ServerTrust::service`. `Connection::peer` says who a client is; it says of each fact what it is
+//! worth. The CRC-32 is no protection from anybody. The threat model is in the repository's
+//! `SECURITY.md`, what a hostile peer can make you spend in `docs/hostile-peers.md`, and a
+//! comparison with others in `docs/security.md`.
 //!
 //! # Errors
 //!

@@ -15,11 +15,12 @@ impl PipeStream {
     /// Returns the token that the client has shown; on the server's end only. It can be queried,
     /// duplicated and acted with (`TOKEN_QUERY | TOKEN_DUPLICATE | TOKEN_IMPERSONATE`).
     ///
-    /// It is of the level that the client lends, [`ImpersonationLevel`](crate::security::ImpersonationLevel):
-    /// with `Identification`, the default of this crate's clients, it answers who the client is and
-    /// what it may do (`AccessCheck`), and nothing can be done with it. It is a copy of that moment,
-    /// and outlives the connection. The calling thread acts as the client for the time of two system
-    /// calls, as [`peer`](Self::peer) has it.
+    /// It is of the level that the client lends,
+    /// [`ImpersonationLevel`](crate::security::ImpersonationLevel): with `Identification`, the
+    /// default of this crate's clients, it answers who the client is and what it may do
+    /// (`AccessCheck`), and nothing can be done with it. It is a copy of that moment, and outlives
+    /// the connection. The calling thread acts as the client for the time of two system calls, as
+    /// [`peer`](Self::peer) has it.
     ///
     /// # Errors
     ///
@@ -34,10 +35,11 @@ impl PipeStream {
     /// server's end only.
     ///
     /// What the thread opens meanwhile is opened with the client's rights, if the client lends them:
-    /// it has connected with [`ImpersonationLevel::FullImpersonation`](crate::security::ImpersonationLevel), and
-    /// this process has the privilege to impersonate (`SeImpersonatePrivilege`, which services have) or
-    /// is the client's user. Else the thread acts at the level of identification, and opening anything
-    /// fails with `ERROR_BAD_IMPERSONATION_LEVEL` (1346).
+    /// it has connected with
+    /// [`ImpersonationLevel::FullImpersonation`](crate::security::ImpersonationLevel), and this
+    /// process has the privilege to impersonate (`SeImpersonatePrivilege`, which services have) or
+    /// is the client's user. Else the thread acts at the level of identification, and opening
+    /// anything fails with `ERROR_BAD_IMPERSONATION_LEVEL` (1346).
     ///
     /// When `act` returns or panics, the thread acts again as it did before. Should the operating
     /// system refuse that, the process ends: whatever ran next would run as the client. So it may

@@ -49,8 +49,8 @@ use crate::sid::Sid;
 /// A rule names accounts, or a service, which stands for its account: there is one, and it decides
 /// alone. The methods that begin with `and_` limit it: a server must be what the rule trusts *and* of
 /// the session *and* started from the file. They are no rules of their own, since every user may have
-/// processes in any session of theirs, and start any program that they can read. Service and limits are
-/// facts of this machine: a pipe of another machine is refused.
+/// processes in any session of theirs, and start any program that they can read. Service and limits
+/// are facts of this machine: a pipe of another machine is refused.
 ///
 /// # Examples
 ///
@@ -108,15 +108,15 @@ impl ServerTrust {
     ///
     /// The service control manager is asked which process the service runs in, and that must be the
     /// process that created the pipe's instance. The pipe's owner must not contradict: it must be the
-    /// service's account, SYSTEM or administrators; the account is that of the process, or where that is
-    /// out of sight the one that the service is set to run as. An ordinary user may ask for both, unless
-    /// the access rules of the service say otherwise.
+    /// service's account, SYSTEM or administrators; the account is that of the process, or where
+    /// that is out of sight the one that the service is set to run as. An ordinary user may ask for
+    /// both, unless the access rules of the service say otherwise.
     ///
-    /// Services that share a process, as many of Windows' own do, count as one. Only administrators can
-    /// set up a service. If it does not exist or does not run, nobody is trusted.
+    /// Services that share a process, as many of Windows' own do, count as one. Only administrators
+    /// can set up a service. If it does not exist or does not run, nobody is trusted.
     ///
-    /// The manager is asked by a remote procedure call, on a blocking thread, after the pipe was opened:
-    /// it adds to the time that connecting takes.
+    /// The manager is asked by a remote procedure call, on a blocking thread, after the pipe was
+    /// opened: it adds to the time that connecting takes.
     ///
     /// # Examples
     ///
@@ -180,7 +180,8 @@ impl ServerTrust {
     /// The files are compared and not the paths; a copy is another file. The process must be in sight,
     /// as a service's is not to an ordinary user. Whoever may write to the server's process, or to the
     /// folder of the program, gets around this, so it tells programs apart that mean no harm, and does
-    /// not guard against another program of the same user: [`PeerProcess`](crate::security::PeerProcess).
+    /// not guard against another program of the same user:
+    /// [`PeerProcess`](crate::security::PeerProcess).
     pub fn and_image(mut self, path: impl Into<PathBuf>) -> Self {
         self.limits.image = Some(Image::At(path.into().into()));
         self

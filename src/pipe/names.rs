@@ -17,8 +17,8 @@ impl PipeName {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if the name with its addition is none, and [`Error::Io`] if the operating
-    /// system does not tell the user.
+    /// [`Error::InvalidName`] if the name with its addition is none, and [`Error::Io`] if the
+    /// operating system does not tell the user.
     ///
     /// # Examples
     ///
@@ -54,8 +54,8 @@ impl PipeName {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if the name with its addition is none, and [`Error::Io`] if the operating
-    /// system has no random numbers.
+    /// [`Error::InvalidName`] if the name with its addition is none, and [`Error::Io`] if the
+    /// operating system has no random numbers.
     pub fn random(name: &str) -> Result<Self, Error> {
         let random = sys::random().map_err(|e| Self::failed(name, e))?;
         Ok(Self::new(&format!("{name}-{random:032x}"))?)

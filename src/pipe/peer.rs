@@ -104,17 +104,18 @@ impl Peer {
     /// Returns the peer's process, held so that its id stays its own.
     ///
     /// It is the process that had the id when the peer was asked who it is, and had it before the
-    /// connection was accepted, by a client, or opened, to a server: one that was created later, or has
-    /// taken the id over since, is told by when it was created and is an error.
+    /// connection was accepted, by a client, or opened, to a server: one that was created later, or
+    /// has taken the id over since, is told by when it was created and is an error.
     ///
     /// # What it is worth
     ///
     /// As much as the id that the pipe tells. The operating system writes that down when an end is
-    /// opened, and as far as is known a client of this machine does not choose it. But a process can open an end, hand it
-    /// on to another, and end; and if its id is another process's before `accept` has seen the client,
-    /// that one is found. A client that comes through the network, from this machine or another,
-    /// states an id of its own choice; its process is never found. So this is good for finding out
-    /// which program calls, and no substitute for the [`user`](Self::user): [`PeerProcess`].
+    /// opened, and as far as is known a client of this machine does not choose it. But a process
+    /// can open an end, hand it on to another, and end; and if its id is another process's before
+    /// `accept` has seen the client, that one is found. A client that comes through the network,
+    /// from this machine or another, states an id of its own choice; its process is never found. So
+    /// this is good for finding out which program calls, and no substitute for the
+    /// [`user`](Self::user): [`PeerProcess`].
     ///
     /// # Errors
     ///

@@ -136,7 +136,8 @@ impl PeerProcess {
         Ok(FileId::of(&self.image_path()?)? == FileId::of(path.as_ref())?)
     }
 
-    /// Returns whether it was started from the same file as this process: [`has_image`](Self::has_image).
+    /// Returns whether it was started from the same file as this process:
+    /// [`has_image`](Self::has_image).
     ///
     /// # Errors
     ///
@@ -145,8 +146,8 @@ impl PeerProcess {
         self.has_image(env::current_exe()?)
     }
 
-    /// Returns the family name of its package, `Name_publisher`; `None` if it runs without one, as most
-    /// programs do.
+    /// Returns the family name of its package, `Name_publisher`; `None` if it runs without one, as
+    /// most programs do.
     ///
     /// The operating system puts a process into a package when it starts one that is installed, and
     /// asks for the publisher's signature when it installs it. The user's other processes may still

@@ -64,22 +64,23 @@ impl Access {
         Self::current_user_and_system().allow(Sid::AUTHENTICATED_USERS)
     }
 
-    /// As [`current_user_and_system`](Self::current_user_and_system), and lets the users of this machine
-    /// connect, who are the members of the group `BUILTIN\Users` (`S-1-5-32-545`): by default everybody
-    /// with an account here or in the machine's domain, also who runs a service, and no guests.
+    /// As [`current_user_and_system`](Self::current_user_and_system), and lets the users of this
+    /// machine connect, who are the members of the group `BUILTIN\Users` (`S-1-5-32-545`): by
+    /// default everybody with an account here or in the machine's domain, also who runs a service,
+    /// and no guests.
     pub fn users() -> Self {
         Self::current_user_and_system().allow(Sid::USERS)
     }
 
-    /// As [`current_user_and_system`](Self::current_user_and_system), and lets everybody connect who has
-    /// logged on at this machine or at its remote desktop (`INTERACTIVE`, `S-1-5-4`): those who see its
-    /// screen, and not services, scheduled tasks, and logons over the network.
+    /// As [`current_user_and_system`](Self::current_user_and_system), and lets everybody connect
+    /// who has logged on at this machine or at its remote desktop (`INTERACTIVE`, `S-1-5-4`): those
+    /// who see its screen, and not services, scheduled tasks, and logons over the network.
     pub fn interactive_users() -> Self {
         Self::current_user_and_system().allow(Sid::INTERACTIVE)
     }
 
-    /// As [`current_user_and_system`](Self::current_user_and_system), and lets the app containers of this
-    /// package connect, run by the user that the server runs as:
+    /// As [`current_user_and_system`](Self::current_user_and_system), and lets the app containers
+    /// of this package connect, run by the user that the server runs as:
     /// [`allow_package_family`](Self::allow_package_family).
     ///
     /// # Errors
@@ -96,18 +97,19 @@ impl Access {
         self
     }
 
-    /// Lets also the app containers of the package with this family name, `Name_publisher`, connect, of
-    /// the users that may connect; and as they run at low integrity,
-    /// [other such processes](Self::allow_low_integrity) of those users.
+    /// Lets also the app containers of the package with this family name, `Name_publisher`,
+    /// connect, of the users that may connect; and as they run at low integrity, [other such
+    /// processes](Self::allow_low_integrity) of those users.
     ///
-    /// A packaged program that is no app container, as a desktop program is, runs with its user's rights
-    /// and needs no such rule; [`PeerProcess::package_family`](crate::security::PeerProcess::package_family) tells
-    /// one.
+    /// A packaged program that is no app container, as a desktop program is, runs with its user's
+    /// rights and needs no such rule;
+    /// [`PeerProcess::package_family`](crate::security::PeerProcess::package_family) tells one.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for an empty name or one with a NUL, `Unsupported` where the operating system has no
-    /// app containers, as Wine, and else what `DeriveAppContainerSidFromAppContainerName` says.
+    /// `InvalidInput` for an empty name or one with a NUL, `Unsupported` where the operating system
+    /// has no app containers, as Wine, and else what `DeriveAppContainerSidFromAppContainerName`
+    /// says.
     ///
     /// # Examples
     ///
@@ -122,9 +124,9 @@ impl Access {
         Ok(self.allow_app_container(app_container(family)?))
     }
 
-    /// Lets also the app container with this identifier connect, an `S-1-15-2-...`, of the users that may
-    /// connect; and as it runs at low integrity, [other such processes](Self::allow_low_integrity) of
-    /// those users.
+    /// Lets also the app container with this identifier connect, an `S-1-15-2-...`, of the users
+    /// that may connect; and as it runs at low integrity, [other such
+    /// processes](Self::allow_low_integrity) of those users.
     pub fn allow_app_container(self, container: Sid) -> Self {
         self.allow(container).allow_low_integrity()
     }

@@ -5,7 +5,10 @@ use std::{fs, path, process};
 use npipes::{Error, Listener, PipeName, connect};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::support::{unique_name, within};
+use crate::{
+    rules,
+    support::{unique_name, within},
+};
 
 /// Texts that are made of what normalization looks at, and any others.
 fn texts() -> impl Strategy<Value = String> {
@@ -145,4 +148,17 @@ fn a_name_that_has_no_room_for_an_addition_is_refused() {
         assert!(matches!(error, Err(Error::InvalidName(_))), "{error:?}");
     }
     assert!(PipeName::random("a/b").is_err());
+}
+
+#[tokio::test]
+async fn the_list_of_pipes_has_a_listeners_name_as_long_as_it_listens() {
+    if rules::LIST.skips("the_list_of_pipes_has_a_listeners_name_as_long_as_it_listens") {
+        return;
+    }
+    let name = unique_name();
+    let listener = Listener::bind(&name).unwrap();
+    let names = PipeName::list().unwrap();
+    assert!(names.contains(listener.name()), "{names:?}");
+    within(listener.close()).await;
+    assert!(!PipeName::list().unwrap().contains(&name.parse().unwrap()));
 }

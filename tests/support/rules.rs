@@ -7,7 +7,7 @@
 
 use std::{
     env,
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Write},
     os::windows::{
         fs::OpenOptionsExt,
@@ -115,6 +115,8 @@ pub(crate) static WRITE_QUOTA: Rule =
 
 pub(crate) static INTEGRITY: Rule = Rule::new("enforce integrity levels", integrity_is_enforced);
 
+pub(crate) static LIST: Rule = Rule::of_windows_alone("list its pipes", pipes_are_listed);
+
 pub(crate) static SERVICES: Rule =
     Rule::new("let this user set up services", services_can_be_set_up);
 
@@ -191,6 +193,10 @@ fn write_quota_is_told() -> bool {
     };
     assert_eq!(status, STATUS_SUCCESS);
     info.WriteQuotaAvailable > 0
+}
+
+fn pipes_are_listed() -> bool {
+    fs::read_dir(path("")).is_ok()
 }
 
 fn integrity_is_enforced() -> bool {

@@ -9,8 +9,8 @@ use crate::{
     sid::Sid,
 };
 
-/// A security descriptor: the full language of Windows, where [`Access`](crate::security::Access) does not suffice. Cloning
-/// costs a reference count.
+/// A security descriptor: the full language of Windows, where [`Access`](crate::security::Access)
+/// does not suffice. Cloning costs a reference count.
 ///
 /// # Examples
 ///
@@ -150,9 +150,7 @@ mod tests {
     #[test]
     fn the_error_quotes_the_text_and_the_place() {
         let error = "D:P(A;;FA;;;SY)(A;;oops;;;BU)".parse::<SecurityDescriptor>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"invalid security descriptor "D:P(A;;FA;;;SY)(A;;oops;;;BU)": refused from byte 15 on, at "(A;;oops;;;BU)""#
-        );
+        let says = r#"invalid security descriptor "D:P(A;;FA;;;SY)(A;;oops;;;BU)", refused from byte 15 on, at "(A;;oops;;;BU)": "#;
+        assert!(error.to_string().starts_with(says), "{error}");
     }
 }
