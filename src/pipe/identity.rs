@@ -1,5 +1,6 @@
 //! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
 
+mod asked;
 mod creators;
 mod evidence;
 mod limits;
@@ -201,7 +202,7 @@ impl Default for ServerTrust {
 impl fmt::Debug for ServerTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rule {
-            Rule::SameUserOrPrivileged => f.write_str("ServerTrust(usual")?,
+            Rule::SameUserOrPrivileged => f.write_str("ServerTrust(same user or privileged")?,
             Rule::SameUser => f.write_str("ServerTrust(same user")?,
             Rule::Privileged => f.write_str("ServerTrust(system or administrators")?,
             Rule::User(sid) => write!(f, "ServerTrust({sid}")?,
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn a_rule_is_shown_with_its_limits() {
         let shown = |trust: ServerTrust| format!("{trust:?}");
-        assert_eq!(shown(ServerTrust::default()), "ServerTrust(usual)");
+        assert_eq!(shown(ServerTrust::default()), "ServerTrust(same user or privileged)");
         assert_eq!(
             shown(ServerTrust::service("Spooler").and_session(0)),
             "ServerTrust(service Spooler, session 0)"

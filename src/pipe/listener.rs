@@ -221,7 +221,7 @@ impl Listener {
     fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<PipeStream, Error>> {
         self.poll_admitted(cx).map_ok(|arrival| {
             self.accepted += 1;
-            PipeStream::server(arrival, self.name().clone())
+            PipeStream::of_server(arrival, self.name().clone())
         })
     }
 

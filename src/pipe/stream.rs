@@ -66,13 +66,13 @@ pub struct PipeStream {
 }
 
 impl PipeStream {
-    pub(super) fn server(arrival: Arrival, name: PipeName) -> Self {
+    pub(super) fn of_server(arrival: Arrival, name: PipeName) -> Self {
         let Arrival { server, place, seen } = arrival;
         let handle = PipeHandle::new(End::Server(server)).in_place(place);
         Self { name: Some(name), opened: seen, ..Self::over(handle) }
     }
 
-    pub(super) fn client(
+    pub(super) fn of_client(
         handle: NamedPipeClient,
         pipe_type: Option<PipeType>,
         name: PipeName,

@@ -193,6 +193,25 @@ async fn a_judge_sees_the_owner_and_the_process() {
 }
 
 #[tokio::test]
+async fn a_client_knows_its_server() {
+    let this = this_process().await;
+    let (server, client) = pair(ListenerOptions::new()).await;
+    let identity = client.server().unwrap();
+    assert_eq!(identity.process_id, Some(std::process::id()));
+    assert_eq!(identity.process.map(|process| process.user), Some(this.user));
+    assert_eq!(identity.process().unwrap().id(), std::process::id());
+    assert_eq!(identity.session, Some(this.session));
+    let error = server.server().unwrap_err();
+    assert!(
+        matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported)
+    );
+    let (sender, receiver) = client.split();
+    assert_eq!((sender.server().unwrap(), receiver.server().unwrap()), (identity, identity));
+    let (reader, writer) = sender.reunite(receiver).into_inner().into_split();
+    assert_eq!((reader.server().unwrap(), writer.server().unwrap()), (identity, identity));
+}
+
+#[tokio::test]
 async fn a_server_knows_its_client() {
     let (mut server, mut client) = pair(ListenerOptions::new()).await;
     within(client.send("Hello")).await.unwrap();

@@ -37,7 +37,7 @@ impl<'a> Opener<'a> {
                 .await
                 .map_err(io::Error::other)??
         };
-        Ok(PipeStream::client(sys::register_client(handle)?, pipe_type, PipeName::clone(name)))
+        Ok(PipeStream::of_client(sys::register_client(handle)?, pipe_type, PipeName::clone(name)))
     }
 }
 

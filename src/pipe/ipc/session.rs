@@ -87,7 +87,7 @@ impl Session {
                 if let Some(arrival) = self.waiting.take().and_then(Instance::into_arrival) {
                     debug!(pipe = %name, "met a peer as its server");
                     let options = options.connection(until);
-                    let stream = PipeStream::server(arrival, name.clone());
+                    let stream = PipeStream::of_server(arrival, name.clone());
                     return Ok(stream.into_connection(&options, None, 0));
                 }
             }

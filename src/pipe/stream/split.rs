@@ -16,7 +16,7 @@ use crate::{
     connection::{AbortHandle, DrainOutcome},
     error::Error,
     name::PipeName,
-    pipe::peer::Peer,
+    pipe::{identity::ServerIdentity, peer::Peer},
 };
 
 impl PipeStream {
@@ -135,6 +135,15 @@ macro_rules! half {
             /// As [`PipeStream::peer`].
             pub fn peer(&self) -> Result<Peer, Error> {
                 self.0.peer()
+            }
+
+            /// Returns who the server is; on the client's end only: [`PipeStream::server`].
+            ///
+            /// # Errors
+            ///
+            /// As [`PipeStream::server`].
+            pub fn server(&self) -> Result<ServerIdentity, Error> {
+                self.0.server()
             }
 
             /// Closes the pipe at once, whatever the peer does, as [`PipeStream::abort`] does. The
