@@ -21,6 +21,6 @@ pub use self::{
     format::FrameFormat,
 };
 pub(crate) use self::{
-    error::Suggestion,
+    error::{Suggestion, TooLarge},
     wire::{Header, OVERHEAD, Trailer},
 };

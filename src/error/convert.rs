@@ -3,7 +3,12 @@
 use std::{convert::Infallible, io};
 
 use super::{Error, Operation};
-use crate::{frame::FrameError, name::InvalidName, sid::InvalidSid, text::TextEncodeError};
+use crate::{
+    frame::{FrameError, TooLarge},
+    name::InvalidName,
+    sid::InvalidSid,
+    text::TextEncodeError,
+};
 
 impl Error {
     /// Returns what is nearest to it among the kinds of the standard library.
@@ -56,6 +61,12 @@ impl From<Error> for io::Error {
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+impl From<TooLarge> for Error {
+    fn from(TooLarge { len, max }: TooLarge) -> Self {
+        Self::TooLarge { len, max }
     }
 }
 

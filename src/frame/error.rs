@@ -71,6 +71,12 @@ pub enum FrameError {
     },
 }
 
+/// A payload is longer than the sender's own format allows.
+pub(crate) struct TooLarge {
+    pub(crate) len: usize,
+    pub(crate) max: u32,
+}
+
 impl FrameError {
     /// Returns whether frames after this one can still be received.
     #[must_use]

@@ -3,9 +3,9 @@
 use super::{
     checksum::{ReceiveChecksum, SendChecksum},
     dialect::Dialect,
+    error::TooLarge,
     wire::{Header, MAX_PAYLOAD_LIMIT},
 };
-use crate::error::Error;
 
 /// What a frame looks like and how large it may be: the dialect, the largest payload, and what
 /// becomes of the checksum in each direction.
@@ -126,14 +126,14 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] for exactly what a receiver with the same format refuses, and for what
+    /// [`TooLarge`] for exactly what a receiver with the same format refuses, and for what
     /// [`max_send`](Self::max_send) forbids.
     #[inline]
-    pub(crate) fn header(&self, len: usize) -> Result<Header, Error> {
+    pub(crate) fn header(&self, len: usize) -> Result<Header, TooLarge> {
         let max = self.max_send.map_or(self.max_payload, |max| max.min(self.max_payload));
         match u32::try_from(len) {
             Ok(payload_len) if payload_len <= max => Ok(Header { payload_len }),
-            _ => Err(Error::TooLarge { len, max }),
+            _ => Err(TooLarge { len, max }),
         }
     }
 
