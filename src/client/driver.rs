@@ -117,12 +117,16 @@ impl<C: Connect> Drive<C> {
         self.dialer.begin();
         loop {
             let connection = match poll_fn(|cx| self.poll_connect(cx)).await {
+                // dialing -> in session
                 Ok(connection) => connection,
+                // dialing -> gave up, or closed
                 Err(end) => return end,
             };
             let mut session = Session::new(connection);
             let end = match poll_fn(|cx| self.poll_session(&mut session, cx)).await {
+                // in session -> closed
                 Ok(closed) => Some(self.leave(&session, End::closed(closed))),
+                // in session -> dialing, or salvaging first
                 Err(cause) => self.lose(session, cause).await,
             };
             if let Some(end) = end {

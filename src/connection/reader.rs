@@ -69,6 +69,7 @@ impl Reader {
             match self.codec.find_frame(&mut self.buffer) {
                 Ok(None) => {}
                 Ok(Some(len)) => {
+                    // reading -> reading, with a payload
                     self.frame_ended();
                     self.telemetry.received(len);
                     if self.detected.get().is_none() {
@@ -132,6 +133,7 @@ impl Reader {
     #[cold]
     #[inline(never)]
     fn skip(&mut self, corrupt: FrameError) -> Error {
+        // reading -> reading, past a corrupt frame
         self.frame_ended();
         self.telemetry.corrupt(corrupt, self.codec.corrupt_len());
         corrupt.into()
@@ -140,6 +142,7 @@ impl Reader {
     #[cold]
     #[inline(never)]
     fn end_well(&mut self) {
+        // reading -> ended, between two frames
         self.ended = true;
         self.telemetry.peer_closed();
     }
@@ -147,6 +150,7 @@ impl Reader {
     #[cold]
     #[inline(never)]
     fn end(&mut self, error: Error) -> Error {
+        // reading -> ended, for good
         self.ended = true;
         self.telemetry.receiving_failed(&error);
         error
@@ -161,6 +165,7 @@ impl Reader {
     ) -> Poll<()> {
         /// Reads in one poll: a peer that never stops does not keep the task for itself.
         const READS: usize = 32;
+        // reading -> ended, or it had ended before
         self.ended = true;
         if self.buffer.capacity() < DISCARD_BUFFER {
             self.buffer = BytesMut::with_capacity(DISCARD_BUFFER);
