@@ -26,7 +26,10 @@ mod unread;
 mod write_limit;
 mod writer;
 
-#[allow(unused_imports, reason = "only what makes connections by itself uses all of it")]
+#[cfg_attr(
+    not(any(windows, feature = "simulated")),
+    expect(unused_imports, reason = "only what makes connections by itself uses all of it")
+)]
 pub(crate) use self::{
     drain_outcome::DrainOutcome,
     handle::Connection,

@@ -5,13 +5,13 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/counting.rs"]
 mod counting;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "hostile/process.rs"]
-#[allow(dead_code, reason = "the hostile peers use the rest")]
 mod process;
 #[path = "support/start.rs"]
-#[allow(dead_code, reason = "the hostile peers use it")]
 mod start;
 mod support;
 

@@ -3,8 +3,10 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/counting.rs"]
 mod counting;
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use npipes::{ConnectOptions, Connection, ConnectionOptions, ListenerOptions, PipeStream};

@@ -6,8 +6,10 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/wire.rs"]
 mod wire;
 

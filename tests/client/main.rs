@@ -10,8 +10,10 @@
 mod echo;
 #[path = "../support/kitchen.rs"]
 mod kitchen;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/wire.rs"]
 mod wire;
 

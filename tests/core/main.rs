@@ -8,6 +8,7 @@
 
 #[path = "../support/kitchen.rs"]
 mod kitchen;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 

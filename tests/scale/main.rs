@@ -5,6 +5,7 @@
 
 #[allow(unsafe_code)]
 mod process;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 

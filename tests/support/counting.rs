@@ -1,5 +1,4 @@
 //! An allocator that counts. It counts for the whole process, so a binary that has it has one test.
-#![allow(dead_code)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -1,5 +1,4 @@
 //! What the tests share. Each test binary uses a part of it.
-#![allow(dead_code)]
 
 use std::{
     future::Future,

@@ -1,7 +1,5 @@
 //! Records what is told through `tracing`: every span and event, with its fields as text.
 
-#![allow(dead_code, reason = "some of it is for real pipes only")]
-
 use std::{
     collections::BTreeMap,
     fmt, mem,

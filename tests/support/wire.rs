@@ -1,6 +1,5 @@
 //! A transport in memory that can be asked what its other end has read, and connectors and listeners
 //! that do what a test tells them. Each test binary uses a part of it.
-#![allow(dead_code)]
 
 use std::{
     collections::VecDeque,
