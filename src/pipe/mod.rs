@@ -25,7 +25,7 @@ pub(crate) mod sys;
 pub use self::{
     connect::Connector,
     listener::{Incoming, IncomingStreams},
-    stream::{OwnedReadHalf, OwnedWriteHalf, ReuniteError},
+    stream::{OwnedReadHalf, OwnedWriteHalf, PeerHandle, ReuniteError},
     sys::{Direction, PipeType},
 };
 

@@ -5,6 +5,7 @@ mod end;
 mod handle;
 mod io;
 mod linger;
+mod peer_handle;
 mod split;
 
 use std::{
@@ -16,8 +17,11 @@ use std::{
 
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
 
-pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 use self::{end::End, handle::PipeHandle};
+pub use self::{
+    peer_handle::PeerHandle,
+    split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError},
+};
 use super::{
     drain::{Drain, Locality},
     places::Arrival,
@@ -242,7 +246,7 @@ impl PipeStream {
         }
     }
 
-    /// Fails only at the moment in which an [`AbortHandle`] uses the handle too.
+    /// Fails only at the moment in which an [`AbortHandle`] or a [`PeerHandle`] uses the handle too.
     fn into_end(self) -> Result<End, Self> {
         match Arc::try_unwrap(self.handle) {
             Ok(handle) => Ok(handle.into_end()),

@@ -4,7 +4,8 @@ use npipes::{
     ConnectOptions, Connection, Listener, ListenerOptions, Peer, PipeStream,
     ipc::{Delivery, Ipc, IpcOptions, IpcRole},
     pipe::{
-        Connector, Direction, Incoming, IncomingStreams, OwnedReadHalf, OwnedWriteHalf, PipeType,
+        Connector, Direction, Incoming, IncomingStreams, OwnedReadHalf, OwnedWriteHalf, PeerHandle,
+        PipeType,
     },
     retry::Retry,
     security::{
@@ -34,6 +35,7 @@ fn public_types_are_send_sync_unpin_and_debug() {
     is_sendable::<OwnedReadHalf>();
     is_sendable::<OwnedWriteHalf>();
     is_sendable::<Peer>();
+    is_sendable::<PeerHandle>();
     is_sendable::<PeerProcess>();
     is_sendable::<ServerIdentity>();
     is_sendable::<PipeStream>();

@@ -37,6 +37,7 @@ mod limit;
 mod listener;
 mod names;
 mod owned;
+mod peer_handle;
 mod program;
 mod races;
 mod runtime;
