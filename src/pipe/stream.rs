@@ -64,6 +64,8 @@ pub struct PipeStream {
     /// It has read everything, and the end of the last write may be yet to be seen.
     completing: bool,
     written: Written,
+    /// The bytes that may still be written to a peer that has left.
+    write_grace: usize,
     /// The bytes that the pipe holds in a direction, once they were asked for.
     quota: Option<u32>,
     drain: Option<Box<Drain>>,
@@ -95,6 +97,7 @@ impl PipeStream {
             undrained: false,
             completing: false,
             written: Written::default(),
+            write_grace: 0,
             quota: None,
             drain: None,
         }
@@ -115,6 +118,19 @@ impl PipeStream {
     #[must_use]
     pub fn with_linger(self, time: Duration) -> Self {
         self.handle.set_linger(time);
+        self
+    }
+
+    /// Sets how many bytes can be written to a peer that has left, and are lost, until a write fails.
+    /// The default is 0: the first one fails, with `BrokenPipe`.
+    ///
+    /// HTTP/2 and others acknowledge and take leave whether the peer still listens or not, and over
+    /// TCP, which takes what is written until it has heard from the peer, that is no failure. What was
+    /// written a moment before the peer left is lost without a word in any case: a write is done when
+    /// it is queued. Reading tells that the peer has left, as ever.
+    #[must_use]
+    pub const fn with_write_grace(mut self, bytes: usize) -> Self {
+        self.write_grace = bytes;
         self
     }
 

@@ -1,5 +1,10 @@
 //! Streams for protocols of one's own: nothing of this crate is in them.
 
+use std::{
+    fs::File,
+    io::{ErrorKind, Read, Write},
+};
+
 use futures::{FutureExt, StreamExt};
 use npipes::{
     ConnectOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream, connect_stream,
@@ -221,4 +226,57 @@ async fn a_client_that_knows_nothing_of_this_crate_gets_a_stream() {
     let mut server = within(listener.accept_stream()).await.unwrap();
     within(client.write_all(b"a")).await.unwrap();
     assert_eq!(within(server.read_u8()).await.unwrap(), b'a');
+}
+
+/// The client's end is closed as soon as it is dropped, whether the runtime looks or not.
+async fn server_and_file() -> (PipeStream, File) {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let path = format!(r"\\.\pipe\{name}");
+    let client = File::options().read(true).write(true).open(path).unwrap();
+    (within(listener.accept_stream()).await.unwrap(), client)
+}
+
+#[tokio::test]
+async fn a_write_to_a_peer_that_has_left_fails_unless_it_is_within_the_grace() {
+    for grace in [0, 5] {
+        let (server, mut client) = server_and_file().await;
+        let mut server = server.with_write_grace(grace);
+        client.write_all(b"bye").unwrap();
+        drop(client);
+        for lost in [3, 2] {
+            let written = within(server.write(&[0; 3])).await;
+            match grace {
+                0 => assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe),
+                _ => assert_eq!(written.unwrap(), lost),
+            }
+        }
+        assert_eq!(within(server.write(b"a")).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        within(server.shutdown()).await.unwrap();
+        let mut last_words = String::new();
+        within(server.read_to_string(&mut last_words)).await.unwrap();
+        assert_eq!(last_words, "bye");
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_to_a_peer_that_listens_takes_nothing_of_the_grace() {
+    let (server, mut client) = server_and_file().await;
+    let mut server = server.with_write_grace(1);
+    for _ in 0..3 {
+        within(server.write_all(b"abc")).await.unwrap();
+        client.read_exact(&mut [0; 3]).unwrap();
+    }
+    drop(client);
+    assert_eq!(within(server.write(b"")).await.unwrap(), 0);
+    assert_eq!(within(server.write(b"abc")).await.unwrap(), 1);
+    assert_eq!(within(server.write(b"abc")).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn a_peer_that_has_cut_the_pipe_is_not_forgiven() {
+    let (server, client) = pair(&ListenerOptions::new()).await;
+    let mut client = client.with_write_grace(100);
+    server.abort();
+    assert_eq!(within(client.write(b"a")).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }

@@ -92,17 +92,25 @@ impl Transport for PipeStream {
 impl PipeStream {
     fn poll_write_with(
         &mut self,
-        empty: bool,
+        len: usize,
         write: impl FnOnce(&PipeHandle) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         self.drain = None;
-        if empty {
+        if len == 0 {
             return Poll::Ready(Ok(0));
         }
         self.undrained = true;
         let begun = write(&self.handle);
-        if let Poll::Ready(Ok(count)) = &begun {
-            self.written.note(*count);
+        match &begun {
+            Poll::Ready(Ok(count)) => self.written.note(*count),
+            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => {
+                let lost = len.min(self.write_grace);
+                if lost > 0 {
+                    self.write_grace -= lost;
+                    return Poll::Ready(Ok(lost));
+                }
+            }
+            _ => {}
         }
         begun
     }
@@ -124,7 +132,7 @@ impl AsyncWrite for PipeStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(buf.is_empty(), |handle| handle.poll_write(cx, buf))
+        self.poll_write_with(buf.len(), |handle| handle.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -132,8 +140,8 @@ impl AsyncWrite for PipeStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.poll_write_with(empty, |handle| handle.poll_write_vectored(cx, bufs))
+        let len = bufs.iter().map(|buf| buf.len()).sum();
+        self.poll_write_with(len, |handle| handle.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

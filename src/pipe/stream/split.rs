@@ -41,6 +41,7 @@ impl PipeStream {
             undrained: false,
             completing: false,
             written: self.written,
+            write_grace: 0,
             quota: self.quota,
             drain: None,
         }
