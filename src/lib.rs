@@ -64,8 +64,11 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `axum_0_8` | axum serves a `Listener`, and a handler knows its client: the module `adapters::axum_0_8` |
 //! | `encoding_rs` | text in the encodings of the Encoding Standard: `TextEncoding::Standard` |
+//! | `hyper_util_0_1` | hyper-util's HTTP client over a pipe: the module `adapters::hyper_util_0_1` |
 //! | `simulated` | a pipe without an operating system, for tests: the module `simulated` |
+//! | `tonic_0_14` | gRPC over a pipe, with the client of each call: the module `adapters::tonic_0_14` |
 //!
 //! # The wire
 //!
@@ -86,6 +89,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(windows, any(feature = "axum_0_8", feature = "hyper_util_0_1", feature = "tonic_0_14")))]
+pub mod adapters;
 pub mod client;
 mod codec;
 pub mod connection;

@@ -124,7 +124,7 @@ impl ServeOptions {
     pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// The delays after failures to accept, which are mostly a shortage of something.
-    const ACCEPT_RETRY: Backoff =
+    pub(crate) const ACCEPT_RETRY: Backoff =
         Backoff::new(Duration::from_millis(5), Duration::from_secs(1)).without_jitter();
 
     /// The time that handlers have to end when they are cut. One that awaits ends at once; one that

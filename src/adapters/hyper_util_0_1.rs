@@ -1,0 +1,32 @@
+//! HTTP over a pipe by hyper-util's legacy client, which keeps connections and makes new ones.
+//!
+//! A server needs nothing of this: hyper serves a `TokioIo` around a [`PipeStream`] from
+//! [`Listener::accept_stream`](crate::Listener::accept_stream), for HTTP/2 one
+//! [with a write grace](PipeStream::with_write_grace), and [`PipeStream::peer_handle`] tells its handlers
+//! who the client is.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! # async fn order() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use npipes::adapters::hyper_util_0_1::PipeConnector;
+//!
+//! let connector = PipeConnector::new("orders")?;
+//! let client = Client::builder(TokioExecutor::new()).build::<_, String>(connector);
+//! let answer = client.get("http://orders/menu".parse()?).await?;
+//! println!("{}", answer.status());
+//! # Ok(())
+//! # }
+//! ```
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+
+pub use super::connector::{Connecting, PipeConnector};
+use crate::pipe::stream::PipeStream;
+
+impl Connection for PipeStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
