@@ -1,0 +1,125 @@
+//! An HTTP/1.1 client that keeps one connection and says how it ended, and a server to ask.
+
+use std::{
+    future::IntoFuture,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use axum::{Router, extract::ConnectInfo, http::StatusCode, routing::get, serve::ListenerExt};
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    Request,
+    body::Bytes,
+    client::conn::http1::{SendRequest, handshake},
+};
+use hyper_util::rt::TokioIo;
+use npipes::{ConnectOptions, Error, Listener, pipe::PeerHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::support::within;
+
+/// Tells the process and the user of whoever asks.
+async fn whoami(ConnectInfo(client): ConnectInfo<PeerHandle>) -> Result<String, StatusCode> {
+    let peer = client.peer().map_err(|_| StatusCode::FORBIDDEN)?;
+    Ok(format!("{:?} {}", peer.process_id, peer.user))
+}
+
+/// What [`whoami`] says to this process.
+pub(crate) fn assert_is_this_process(told: &str) {
+    let process = format!("{:?} S-1-5-", Some(std::process::id()));
+    assert!(told.starts_with(&process), "{told}");
+}
+
+/// Listens as soon as the name is free: the last handle of a server that has ended is closed when the
+/// runtime has looked for finished I/O.
+pub(crate) async fn listen(name: &str) -> Listener {
+    within(async {
+        loop {
+            match Listener::bind(name) {
+                Err(Error::NameTaken { .. }) => tokio::task::yield_now().await,
+                bound => break bound.unwrap(),
+            }
+        }
+    })
+    .await
+}
+
+/// A client's options where servers come and go.
+pub(crate) fn patient() -> ConnectOptions {
+    ConnectOptions::new().not_found(ConnectOptions::WAIT_FOR_SERVER)
+}
+
+/// An axum server that can be stopped.
+pub(crate) struct AxumServer {
+    connections: Arc<AtomicU32>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<std::io::Result<()>>,
+}
+
+impl AxumServer {
+    pub(crate) async fn start(name: &str) -> Self {
+        let connections = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&connections);
+        let listener = listen(name).await.tap_io(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let app = Router::new().route("/whoami", get(whoami));
+        let app = app.into_make_service_with_connect_info::<PeerHandle>();
+        let (stop, stopped) = oneshot::channel();
+        let serving =
+            axum::serve(listener, app).with_graceful_shutdown(async move { drop(stopped.await) });
+        Self { connections, stop, running: tokio::spawn(serving.into_future()) }
+    }
+
+    /// Waits until all of its connections are closed, and returns how many there were.
+    pub(crate) async fn stop(self) -> u32 {
+        drop(self.stop);
+        within(self.running).await.unwrap().unwrap();
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+/// A client that keeps a connection until the server ends it.
+pub(crate) struct Client {
+    name: String,
+    connection: Option<(Sender, JoinHandle<hyper::Result<()>>)>,
+}
+
+impl Client {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), connection: None }
+    }
+
+    pub(crate) async fn whoami(&mut self) -> String {
+        if self.connection.is_none() {
+            let stream = within(patient().connect_stream(&*self.name)).await.unwrap();
+            let (sender, connection) = within(handshake(TokioIo::new(stream))).await.unwrap();
+            self.connection = Some((sender, tokio::spawn(connection)));
+        }
+        let (sender, _) = self.connection.as_mut().unwrap();
+        within(sender.ready()).await.unwrap();
+        let request = Request::get("/whoami").header("host", "pipe").body(Empty::new()).unwrap();
+        let answer = within(sender.send_request(request)).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let body = within(answer.into_body().collect()).await.unwrap().to_bytes();
+        String::from_utf8(body.into()).unwrap()
+    }
+
+    /// Waits until the server has closed the connection, which is to be no error.
+    pub(crate) async fn closed(&mut self) {
+        let (_sender, connection) = self.connection.take().unwrap();
+        within(connection).await.unwrap().unwrap();
+    }
+
+    /// Closes the connection, which is to be no error.
+    pub(crate) async fn close(&mut self) {
+        let (sender, connection) = self.connection.take().unwrap();
+        drop(sender);
+        within(connection).await.unwrap().unwrap();
+    }
+}
