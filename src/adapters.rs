@@ -19,9 +19,9 @@
 //! # The time that a shutdown takes
 //!
 //! Who closes waits until the other end has read everything, for the
-//! [`close_timeout`](crate::ConnectionOptions::close_timeout) of the options at most. A peer that hangs
-//! and does not read delays the end of its own connection by that time, and of no other; a graceful
-//! shutdown of a server waits for it.
+//! [`close_timeout`](crate::ConnectionOptions::close_timeout) of the options at most. A peer that
+//! hangs and does not read delays the end of its own connection by that time, and of no other; a
+//! graceful shutdown of a server waits for it.
 
 #[cfg(any(feature = "axum_0_8", feature = "tonic_0_14"))]
 mod accepting;
@@ -34,6 +34,6 @@ pub mod hyper_util_0_1;
 #[cfg(feature = "tonic_0_14")]
 pub mod tonic_0_14;
 
-/// What can be written to a peer that has left: as much as HTTP/2 lets a peer have by default before it
-/// hears from it.
+/// What can be written to a peer that has left: as much as HTTP/2 lets a peer have by default
+/// before it hears from it.
 const WRITE_GRACE: usize = 64 * 1024;

@@ -38,10 +38,7 @@ use axum::{
 use super::accepting::Accepting;
 use crate::{
     name::PipeName,
-    pipe::{
-        listener::Listener,
-        stream::{PeerHandle, PipeStream},
-    },
+    pipe::{listener::Listener, peer_handle::PeerHandle, stream::PipeStream},
 };
 
 impl axum::serve::Listener for Listener {

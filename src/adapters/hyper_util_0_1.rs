@@ -2,8 +2,8 @@
 //!
 //! A server needs nothing of this: hyper serves a `TokioIo` around a [`PipeStream`] from
 //! [`Listener::accept_stream`](crate::Listener::accept_stream), for HTTP/2 one
-//! [with a write grace](PipeStream::with_write_grace), and [`PipeStream::peer_handle`] tells its handlers
-//! who the client is.
+//! [with a write grace](PipeStream::with_write_grace), and [`PipeStream::peer_handle`] tells its
+//! handlers who the client is.
 //!
 //! # Examples
 //!

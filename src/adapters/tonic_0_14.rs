@@ -49,10 +49,7 @@ use tonic::transport::server::Connected;
 
 use super::accepting::Accepting;
 pub use super::connector::{Connecting, PipeConnector};
-use crate::pipe::{
-    listener::Listener,
-    stream::{PeerHandle, PipeStream},
-};
+use crate::pipe::{listener::Listener, peer_handle::PeerHandle, stream::PipeStream};
 
 /// The clients of a [`Listener`], for `serve_with_incoming`.
 ///

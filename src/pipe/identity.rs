@@ -1,6 +1,5 @@
 //! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
 
-mod asked;
 mod creators;
 mod evidence;
 mod limits;

@@ -6,6 +6,7 @@
 // question to `tests/open_questions` where there is no source.
 
 mod acting;
+mod asking;
 pub(crate) mod connect;
 mod drain;
 pub(crate) mod identity;
@@ -14,6 +15,7 @@ pub(crate) mod ipc;
 pub(crate) mod listener;
 mod names;
 pub(crate) mod peer;
+pub(crate) mod peer_handle;
 mod pending;
 mod places;
 pub(crate) mod process;
@@ -25,7 +27,8 @@ pub(crate) mod sys;
 pub use self::{
     connect::Connector,
     listener::{Incoming, IncomingStreams},
-    stream::{OwnedReadHalf, OwnedWriteHalf, PeerHandle, ReuniteError},
+    peer_handle::PeerHandle,
+    stream::{OwnedReadHalf, OwnedWriteHalf, ReuniteError},
     sys::{Direction, PipeType},
 };
 

@@ -1,25 +1,15 @@
 //! Who is at the other end, and how much of that is to be relied on.
 
-use std::{
-    fmt, io,
-    os::windows::io::{AsHandle, BorrowedHandle},
-    sync::OnceLock,
-    time::SystemTime,
-};
+use std::{fmt, io, os::windows::io::BorrowedHandle, sync::OnceLock, time::SystemTime};
 
 use super::{
     process::PeerProcess,
-    stream::PipeStream,
     sys::{
         self,
         token::{self, Token},
     },
 };
-use crate::{
-    connection::{Connection, ReceiveHalf, SendHalf},
-    error::{Error, Operation},
-    sid::Sid,
-};
+use crate::sid::Sid;
 
 /// Whom a process runs as: on the server's side the client of a pipe, on the client's side the
 /// server.
@@ -178,83 +168,6 @@ impl fmt::Display for IntegrityLevel {
 impl fmt::Debug for IntegrityLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "IntegrityLevel({self})")
-    }
-}
-
-impl PipeStream {
-    /// Returns who the client is; on the server's end only. [`Peer`] says what that is worth.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`]: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is
-    /// with what it writes and nothing was read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or this
-    /// is the client's end. The second is so with every client that does not ask for static tracking:
-    /// std's `File`, Node, pywin32, .NET by default; a client of this crate does ask. After the first
-    /// message it does not happen. Whoever cannot be identified is nobody: refuse it.
-    pub fn peer(&self) -> Result<Peer, Error> {
-        self.only_server()?;
-        Peer::client_of(self.as_handle(), self.opened())
-            .map_err(|e| Error::io(Operation::Identify, self.name(), e))
-    }
-
-    /// Refuses the client's end before any system call: Wine would name the client itself.
-    pub(super) fn only_server(&self) -> Result<(), Error> {
-        match self.is_server() {
-            true => Ok(()),
-            false => {
-                let source = io::ErrorKind::Unsupported.into();
-                Err(Error::io(Operation::Identify, self.name(), source))
-            }
-        }
-    }
-}
-
-impl Connection<PipeStream> {
-    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeStream::peer`].
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn serve() -> Result<(), npipes::Error> {
-    /// use npipes::{Listener, security::IntegrityLevel};
-    ///
-    /// let mut listener = Listener::bind("orders")?;
-    /// let connection = listener.accept().await?;
-    /// let peer = connection.peer()?;
-    /// if peer.integrity < IntegrityLevel::MEDIUM {
-    ///     println!("{} calls from a sandbox", peer.user);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn peer(&self) -> Result<Peer, Error> {
-        self.get_ref().peer()
-    }
-}
-
-impl SendHalf<PipeStream> {
-    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeStream::peer`].
-    pub fn peer(&self) -> Result<Peer, Error> {
-        self.with_io(PipeStream::peer)
-    }
-}
-
-impl ReceiveHalf<PipeStream> {
-    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeStream::peer`].
-    pub fn peer(&self) -> Result<Peer, Error> {
-        self.with_io(PipeStream::peer)
     }
 }
 

@@ -5,7 +5,6 @@ mod end;
 mod handle;
 mod io;
 mod linger;
-mod peer_handle;
 mod split;
 
 use std::{
@@ -17,11 +16,9 @@ use std::{
 
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
 
-use self::{end::End, handle::PipeHandle};
-pub use self::{
-    peer_handle::PeerHandle,
-    split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError},
-};
+use self::end::End;
+pub(super) use self::handle::PipeHandle;
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 use super::{
     drain::{Drain, Locality},
     places::Arrival,
@@ -192,7 +189,11 @@ impl PipeStream {
     }
 
     pub(super) fn is_server(&self) -> bool {
-        matches!(self.handle.end(), End::Server(_))
+        self.handle.is_server()
+    }
+
+    pub(super) fn handle(&self) -> &Arc<PipeHandle> {
+        &self.handle
     }
 
     /// Returns by when the pipe was open at both ends: who was created later has opened neither.
@@ -262,7 +263,7 @@ impl PipeStream {
         }
     }
 
-    /// Fails only at the moment in which an [`AbortHandle`] or a [`PeerHandle`] uses the handle too.
+    /// Fails only at the moment in which an [`AbortHandle`] or a `PeerHandle` uses the handle too.
     fn into_end(self) -> Result<End, Self> {
         match Arc::try_unwrap(self.handle) {
             Ok(handle) => Ok(handle.into_end()),
@@ -285,7 +286,7 @@ impl From<NamedPipeClient> for PipeStream {
 
 impl AsHandle for PipeStream {
     fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.handle.end().as_handle()
+        self.handle.as_handle()
     }
 }
 

@@ -20,6 +20,7 @@ mod hyper_util;
 #[rustfmt::skip]
 mod kitchen;
 #[cfg(windows)]
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(windows)]

@@ -41,6 +41,17 @@ pub struct ServerIdentity {
 }
 
 impl ServerIdentity {
+    /// Returns who serves a pipe that was open by that moment, by all that there is to ask.
+    pub(in crate::pipe) fn of(
+        pipe: BorrowedHandle<'_>,
+        local: bool,
+        opened: SystemTime,
+    ) -> io::Result<Self> {
+        let this = Peer::this_process()?;
+        let evidence = Evidence::of(pipe, this.user, Questions { local, all: true })?;
+        Ok(evidence.server(&this, opened))
+    }
+
     /// Returns the process that has the id that the pipe tells, held so that its id stays its own.
     ///
     /// It is the process that had the id when the server was judged, and had it before the pipe was

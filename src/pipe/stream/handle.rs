@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     mem,
-    os::windows::io::AsHandle,
+    os::windows::io::{AsHandle, BorrowedHandle},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -54,6 +54,10 @@ impl PipeHandle {
 
     pub(super) fn set_linger(&self, time: Duration) {
         self.linger.store(millis(time), Ordering::Relaxed);
+    }
+
+    pub(in crate::pipe) fn is_server(&self) -> bool {
+        matches!(self.end(), End::Server(_))
     }
 
     pub(super) fn end(&self) -> &End {
@@ -151,6 +155,12 @@ impl PipeHandle {
 
     fn is_writing(&self, end: &End) -> bool {
         self.poll_written_by(end, &mut Context::from_waker(Waker::noop())).is_pending()
+    }
+}
+
+impl AsHandle for PipeHandle {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.end().as_handle()
     }
 }
 

@@ -16,7 +16,6 @@ use crate::{
     connection::{AbortHandle, DrainOutcome},
     error::Error,
     name::PipeName,
-    pipe::{identity::ServerIdentity, peer::Peer},
 };
 
 impl PipeStream {
@@ -127,24 +126,6 @@ macro_rules! half {
             #[must_use]
             pub fn name(&self) -> Option<&PipeName> {
                 self.0.name()
-            }
-
-            /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
-            ///
-            /// # Errors
-            ///
-            /// As [`PipeStream::peer`].
-            pub fn peer(&self) -> Result<Peer, Error> {
-                self.0.peer()
-            }
-
-            /// Returns who the server is; on the client's end only: [`PipeStream::server`].
-            ///
-            /// # Errors
-            ///
-            /// As [`PipeStream::server`].
-            pub fn server(&self) -> Result<ServerIdentity, Error> {
-                self.0.server()
             }
 
             /// Closes the pipe at once, whatever the peer does, as [`PipeStream::abort`] does. The

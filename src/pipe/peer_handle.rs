@@ -7,11 +7,13 @@ use std::{
     time::SystemTime,
 };
 
-use super::{PipeStream, end::End, handle::PipeHandle};
+use super::{
+    peer::Peer,
+    stream::{PipeHandle, PipeStream},
+};
 use crate::{
     error::{Error, Operation},
     name::PipeName,
-    pipe::peer::Peer,
 };
 
 /// Tells who the client of a pipe is while the stream itself belongs to another, such as an HTTP server.
@@ -56,10 +58,10 @@ impl PeerHandle {
 
     fn ask(&self) -> io::Result<Peer> {
         let pipe = self.pipe.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-        match pipe.end() {
-            End::Server(server) => Peer::client_of(server.as_handle(), self.opened),
+        match pipe.is_server() {
+            true => Peer::client_of(pipe.as_handle(), self.opened),
             // Before any system call: Wine would name the client itself.
-            End::Client(_) => Err(io::ErrorKind::Unsupported.into()),
+            false => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -75,8 +77,8 @@ impl PipeStream {
     #[must_use]
     pub fn peer_handle(&self) -> PeerHandle {
         PeerHandle {
-            pipe: Arc::downgrade(&self.handle),
-            name: self.name.clone(),
+            pipe: Arc::downgrade(self.handle()),
+            name: self.name().cloned(),
             opened: self.opened(),
         }
     }
