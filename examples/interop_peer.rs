@@ -69,7 +69,7 @@ mod peer {
 
     pub(crate) async fn serve(name: &str, kind: &str, connections: usize) -> Outcome<()> {
         let pipe_type = if kind == "message" { PipeType::Message } else { PipeType::Byte };
-        let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect());
+        let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect(true));
         let options = ListenerOptions::new().pipe_type(pipe_type).connection(detecting);
         let mut listener = options.bind(name)?;
         println!("listening");

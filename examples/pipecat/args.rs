@@ -80,7 +80,7 @@ fn read_options(
     known: &[&[&str]],
 ) -> Result<Option<Options>, Failure> {
     let mut options = Options::default();
-    options.format = options.format.detect_dialect();
+    options.format = options.format.detect_dialect(true);
     while let Some(argument) = parser.next()? {
         let name = match argument {
             Arg::Value(operand) => {
@@ -127,7 +127,7 @@ impl Options {
                 let dialect = parser.value()?.parse_with(dialect)?;
                 self.format = match dialect {
                     Some(dialect) => self.format.dialect(dialect),
-                    None => self.format.detect_dialect(),
+                    None => self.format.detect_dialect(true),
                 };
             }
             "send-crc" => {

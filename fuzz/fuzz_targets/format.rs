@@ -51,6 +51,6 @@ impl AnyFormat {
                 AnyReceive::CheckUnlessZero => ReceiveChecksum::CheckUnlessZero,
                 AnyReceive::Ignore => ReceiveChecksum::Ignore,
             });
-        if self.detect { format.detect_dialect() } else { format }
+        format.detect_dialect(self.detect)
     }
 }

@@ -42,7 +42,7 @@ impl ConnectionOptions {
     /// text in ASCII.
     pub const NPIPES_1_0_1: Self = Self::new()
         .format(FrameFormat::NPIPES_1_0_1)
-        .frame_per_write()
+        .frame_per_write(true)
         .text_encoding(TextEncoding::Ascii);
 
     /// Returns the default options.
@@ -64,16 +64,16 @@ impl ConnectionOptions {
         self
     }
 
-    /// Writes each frame in one write of its own, even if several are fed before a flush. The
-    /// default is to let frames share writes.
+    /// Sets whether each frame goes out in one write of its own, even if several are fed before a
+    /// flush. The default is `false`: frames share writes.
     ///
     /// On a message-type pipe one write is one message, and a peer that reads one message at a time
-    /// expects one frame in it. Connections over such pipes do this without being told.
+    /// expects one frame in it. Connections over such pipes do this whatever is set here.
     ///
-    /// Then no payload is longer than 4 MiB ([`FrameFormat::DEFAULT_MAX_PER_WRITE`] says why) unless
+    /// With `true` no payload is longer than 4 MiB ([`FrameFormat::DEFAULT_MAX_PER_WRITE`] says why) unless
     /// [`FrameFormat::max_send`] is set: a longer one is refused before anything is written.
-    pub const fn frame_per_write(mut self) -> Self {
-        self.frame_per_write = true;
+    pub const fn frame_per_write(mut self, alone: bool) -> Self {
+        self.frame_per_write = alone;
         self
     }
 

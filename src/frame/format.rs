@@ -76,13 +76,13 @@ impl FrameFormat {
         self
     }
 
-    /// Takes the dialect from the first header that the peer sends, and answers in it. What is sent
-    /// before that is in the dialect set so far.
+    /// Sets whether the dialect is taken from the first header that the peer sends, and answered in.
+    /// What is sent before that is in the dialect set so far. The default is `false`.
     ///
-    /// For a server that does not know who will call. A fixed dialect finds out sooner that a peer
-    /// is not what it should be, so this is off by default.
-    pub const fn detect_dialect(mut self) -> Self {
-        self.detect = true;
+    /// It is for a server that does not know who will call. A fixed dialect finds out sooner that a
+    /// peer is not what it should be.
+    pub const fn detect_dialect(mut self, detect: bool) -> Self {
+        self.detect = detect;
         self
     }
 

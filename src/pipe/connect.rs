@@ -284,7 +284,7 @@ impl ConnectOptions {
         let (stream, attempts) = self.open(name).await?;
         let mut options = self.connection.clone();
         if stream.pipe_type().is_ok_and(|kind| kind == PipeType::Message) {
-            options = options.frame_per_write();
+            options = options.frame_per_write(true);
         }
         let connection = stream.into_connection(&options, id(), attempts.total());
         connection.span().in_scope(|| attempts.log_success(name));

@@ -180,7 +180,7 @@ fn a_message_length_of_four_gigabytes_is_refused_without_overflow() {
 
 #[test]
 fn a_detected_dialect_is_answered_in_and_kept() {
-    let mut codec = FrameCodec::new(FrameFormat::new().detect_dialect());
+    let mut codec = FrameCodec::new(FrameFormat::new().detect_dialect(true));
     assert_eq!(codec.dialect(), Dialect::DOCUMENTED);
     let mut peer = FrameCodec::new(FrameFormat::new().dialect(Dialect::NPIPES_1_0_1));
     let mut wire = BytesMut::new();
@@ -195,7 +195,7 @@ fn a_detected_dialect_is_answered_in_and_kept() {
 
 #[test]
 fn a_first_header_in_no_dialect_is_refused_by_a_detecting_codec() {
-    let mut codec = FrameCodec::new(FrameFormat::new().detect_dialect());
+    let mut codec = FrameCodec::new(FrameFormat::new().detect_dialect(true));
     let error = frame_error(codec.decode(&mut BytesMut::from(&b"GET / HTTP/1.1\r\n"[..])));
     assert!(matches!(error, FrameError::LengthMismatch { fits: None, .. }), "{error:?}");
 }

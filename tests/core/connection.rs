@@ -212,7 +212,7 @@ async fn a_detected_dialect_is_answered_in_by_either_half() {
     let (near, far) = duplex(1000);
     let peer = ConnectionOptions::new().format(FrameFormat::new().dialect(Dialect::NPIPES_1_0_1));
     let mut peer = Connection::with_options(near, &peer);
-    let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect());
+    let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect(true));
     let (mut send, mut receive) = Connection::with_options(far, &detecting).split();
     within(peer.send("Hello")).await.unwrap();
     within(receive.receive()).await.unwrap().unwrap();
@@ -234,7 +234,7 @@ async fn frames_share_a_write_unless_told_not_to() {
     };
     let shared = feed(ConnectionOptions::new()).await;
     assert_eq!(shared.written.len(), 1);
-    let single = feed(ConnectionOptions::new().frame_per_write()).await;
+    let single = feed(ConnectionOptions::new().frame_per_write(true)).await;
     assert_eq!(single.all_written(), shared.all_written());
     let lens: Vec<usize> = single.written.iter().map(Vec::len).collect();
     assert_eq!(lens, [15, 15, 17, 20_012]);
@@ -245,7 +245,7 @@ async fn a_payload_is_too_large_for_a_write_of_its_own_before_anything_is_writte
     const MAX: u32 = FrameFormat::DEFAULT_MAX_PER_WRITE;
     let max = MAX as usize;
     let connection = |options| Connection::with_options(Trickle::new(b"", usize::MAX), &options);
-    let one_write = ConnectionOptions::new().frame_per_write();
+    let one_write = ConnectionOptions::new().frame_per_write(true);
     let mut limited = connection(one_write.clone());
     let error = within(limited.send(vec![7; max + 1])).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge { len, max: MAX, .. } if len == max + 1), "{error:?}");
@@ -255,7 +255,7 @@ async fn a_payload_is_too_large_for_a_write_of_its_own_before_anything_is_writte
     // Whoever knows better says so, in whatever order.
     let longer = FrameFormat::new().max_send(MAX + 1);
     let told =
-        [one_write.format(longer), ConnectionOptions::new().format(longer).frame_per_write()];
+        [one_write.format(longer), ConnectionOptions::new().format(longer).frame_per_write(true)];
     for options in told {
         let mut told = connection(options);
         within(told.send(vec![7; max + 1])).await.unwrap();
@@ -403,7 +403,7 @@ async fn a_connection_goes_on_where_its_parts_ended_wherever_that_was() {
 #[tokio::test]
 async fn a_connection_tells_the_dialect_that_it_has_detected() {
     let (near, mut raw) = duplex(64);
-    let detect = ConnectionOptions::new().format(FrameFormat::new().detect_dialect());
+    let detect = ConnectionOptions::new().format(FrameFormat::new().detect_dialect(true));
     let mut connection = Connection::with_options(near, &detect);
     assert_eq!(connection.dialect(), Dialect::DOCUMENTED);
     within(raw.write_all(b"\0\0\0\x08\0\0\0\0\0\0\0\0")).await.unwrap();

@@ -35,7 +35,7 @@ fn stands_for(frame: &str, payload: &'static [u8], format: FrameFormat) {
     assert_eq!((&decoded[..], wire.len()), (payload, 0));
 
     let mut wire = BytesMut::from(&frame[..]);
-    let mut detecting = FrameCodec::new(FrameFormat::new().detect_dialect());
+    let mut detecting = FrameCodec::new(FrameFormat::new().detect_dialect(true));
     assert_eq!(detecting.decode(&mut wire).unwrap().unwrap(), payload);
     assert_eq!(detecting.dialect(), FrameCodec::new(format).dialect());
 }

@@ -23,7 +23,7 @@ fn any_format() -> impl Strategy<Value = FrameFormat> {
                 .max_payload(max)
                 .send_checksum(send)
                 .receive_checksum(receive);
-            if detect { format.detect_dialect() } else { format }
+            if detect { format.detect_dialect(true) } else { format }
         },
     )
 }

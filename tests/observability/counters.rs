@@ -42,7 +42,7 @@ async fn each_end_counts_both_directions() {
 async fn a_queued_message_counts_and_a_refused_one_does_not() {
     let _recording = Recorder::install();
     let options =
-        ConnectionOptions::new().format(FrameFormat::new().max_payload(10)).frame_per_write();
+        ConnectionOptions::new().format(FrameFormat::new().max_payload(10)).frame_per_write(true);
     let (mut near, _far) = Connection::pair_with_options(64, &options);
     within(near.feed("Hello")).await.unwrap();
     within(SinkExt::feed(&mut near, Bytes::from_static(b"world!"))).await.unwrap();

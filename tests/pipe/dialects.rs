@@ -24,7 +24,7 @@ const fn speaking(dialect: Dialect) -> ConnectionOptions {
 #[tokio::test]
 async fn a_server_answers_each_caller_in_its_own_dialect() {
     let name = unique_name();
-    let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect());
+    let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect(true));
     let mut listener = ListenerOptions::new().connection(detecting).bind(&name).unwrap();
     let mut clients = Vec::new();
     for dialect in [Dialect::NPIPES_1_0_1, Dialect::DOCUMENTED, LITTLE_AFTER_ITSELF] {

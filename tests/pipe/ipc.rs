@@ -216,7 +216,7 @@ async fn dialect_checksum_and_encoding_are_as_set() {
     let name = unique_name();
     let sender = IpcOptions::new().format(FrameFormat::new()).text_encoding(TextEncoding::Utf16Le);
     let receiver = IpcOptions::new()
-        .format(FrameFormat::new().detect_dialect())
+        .format(FrameFormat::new().detect_dialect(true))
         .text_encoding(TextEncoding::Utf16Le);
     let (mut here, mut there) = (sender.open(&name).unwrap(), receiver.open(&name).unwrap());
     let both = async { tokio::join!(here.send_text("→"), there.receive_text()) };

@@ -24,7 +24,7 @@ use crate::{
 /// use npipes::{frame::FrameFormat, ipc::IpcOptions, text::TextEncoding};
 ///
 /// let ipc = IpcOptions::new()
-///     .format(FrameFormat::new().detect_dialect())
+///     .format(FrameFormat::new().detect_dialect(true))
 ///     .text_encoding(TextEncoding::Utf8)
 ///     .open("orders")?;
 /// # Ok(())

@@ -154,9 +154,10 @@ impl ListenerOptions {
         self
     }
 
-    /// Lets clients of other machines connect, through the SMB server. They are refused by default.
-    pub const fn accept_remote_clients(mut self) -> Self {
-        self.accept_remote = true;
+    /// Sets whether clients of other machines can connect, through the SMB server. The default is
+    /// `false`: they are refused.
+    pub const fn accept_remote_clients(mut self, accept: bool) -> Self {
+        self.accept_remote = accept;
         self
     }
 
@@ -250,7 +251,7 @@ impl ListenerOptions {
         let hold = Hold::take(&name, flags, &security)?;
         let connection = match self.pipe_type {
             PipeType::Byte => self.connection.clone(),
-            PipeType::Message => self.connection.clone().frame_per_write(),
+            PipeType::Message => self.connection.clone().frame_per_write(true),
         };
         let size = self.max_instances.unwrap_or(self.backlog).min(self.backlog).into();
         let places = Places::limited(self.max_instances);
@@ -340,6 +341,6 @@ mod tests {
             .backlog(1)
             .pipe_type(PipeType::Message);
         has_modes(all.clone(), 0x4008_0001, 12);
-        has_modes(all.accept_remote_clients().pipe_type(PipeType::Byte), 0x4008_0001, 0);
+        has_modes(all.accept_remote_clients(true).pipe_type(PipeType::Byte), 0x4008_0001, 0);
     }
 }
