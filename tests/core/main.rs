@@ -23,3 +23,4 @@ mod text;
 mod timeouts;
 mod trickle;
 mod typed;
+mod vectors;

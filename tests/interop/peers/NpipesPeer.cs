@@ -2,11 +2,13 @@
 //
 //     NpipesPeer server byte|message <pipe name> [connections]
 //     NpipesPeer client byte|message <pipe name>
+//     NpipesPeer vectors <docs/wire-vectors.tsv>
 //
 // The server prints "listening" when a client can connect, serves that many connections (default
 // 1), prints "served N connections, M messages" and ends. The client waits for the pipe, sends
 // every size in turn, then all of them without waiting for the echoes, and prints "ok N messages".
 // "message" makes message-type pipes, and both roles then require that each message is one frame.
+// "vectors" takes the streams of the documented dialect apart and prints "ok N vectors".
 // Exit codes: 0, 1 after a failure, 64 for a wrong command line.
 using System;
 using System.Collections.Generic;
@@ -24,17 +26,20 @@ static class NpipesPeer
 
     static int Main(string[] args)
     {
+        if (args.Length == 2 && args[0] == "vectors") return Run(TakeApartAsync(args[1]));
         if (args.Length < 3 || args.Length > 4 || args[1] != "byte" && args[1] != "message")
             return Usage();
         var mode = args[1] == "byte" ? PipeTransmissionMode.Byte : PipeTransmissionMode.Message;
+        if (args[0] == "server") return Run(ServeAsync(args[2], mode, args.Length == 4 ? int.Parse(args[3]) : 1));
+        if (args[0] == "client" && args.Length == 3) return Run(CallAsync(args[2], mode));
+        return Usage();
+    }
+
+    static int Run(Task work)
+    {
         try
         {
-            if (args[0] == "server")
-                ServeAsync(args[2], mode, args.Length == 4 ? int.Parse(args[3]) : 1).GetAwaiter().GetResult();
-            else if (args[0] == "client" && args.Length == 3)
-                CallAsync(args[2], mode).GetAwaiter().GetResult();
-            else
-                return Usage();
+            work.GetAwaiter().GetResult();
             return 0;
         }
         catch (Exception e)
@@ -46,7 +51,7 @@ static class NpipesPeer
 
     static int Usage()
     {
-        Console.Error.WriteLine("usage: NpipesPeer server|client byte|message <pipe name> [connections]");
+        Console.Error.WriteLine("usage: NpipesPeer server|client byte|message <pipe name> [connections], or vectors <file>");
         return 64;
     }
 
@@ -64,6 +69,55 @@ static class NpipesPeer
         int messages = 0;
         foreach (int echoed in await Task.WhenAll(sessions)) messages += echoed;
         Console.WriteLine($"served {connections} connections, {messages} messages");
+    }
+
+    static async Task TakeApartAsync(string file)
+    {
+        int count = 0;
+        foreach (string line in File.ReadAllLines(file))
+        {
+            string[] columns = line.Split('\t');
+            if (line.StartsWith("#") || columns[1] != "documented") continue;
+            var frames = new NpipesFrames(new MemoryStream(FromHex(columns[2])));
+            var events = new List<string>();
+            try
+            {
+                for (byte[] payload; (payload = await frames.ReadAsync()) != null;)
+                    events.Add("payload:" + BitConverter.ToString(payload).Replace("-", "").ToLowerInvariant());
+                events.Add("end");
+            }
+            catch (IOException)
+            {
+                events.Add("error");
+            }
+            catch (InvalidDataException)
+            {
+                events.Add("error");
+            }
+            string expected = UpToTheFirstError(columns[3]), came = string.Join(" ", events);
+            if (came != expected) throw new InvalidDataException($"{columns[0]}: {came}, not {expected}");
+            count++;
+        }
+        Console.WriteLine($"ok {count} vectors");
+    }
+
+    static string UpToTheFirstError(string outcome)
+    {
+        var events = new List<string>();
+        foreach (string word in outcome.Split(' '))
+        {
+            bool isError = word == "corrupt" || word == "refused" || word == "truncated";
+            events.Add(isError ? "error" : word);
+            if (isError) break;
+        }
+        return string.Join(" ", events);
+    }
+
+    static byte[] FromHex(string digits)
+    {
+        var bytes = new byte[digits.Length / 2];
+        for (int i = 0; i < bytes.Length; i++) bytes[i] = Convert.ToByte(digits.Substring(2 * i, 2), 16);
+        return bytes;
     }
 
     static async Task<int> EchoAsync(NamedPipeServerStream pipe)

@@ -2,10 +2,13 @@
 //
 //     node npipes_peer.js server byte <pipe name> [connections]
 //     node npipes_peer.js client byte|message <pipe name>
+//     node npipes_peer.js vectors <docs/wire-vectors.tsv>
 //
 // The server prints "listening" when a client can connect, serves that many connections (default
 // 1), prints "served N connections, M messages" and ends. The client waits for the pipe, sends
 // every size in turn, then all of them without waiting for the echoes, and prints "ok N messages".
+// "vectors" takes the streams of the documented dialect apart, whole and byte by byte, and prints
+// "ok N vectors".
 // Exit codes: 0, 1 after a failure, 64 for a wrong command line, 69 for "server message": the
 // pipes that Node.js makes are byte-type. Its client reads bytes from either type.
 'use strict';
@@ -39,6 +42,30 @@ async function serve(path, connections) {
   });
   await Promise.all(sessions);
   say(`served ${connections} connections, ${messages} messages`);
+}
+
+async function takeApart(file) {
+  const lines = fs.readFileSync(file, 'utf8').split('\n').filter((line) => line && !line.startsWith('#'));
+  let count = 0;
+  for (const [name, dialect, stream, outcome] of lines.map((line) => line.split('\t'))) {
+    if (dialect !== 'documented') continue;
+    const bytes = Buffer.from(stream, 'hex');
+    for (const pieces of [[bytes], [...bytes].map((byte) => Buffer.from([byte]))]) {
+      const events = [];
+      try {
+        for await (const payload of decode(pieces)) events.push(`payload:${payload.toString('hex')}`);
+        events.push('end');
+      } catch {
+        events.push('error');
+      }
+      const expected = outcome.split(' ');
+      const wrong = expected.findIndex((event) => ['corrupt', 'refused', 'truncated'].includes(event));
+      if (wrong >= 0) expected.splice(wrong, expected.length, 'error');
+      if (events.join(' ') !== expected.join(' ')) throw new Error(`${name}: ${events.join(' ')}, not ${expected.join(' ')}`);
+    }
+    count += 1;
+  }
+  say(`ok ${count} vectors`);
 }
 
 async function echo(socket) {
@@ -94,9 +121,13 @@ function compare(sent, { done, value: received }) {
 }
 
 async function main([role, mode, name, connections = '1']) {
+  if (role === 'vectors' && mode) {
+    await takeApart(mode);
+    return 0;
+  }
   const path = `\\\\.\\pipe\\${name}`;
   if (!name || !['byte', 'message'].includes(mode) || !['server', 'client'].includes(role)) {
-    fs.writeSync(2, 'usage: npipes_peer.js server|client byte|message <pipe name> [connections]\n');
+    fs.writeSync(2, 'usage: npipes_peer.js server|client byte|message <pipe name> [connections], or vectors <file>\n');
     return 64;
   }
   if (role === 'server' && mode === 'message') {
