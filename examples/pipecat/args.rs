@@ -63,6 +63,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "connect" => &[SENDING, SHOWING, FRAMES, CONNECT],
         "send-file" | "receive-file" => &[FILES, FRAMES, CONNECT],
         "decode" => &[SHOWING, FRAMES],
+        "conform" => &[CONNECT],
         "list" => &[],
         "help" => return Ok(Command::Help),
         _ => return Err(Failure::Usage(format!("there is no command {command:?}"))),
@@ -190,6 +191,7 @@ impl Options {
                 let place = self.place(operand("the pipe")?, true)?;
                 Command::Exchange(place, self.into_exchange_plan())
             }
+            "conform" => Command::Conform(self.place(operand("the pipe")?, false)?),
             "connect" => {
                 let place = self.place(operand("the pipe")?, false)?;
                 Command::Exchange(place, self.into_exchange_plan())

@@ -6,6 +6,7 @@
 //! Everything but the pipes themselves works on any system, `pipecat decode` among it.
 
 mod args;
+mod conform;
 mod dissect;
 mod exchange;
 mod failure;
@@ -41,6 +42,7 @@ async fn run() -> Result<(), Failure> {
         Command::SendFile(place, file, plan) => transfer::send(&place, &file, &plan).await,
         Command::ReceiveFile(place, file, plan) => transfer::receive(&place, &file, &plan).await,
         Command::Decode(file, view) => exchange::decode(file.as_deref(), &view).await,
+        Command::Conform(place) => conform::run(&place).await,
         Command::List => open::list(),
     }
 }

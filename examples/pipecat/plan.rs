@@ -16,6 +16,7 @@ pub(crate) enum Command {
     SendFile(Place, PathBuf, TransferPlan),
     ReceiveFile(Place, PathBuf, TransferPlan),
     Decode(Option<PathBuf>, View),
+    Conform(Place),
     List,
 }
 
