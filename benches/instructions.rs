@@ -14,7 +14,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use npipes::{
-    Connection, FrameCodec,
+    Connection, ConnectionOptions, FrameCodec,
     frame::{FrameFormat, ReceiveChecksum, SendChecksum},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -28,7 +28,11 @@ fn encode<C: Encoder<Bytes>>(mut codec: C, streams: usize) {
     for _ in 0..streams {
         wire.clear();
         for _ in 0..FRAMES {
-            assert!(codec.encode(Bytes::from_static(PAYLOAD), &mut wire).is_ok());
+            assert!(
+                black_box(&mut codec)
+                    .encode(Bytes::from_static(black_box(PAYLOAD)), &mut wire)
+                    .is_ok()
+            );
         }
         black_box(&wire);
     }
@@ -37,12 +41,12 @@ fn encode<C: Encoder<Bytes>>(mut codec: C, streams: usize) {
 fn decode<C: Decoder<Item = BytesMut> + Encoder<Bytes>>(mut codec: C, streams: usize) {
     let mut stream = BytesMut::new();
     for _ in 0..FRAMES {
-        assert!(codec.encode(Bytes::from_static(PAYLOAD), &mut stream).is_ok());
+        assert!(black_box(&mut codec).encode(Bytes::from_static(PAYLOAD), &mut stream).is_ok());
     }
     for _ in 0..streams {
         let mut wire = stream.clone();
         let mut count = 0;
-        while let Ok(Some(frame)) = codec.decode(&mut wire) {
+        while let Ok(Some(frame)) = black_box(&mut codec).decode(&mut wire) {
             assert_eq!(black_box(&frame).len(), PAYLOAD.len());
             count += 1;
         }
@@ -50,8 +54,22 @@ fn decode<C: Decoder<Item = BytesMut> + Encoder<Bytes>>(mut codec: C, streams: u
     }
 }
 
-/// Gives what it holds, 64 KiB at a time, and takes everything.
-struct Transport(Bytes);
+/// Gives a stream so many times, 64 KiB at most at a time, and takes everything.
+struct Transport {
+    stream: Bytes,
+    left: Bytes,
+    times: usize,
+}
+
+impl Transport {
+    fn new(times: usize) -> Self {
+        let mut stream = BytesMut::new();
+        for _ in 0..FRAMES {
+            assert!(FrameCodec::default().encode(PAYLOAD, &mut stream).is_ok());
+        }
+        Self { stream: stream.freeze(), left: Bytes::new(), times }
+    }
+}
 
 impl AsyncRead for Transport {
     fn poll_read(
@@ -59,8 +77,12 @@ impl AsyncRead for Transport {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let len = self.0.len().min(buf.remaining()).min(64 * 1024);
-        buf.put_slice(&self.0.split_to(len));
+        if self.left.is_empty() && self.times > 0 {
+            self.times -= 1;
+            self.left = self.stream.clone();
+        }
+        let len = self.left.len().min(buf.remaining()).min(64 * 1024);
+        buf.put_slice(&self.left.split_to(len));
         Poll::Ready(Ok(()))
     }
 }
@@ -91,11 +113,7 @@ fn done<F: Future>(future: F) -> F::Output {
 }
 
 fn receive(streams: usize) {
-    let mut stream = BytesMut::new();
-    for _ in 0..streams * FRAMES {
-        assert!(FrameCodec::default().encode(Bytes::from_static(PAYLOAD), &mut stream).is_ok());
-    }
-    let mut connection = Connection::new(Transport(stream.freeze()));
+    let mut connection = Connection::new(Transport::new(streams));
     let mut count = 0;
     while let Ok(Some(message)) = done(connection.receive()) {
         assert_eq!(black_box(&message).len(), PAYLOAD.len());
@@ -104,19 +122,50 @@ fn receive(streams: usize) {
     assert_eq!(count, streams * FRAMES);
 }
 
-fn feed(streams: usize) {
-    let mut connection = Connection::new(Transport(Bytes::new()));
+fn receive_batch(streams: usize, options: &ConnectionOptions) {
+    let mut connection = Connection::with_options(Transport::new(streams), options);
+    let mut count = 0;
+    while let Ok(Some(batch)) = done(connection.receive_batch()) {
+        for message in batch {
+            assert_eq!(black_box(message).len(), PAYLOAD.len());
+            count += 1;
+        }
+    }
+    assert_eq!(count, streams * FRAMES);
+}
+
+fn feed_slice(streams: usize, options: &ConnectionOptions) {
+    let mut connection = Connection::with_options(Transport::new(0), options);
     for _ in 0..streams * FRAMES {
-        assert!(done(connection.feed(PAYLOAD)).is_ok());
+        assert!(done(connection.feed_slice(black_box(PAYLOAD))).is_ok());
     }
     assert!(done(connection.flush()).is_ok());
 }
 
+fn encode_slice(mut codec: FrameCodec, streams: usize) {
+    let mut wire = BytesMut::with_capacity(FRAMES * 80);
+    for _ in 0..streams {
+        wire.clear();
+        for _ in 0..FRAMES {
+            assert!(black_box(&mut codec).encode(black_box(PAYLOAD), &mut wire).is_ok());
+        }
+        black_box(&wire);
+    }
+}
+
+fn feed(streams: usize) {
+    let mut connection = Connection::new(Transport::new(0));
+    for _ in 0..streams * FRAMES {
+        assert!(done(connection.feed(black_box(PAYLOAD))).is_ok());
+    }
+    assert!(done(connection.flush()).is_ok());
+}
+
+const PLAIN: FrameFormat =
+    FrameFormat::new().send_checksum(SendChecksum::Zero).receive_checksum(ReceiveChecksum::Ignore);
+
 fn plain() -> FrameCodec {
-    let format = FrameFormat::new()
-        .send_checksum(SendChecksum::Zero)
-        .receive_checksum(ReceiveChecksum::Ignore);
-    FrameCodec::new(format)
+    FrameCodec::new(PLAIN)
 }
 
 fn main() {
@@ -132,6 +181,12 @@ fn main() {
         "encode-crc" => encode(FrameCodec::default(), streams),
         "encode-plain" => encode(plain(), streams),
         "encode-length-delimited" => encode(LengthDelimitedCodec::new(), streams),
+        "encode-slice-crc" => encode_slice(FrameCodec::default(), streams),
+        "encode-slice-plain" => encode_slice(plain(), streams),
+        "receive-batch-crc" => receive_batch(streams, &ConnectionOptions::new()),
+        "receive-batch-plain" => receive_batch(streams, &ConnectionOptions::new().format(PLAIN)),
+        "feed-slice-crc" => feed_slice(streams, &ConnectionOptions::new()),
+        "feed-slice-plain" => feed_slice(streams, &ConnectionOptions::new().format(PLAIN)),
         "receive" => receive(streams),
         "feed" => feed(streams),
         "crc" => (0..streams * FRAMES).for_each(|_| {

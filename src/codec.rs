@@ -125,6 +125,24 @@ impl FrameCodec {
         Ok(Some(header.len()))
     }
 
+    /// Returns the payload of the frame that `src` begins with, and leaves it there. `None` if it is
+    /// not whole, and if there is anything to say of it, which [`find_frame`](Self::find_frame) says.
+    #[inline]
+    pub(crate) fn peek_payload<'a>(&self, src: &'a [u8]) -> Option<&'a [u8]> {
+        let (bytes, rest) = src.split_first_chunk::<{ Header::LEN }>()?;
+        let header = Header::read(*bytes, self.dialect, self.format.max_payload)?;
+        if self.detecting || !matches!(self.state, State::Head) {
+            return None;
+        }
+        let rest = rest.get(..header.len() + Trailer::LEN)?;
+        if self.format.receive_checksum != ReceiveChecksum::Ignore {
+            let (payload, expected) = self.split_trailer(rest);
+            let policy = self.format.receive_checksum;
+            policy.judge(expected, || crc32fast::hash(payload)).ok()?;
+        }
+        rest.get(..header.len())
+    }
+
     /// Goes on with a frame whose header was taken off before, or with the error that ended it all.
     fn resume(&mut self, src: &mut BytesMut) -> Result<Option<usize>, FrameError> {
         let (header, digest) = match &mut self.state {
@@ -218,6 +236,14 @@ impl FrameCodec {
         }
     }
 
+    /// Appends the frame of a payload that was taken out of one.
+    pub(crate) fn put_back(&self, payload: &[u8], dst: &mut BytesMut) {
+        let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        dst.put_slice(&Header { payload_len }.encode(self.dialect));
+        dst.put_slice(payload);
+        dst.put_slice(&Trailer::encode(crc32fast::hash(payload), self.dialect));
+    }
+
     /// Records what has arrived in `src` since [`make_room`](Self::make_room).
     #[inline]
     pub(crate) fn note_read(&mut self, src: &BytesMut) {
@@ -274,6 +300,16 @@ impl Encoder<Bytes> for FrameCodec {
     #[inline]
     fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), Error> {
         put_frame(&self.format, self.dialect, &payload, dst)
+    }
+}
+
+/// For payloads that are somebody else's: they are copied once, into the frame.
+impl Encoder<&[u8]> for FrameCodec {
+    type Error = Error;
+
+    #[inline]
+    fn encode(&mut self, payload: &[u8], dst: &mut BytesMut) -> Result<(), Error> {
+        put_frame(&self.format, self.dialect, payload, dst)
     }
 }
 

@@ -2,6 +2,7 @@
 //! needs no extension trait. No task; a clock only for what has a time limit, and a lock
 //! only between the halves of a stream that has one handle.
 
+mod batch;
 mod drain;
 pub(crate) mod drain_outcome;
 mod driven;
@@ -26,6 +27,13 @@ mod unread;
 mod write_limit;
 mod writer;
 
+pub use self::{
+    batch::Batch,
+    parts::ConnectionParts,
+    split::{ReceiveHalf, SendHalf},
+    stats::ConnectionStats,
+    transport::{AbortHandle, Transport},
+};
 #[cfg_attr(
     not(any(windows, feature = "simulated")),
     expect(unused_imports, reason = "only what makes connections by itself uses all of it")
@@ -39,10 +47,4 @@ pub(crate) use self::{
     transport::unless_peer_left,
     undrained::Undrained,
     unread::Written,
-};
-pub use self::{
-    parts::ConnectionParts,
-    split::{ReceiveHalf, SendHalf},
-    stats::ConnectionStats,
-    transport::{AbortHandle, Transport},
 };

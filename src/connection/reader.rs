@@ -6,11 +6,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-use super::{limits::Clock, options::ConnectionOptions, telemetry::Telemetry};
+use super::{batch::Batch, limits::Clock, options::ConnectionOptions, telemetry::Telemetry};
 use crate::{
     codec::{FrameCodec, ReadWindow, take_payload},
     error::{Error, Operation},
@@ -32,6 +32,16 @@ pub(super) struct Reader {
     pipe: Option<PipeName>,
     /// Nothing more comes: the peer closed, or what it sent or the transport was at fault.
     ended: bool,
+    /// Whether there was a batch, so that one of the following may be set.
+    has_batched: bool,
+    /// How much of the buffer a batch has handed out, in bytes.
+    handed_out: usize,
+    /// A message that a batch begins with, which is no longer in the buffer, and whether the batch
+    /// has handed it out.
+    lone: Option<BytesMut>,
+    is_lone_out: bool,
+    /// The length of the buffer's first payload, if its frame was looked at.
+    checked: Option<usize>,
     /// Only there if there is a limit.
     clock: Option<Box<Clock>>,
     telemetry: Telemetry,
@@ -50,6 +60,11 @@ impl Reader {
             detected,
             pipe,
             ended: false,
+            has_batched: false,
+            handed_out: 0,
+            lone: None,
+            is_lone_out: false,
+            checked: None,
             clock: Clock::new(options.limits).map(Box::new),
             telemetry,
         }
@@ -64,6 +79,12 @@ impl Reader {
         mut io: Pin<&mut R>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BytesMut, Error>>> {
+        if self.has_batched {
+            self.settle();
+            if let Some(message) = self.lone.take() {
+                return Poll::Ready(Some(Ok(message)));
+            }
+        }
         while !self.ended {
             self.codec.note_read(&self.buffer);
             match self.codec.find_frame(&mut self.buffer) {
@@ -124,6 +145,57 @@ impl Reader {
         Poll::Ready(ready!(self.poll_next(io, cx)).transpose())
     }
 
+    /// Is ready when a message has arrived for [`batch`](Self::batch), or none will; otherwise as
+    /// [`poll_receive`](Self::poll_receive).
+    pub(super) fn poll_arrived<R: AsyncRead>(
+        &mut self,
+        io: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        self.settle();
+        if self.lone.is_none() {
+            if !self.ended {
+                self.checked = self.codec.peek_payload(&self.buffer).map(<[u8]>::len);
+            }
+            match self.checked {
+                Some(_) => self.frame_ended(),
+                None => self.lone = ready!(self.poll_receive(io, cx))?,
+            }
+        }
+        self.has_batched = true;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Returns the messages that have arrived; `None` if there are none.
+    pub(super) fn batch(&mut self) -> Option<Batch<'_>> {
+        if self.lone.is_none() && self.checked.is_none() {
+            return None;
+        }
+        Some(Batch {
+            lone: self.lone.as_deref(),
+            is_lone_out: &mut self.is_lone_out,
+            checked: self.checked.take(),
+            rest: &self.buffer,
+            handed_out: &mut self.handed_out,
+            codec: &self.codec,
+            telemetry: &mut self.telemetry,
+        })
+    }
+
+    /// Takes off what the last batch has handed out.
+    fn settle(&mut self) {
+        self.has_batched = false;
+        self.checked = None;
+        if self.is_lone_out {
+            self.lone = None;
+            self.is_lone_out = false;
+        }
+        if self.handed_out > 0 {
+            self.buffer.advance(self.handed_out);
+            self.handed_out = 0;
+        }
+    }
+
     fn frame_ended(&mut self) {
         if let Some(clock) = &mut self.clock {
             clock.frame_ended();
@@ -165,6 +237,7 @@ impl Reader {
     ) -> Poll<()> {
         /// Reads in one poll: a peer that never stops does not keep the task for itself.
         const READS: usize = 32;
+        self.settle();
         // reading -> ended, or it had ended before
         self.ended = true;
         if self.buffer.capacity() < DISCARD_BUFFER {
@@ -204,10 +277,19 @@ impl Reader {
     }
 
     /// Returns what has arrived of frames not handed out.
-    pub(super) fn into_unread(self) -> BytesMut {
-        match self.codec.pending_header() {
-            None => self.buffer,
-            Some(header) => [&header[..], &self.buffer].concat().as_slice().into(),
+    pub(super) fn into_unread(mut self) -> BytesMut {
+        self.settle();
+        let mut unread = BytesMut::new();
+        if let Some(message) = &self.lone {
+            self.codec.put_back(message, &mut unread);
         }
+        if let Some(header) = self.codec.pending_header() {
+            unread.extend_from_slice(&header);
+        }
+        if unread.is_empty() {
+            return self.buffer;
+        }
+        unread.extend_from_slice(&self.buffer);
+        unread
     }
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
 use super::{
-    Connection, ConnectionStats, DrainOutcome, drain::Drain, read_text, reader::Reader,
+    Batch, Connection, ConnectionStats, DrainOutcome, drain::Drain, read_text, reader::Reader,
     transport::Half, writer::Writer,
 };
 use crate::{error::Error, text::TextEncoding};
@@ -76,6 +76,20 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
         self.writer.start_send(&message.into())
+    }
+
+    /// Queues one message that is copied into its frame, as [`Connection::feed_slice`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has not queued the message.
+    pub async fn feed_slice(&mut self, message: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
+        self.writer.start_send_slice(message)
     }
 
     /// Writes everything that was queued.
@@ -257,6 +271,20 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     /// Nothing is lost: what has arrived stays for the next call.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
+    }
+
+    /// Returns all messages that have arrived, as [`Connection::receive_batch`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive_batch`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Connection::receive_batch`].
+    pub async fn receive_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        poll_fn(|cx| self.reader.poll_arrived(Pin::new(&mut self.io), cx)).await?;
+        Ok(self.reader.batch())
     }
 
     /// Returns the next message as a text, as [`Connection::receive_text`] does.

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     codec::put_frame,
     error::{Error, Operation},
-    frame::{FrameFormat, OVERHEAD, Trailer},
+    frame::{Dialect, FrameFormat, OVERHEAD, Trailer},
     name::PipeName,
 };
 
@@ -126,31 +126,52 @@ impl Writer {
 
     /// Queues one frame. Either all of it is queued or none.
     pub(super) fn start_send(&mut self, payload: &Bytes) -> Result<(), Error> {
+        if self.frame_per_write || payload.len() < COPY_BELOW {
+            return self.start_send_slice(payload);
+        }
         self.check_open()?;
-        let dialect = self.detected.get().copied().unwrap_or(self.format.dialect);
+        let dialect = self.dialect();
+        let header = self.format.header(payload.len())?.encode(dialect);
+        let trailer = Trailer::encode(self.format.checksum(payload), dialect);
+        self.tail.put_slice(&header);
+        self.queue.push_back(self.tail.split().freeze());
+        self.queue.push_back(payload.clone());
+        self.tail.put_slice(&trailer);
+        self.has_queued(payload.len());
+        Ok(())
+    }
+
+    /// As [`start_send`](Self::start_send), with a copy of the payload, however long it is.
+    #[inline]
+    pub(super) fn start_send_slice(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.check_open()?;
+        let dialect = self.dialect();
         let len = payload.len();
         if self.frame_per_write {
             let mut frame = BytesMut::new();
             put_frame(&self.format, dialect, payload, &mut frame)?;
             self.queue.push_back(frame.freeze());
-        } else if len < COPY_BELOW {
+        } else {
             let room = self.tail.capacity() - self.tail.len();
             if room < OVERHEAD + len && !self.tail.is_empty() {
                 let usual = self.usual_tail.saturating_sub(self.tail.len());
                 self.tail.reserve(usual.max(OVERHEAD + len));
             }
             put_frame(&self.format, dialect, payload, &mut self.tail)?;
-        } else {
-            let header = self.format.header(len)?.encode(dialect);
-            let trailer = Trailer::encode(self.format.checksum(payload), dialect);
-            self.tail.put_slice(&header);
-            self.queue.push_back(self.tail.split().freeze());
-            self.queue.push_back(payload.clone());
-            self.tail.put_slice(&trailer);
         }
+        self.has_queued(len);
+        Ok(())
+    }
+
+    #[inline]
+    fn dialect(&self) -> Dialect {
+        self.detected.get().copied().unwrap_or(self.format.dialect)
+    }
+
+    #[inline]
+    fn has_queued(&mut self, len: usize) {
         self.queued += OVERHEAD + len;
         self.telemetry.sent(len);
-        Ok(())
     }
 
     /// Writes everything queued and flushes the transport.

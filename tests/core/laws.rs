@@ -136,7 +136,7 @@ proptest! {
         ]),
     ) {
         let mut wire = BytesMut::new();
-        FrameCodec::default().encode(payload.clone().into(), &mut wire).unwrap();
+        FrameCodec::default().encode(Bytes::from(payload.clone()), &mut wire).unwrap();
         let bit = bit.index(wire.len() * 8);
         wire[bit / 8] ^= 1 << (bit % 8);
         let outcomes = decode(FrameFormat::new().receive_checksum(receive), [&wire[..]]);
@@ -153,9 +153,9 @@ proptest! {
         let format = FrameFormat::new().max_payload(max);
         let payload = vec![1; len as usize];
         let mut wire = BytesMut::new();
-        let sent = FrameCodec::new(format).encode(payload.clone().into(), &mut wire).is_ok();
+        let sent = FrameCodec::new(format).encode(Bytes::from(payload.clone()), &mut wire).is_ok();
         wire.clear();
-        FrameCodec::default().encode(payload.into(), &mut wire).unwrap();
+        FrameCodec::default().encode(Bytes::from(payload), &mut wire).unwrap();
         let received = FrameCodec::new(format).decode(&mut wire).is_ok();
         prop_assert_eq!(sent, received);
         prop_assert_eq!(sent, len <= max);

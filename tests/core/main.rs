@@ -13,6 +13,7 @@ mod kitchen;
 mod support;
 
 mod autotraits;
+mod batches;
 mod cancellation;
 mod codec;
 mod connection;
