@@ -29,6 +29,8 @@ pub(crate) enum Side {
     Npipes,
     /// The client that reconnects, with its defaults: one `send` a message, which it gathers itself.
     Reconnecting,
+    /// A `Connection` that is fed slices and asked for batches: one way only.
+    Batches,
     /// Tokio's handles, the same bytes in pieces of 64 KiB without framing.
     Bare,
     /// Tokio's handles under `Framed` with `LengthDelimitedCodec`, its defaults.
@@ -52,8 +54,9 @@ impl Side {
     ];
 
     /// The sides of a row that streams small messages.
-    pub(crate) const STREAM: [Self; 7] = [
+    pub(crate) const STREAM: [Self; 8] = [
         Self::Npipes,
+        Self::Batches,
         Self::Reconnecting,
         Self::Bare,
         Self::Floor,
@@ -63,13 +66,14 @@ impl Side {
     ];
 
     /// The same without those that take longest.
-    pub(crate) const SHORT_STREAM: [Self; 4] =
-        [Self::Npipes, Self::Bare, Self::Floor, Self::LengthDelimited];
+    pub(crate) const SHORT_STREAM: [Self; 5] =
+        [Self::Npipes, Self::Batches, Self::Bare, Self::Floor, Self::LengthDelimited];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Npipes => "npipes",
             Self::Reconnecting => "npipes Client",
+            Self::Batches => "npipes, batches",
             Self::Bare => "bare Tokio",
             Self::LengthDelimited => "length-delimited",
             Self::Interprocess => "interprocess",
@@ -89,6 +93,7 @@ fn path(name: &str) -> String {
 
 pub(crate) enum Server {
     Npipes(Listener),
+    Batches(Listener),
     PerMessage(Listener),
     Tokio { waiting: NamedPipeServer, path: String, side: Side },
     Interprocess(InterprocessListener),
@@ -98,6 +103,7 @@ impl Server {
     pub(crate) fn bind(side: Side, name: &str) -> Self {
         match side {
             Side::Npipes | Side::Reconnecting => Self::Npipes(Listener::bind(name).unwrap()),
+            Side::Batches => Self::Batches(Listener::bind(name).unwrap()),
             Side::PerMessage => Self::PerMessage(Listener::bind(name).unwrap()),
             Side::Bare | Side::Floor | Side::LengthDelimited => {
                 let path = path(name);
@@ -120,6 +126,10 @@ impl Server {
                 for _ in 0..work.connections {
                     serving.spawn(serve(listener.accept().await.unwrap(), work, messages.clone()));
                 }
+            }
+            Self::Batches(mut listener) => {
+                let connection = listener.accept().await.unwrap();
+                serving.spawn(serve_batches(connection, work, messages));
             }
             Self::PerMessage(mut listener) => {
                 for index in 0..work.count {
@@ -161,9 +171,9 @@ impl Server {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Client {
     Npipes(Connection<PipeStream>),
+    Batches(Connection<PipeStream>),
     Reconnecting(npipes::Client, npipes::client::Inbox),
     LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
     Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
@@ -176,6 +186,7 @@ impl Client {
     pub(crate) async fn connect(side: Side, name: &str) -> Self {
         match side {
             Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
+            Side::Batches => Self::Batches(connect(name).await.unwrap()),
             Side::Reconnecting => {
                 let (client, inbox) =
                     npipes::Client::spawn(npipes::pipe::Connector::new(name).unwrap());
@@ -203,6 +214,7 @@ impl Client {
     pub(crate) async fn drive(self, work: Work, messages: Messages) {
         match self {
             Self::Npipes(stream) => drive(stream, work, messages).await,
+            Self::Batches(connection) => drive_batches(connection, work, messages).await,
             Self::Reconnecting(client, inbox) => drive_client(client, inbox, work, messages).await,
             Self::LengthDelimited(stream) => drive(stream, work, messages).await,
             Self::Interprocess(stream) => drive(stream, work, messages).await,
@@ -272,6 +284,30 @@ where
             assert_eq!(stream.next().await.unwrap().unwrap(), b"done"[..]);
         }
     }
+}
+
+async fn serve_batches(mut connection: Connection<PipeStream>, work: Work, messages: Messages) {
+    let mut index = 0;
+    while index < work.count {
+        for message in connection.receive_batch().await.unwrap().unwrap() {
+            messages.check(index, message);
+            index += 1;
+        }
+    }
+    connection.send("done").await.unwrap();
+    assert!(connection.receive().await.unwrap().is_none());
+}
+
+async fn drive_batches(mut connection: Connection<PipeStream>, work: Work, messages: Messages) {
+    let Traffic::OneWay { batch } = work.traffic else { panic!("one way only") };
+    for index in 0..work.count {
+        connection.feed_slice(messages.borrow(index)).await.unwrap();
+        if index % batch == batch - 1 {
+            connection.flush().await.unwrap();
+        }
+    }
+    connection.flush().await.unwrap();
+    assert_eq!(connection.receive().await.unwrap().unwrap(), b"done"[..]);
 }
 
 /// Sends each message by itself: there is nothing to flush.

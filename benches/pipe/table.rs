@@ -129,6 +129,14 @@ pub(crate) fn run(rounds: usize) {
                     1.0 / row.ratio(Side::Floor, Side::Bare),
                     row.speed(Side::Floor),
                 );
+                let batches = 1.0 / row.ratio(Side::Batches, Side::Npipes);
+                if len == 64 {
+                    at_least("the same, by slices and batches", 1.6, batches);
+                }
+                println!(
+                    "  slices and batches: {batches:.2} of messages one by one; {:.2} of the floor",
+                    1.0 / row.ratio(Side::Batches, Side::Floor),
+                );
                 if sides.contains(&Side::Reconnecting) {
                     row.print_client(0.8);
                 }

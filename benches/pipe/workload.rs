@@ -73,9 +73,13 @@ impl Messages {
         self.block.slice(start..start + self.len)
     }
 
+    pub(crate) fn borrow(&self, index: usize) -> &[u8] {
+        let start = index * 61 % (64 * 1024);
+        &self.block[start..start + self.len]
+    }
+
     #[track_caller]
     pub(crate) fn check(&self, index: usize, message: &[u8]) {
-        let start = index * 61 % (64 * 1024);
-        assert!(message == &self.block[start..start + self.len], "message {index} differs");
+        assert!(message == self.borrow(index), "message {index} differs");
     }
 }
