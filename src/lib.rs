@@ -18,57 +18,58 @@
 //! # fn main() {}
 //! ```
 //!
-//! The [guide] goes on from here: servers and clients, typed messages, shutting down, security,
-//! errors, testing without Windows, other languages, more than one machine.
+//! See the [guide] for more: servers and clients, typed messages, shutting down, security, errors,
+//! testing without Windows, other languages, more than one machine.
 //!
 //! # What is promised
 //!
 //! - **Whole and in order.** A message arrives as it was sent, or an error says what is missing or
 //!   corrupt. A corrupt frame is reported and skipped; after anything that makes the place of the
 //!   next frame uncertain, nothing further is decoded.
-//! - **Cancellation.** Every `async fn` says what happens when its future is dropped. No received
-//!   message is lost, and no half frame goes out followed by something else.
+//! - **Cancellation.** Every `async fn` documents what happens when its future is dropped. No
+//!   received message is lost. Nothing else is ever sent after half a frame.
 //! - **Back-pressure and memory.** A slow peer holds the sender back. Memory follows what has
 //!   arrived, never what a peer announces.
-//! - **A listener that turns no client away.** It owns its name from `bind` until it is dropped, at
-//!   every instant and at any limit of clients, and further instances wait before a client is handed
-//!   out. A client finds it busy, never absent.
-//! - **A client that waits as it should.** A busy server is tried again with a backoff until a
-//!   deadline, and no thread is blocked meanwhile.
-//! - **Safe by default.** Only the server's user and SYSTEM can connect, from this machine; a server
-//!   cannot act as its client; a client sends nothing before it knows whose server it is.
-//! - **A client that reconnects and keeps account.** [`Client`] sends no message twice by itself, and
-//!   drops none without a word: each one is delivered, comes back, or is still to be sent.
-//! - **A server that ends in good order.** [`serve`] lets handlers finish and the peers read, until a
-//!   deadline, and says how many connections it had to cut.
+//! - **A listener that is never absent.** It owns its name from `bind` until it is dropped, at every
+//!   moment and at any limit of clients. Further instances wait before a client is handed out. A
+//!   client finds the listener busy, never absent.
+//! - **A client that waits for a busy server.** It tries again with a backoff until a deadline, and
+//!   blocks no thread while it waits.
+//! - **Safe by default.** Only the server's user and SYSTEM can connect, and only from this machine.
+//!   A server cannot act as its client. A client sends nothing before it knows whose server it is.
+//! - **A client that reconnects and reports the fate of each message.** [`Client`] never sends a
+//!   message twice by itself and never drops one silently: each message is delivered, comes back, or
+//!   is still to be sent.
+//! - **A server that stops in an orderly way.** [`serve`] lets the handlers finish and the peers
+//!   read, until a deadline. It reports how many connections it had to cut.
 //!
-//! # What is not
+//! # What is not promised
 //!
 //! - **Authentication.** The CRC-32 detects corruption. Whoever can write to the pipe can compute it.
 //! - **Encryption.** A pipe does not leave the machine unless it is opened to other machines.
-//! - **Delivery of what was sent and not closed.** A write is done when it is queued. An answer from
-//!   the peer, or [`Connection::close`], says that it was read.
+//! - **Delivery of a message before `close`.** A write is done when it is queued. An answer from the
+//!   peer, or [`Connection::close`], says that it was read.
 //!
 //! # Platforms
 //!
-//! The pipes exist on Windows. Everything else works everywhere: [`Connection`] runs over anything
-//! that reads and writes, so that the code around it can be tested anywhere, over a
-//! [pair](Connection::pair) in memory or a simulated pipe (the feature `simulated`), and can speak the
-//! same frames over TCP or TLS. What a running program can see of it says [`observability`].
+//! The pipes exist on Windows. Everything else works on every platform. [`Connection`] runs over
+//! anything that reads and writes. So the code around it can be tested anywhere, over a
+//! [pair](Connection::pair) in memory or a simulated pipe (the feature `simulated`), and the same
+//! frames can travel over TCP or TLS. See [`observability`] for spans, events and counters.
 //!
-//! The other end can be .NET, Node.js or Python: [`peers`] shows how.
+//! The other end can be .NET, Node.js or Python: see [`peers`].
 //!
 //! # Features
 //!
-//! None is on by default, and each only adds.
+//! No feature is on by default. A feature only adds to the API.
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `axum_0_8` | axum serves a `Listener`, and a handler knows its client: the module `adapters::axum_0_8` |
-//! | `encoding_rs` | text in the encodings of the Encoding Standard: `TextEncoding::Standard` |
-//! | `hyper_util_0_1` | hyper-util's HTTP client over a pipe: the module `adapters::hyper_util_0_1` |
-//! | `simulated` | a pipe without an operating system, for tests: the module `simulated` |
-//! | `tonic_0_14` | gRPC over a pipe, with the client of each call: the module `adapters::tonic_0_14` |
+//! | `axum_0_8` | the module `adapters::axum_0_8`: axum serves a `Listener`, and a handler knows its client |
+//! | `encoding_rs` | `TextEncoding::Standard`: text in the encodings of the Encoding Standard |
+//! | `hyper_util_0_1` | the module `adapters::hyper_util_0_1`: hyper-util's HTTP client over a pipe |
+//! | `simulated` | the module `simulated`: a pipe without an operating system, for tests |
+//! | `tonic_0_14` | the module `adapters::tonic_0_14`: gRPC over a pipe; each call knows its client |
 //!
 //! # The wire
 //!
@@ -124,7 +125,7 @@ pub mod peers {}
 pub mod pipe;
 #[cfg_attr(
     not(any(windows, feature = "simulated")),
-    expect(dead_code, reason = "only what connects by itself uses all of it")
+    expect(dead_code, reason = "only pipes and simulated pipes use all of it")
 )]
 pub mod retry;
 pub mod server;
@@ -149,7 +150,7 @@ pub use self::{
     server::serve::serve,
 };
 
-/// The two calls of the Python module, async: see [`Ipc`](ipc::Ipc).
+/// The two calls of the Python module as async methods: see [`Ipc`](ipc::Ipc).
 #[cfg(windows)]
 pub mod ipc {
     pub use crate::pipe::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
