@@ -1,4 +1,4 @@
-//! The figures of the page "what a hostile peer can make you spend", with the bounds that it states.
+//! The figures of the page "What a hostile peer can cost you", with the bounds that it states.
 //!
 //! `cargo test --test hostile figures -- --nocapture` prints them.
 
