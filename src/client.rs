@@ -1,5 +1,5 @@
-//! A client that reconnects, and accounts for every message: handles, and one driver that owns the
-//! connection.
+//! A client that reconnects and reports the fate of every message: handles, and one driver that
+//! owns the connection.
 //!
 //! ```text
 //!   Client ─┐ messages    ┌─────────┐  feeds, flushes  ┌────────────┐

@@ -1,6 +1,6 @@
-//! Messages over any stream of bytes: `Stream`, `Sink`, and methods of its own so that ordinary use
-//! needs no extension trait. No task; a clock only for what has a time limit, and a lock
-//! only between the halves of a stream that has one handle.
+//! Messages over any stream of bytes: `Stream`, `Sink`, and inherent methods, so that ordinary use
+//! needs no extension trait. There is no task. There is a clock only if a time limit is set or a
+//! close waits, and a lock only between the halves of a stream that has one handle.
 
 mod batch;
 mod drain;

@@ -1,9 +1,9 @@
-//! What can go wrong, by whose fault it is: the sum of what the layers report.
+//! What can go wrong, sorted by whose fault it is: every error that a layer reports.
 //!
-//! A text is lower case, without a full stop, and says the cause too; `source` goes on below the
-//! cause, as that of [`io::Error`](std::io::Error) does. So a reporter that walks
-//! [`source`](std::error::Error::source) prints each cause once, and one that does not prints them
-//! all the same.
+//! A text is lower case, has no full stop, and includes the cause.
+//! [`source`](std::error::Error::source) continues below the cause, as `source` of
+//! [`io::Error`](std::io::Error) does. So a reporter that walks `source` prints each cause once,
+//! and a reporter that does not walk it prints the cause too.
 
 mod connect;
 mod convert;

@@ -1,4 +1,4 @@
-//! Whether a cause of failure is worth another attempt, and when.
+//! Whether a failure of some cause is worth another attempt, and when.
 
 pub(crate) mod attempts;
 mod backoff;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 pub use self::backoff::{Backoff, Delays};
 
-/// What a client does about one cause of failure: gives up, or tries again after a delay.
+/// What a client does about one cause of failure: it gives up, or it tries again after a delay.
 ///
 /// # Examples
 ///
@@ -39,15 +39,15 @@ impl Retry {
         Self { backoff: Some(backoff), max_elapsed: Duration::MAX }
     }
 
-    /// Gives up when this cause was met first this long ago, if that comes before the client's
-    /// deadline. The last attempt is made at that time.
+    /// Gives up when this time has passed since this cause first occurred, if that comes before the
+    /// client's deadline. The last attempt is made at that moment.
     pub const fn max_elapsed(mut self, time: Duration) -> Self {
         self.max_elapsed = time;
         self
     }
 }
 
-/// The course that a [`Retry`] takes within one call.
+/// The state of a [`Retry`] within one call.
 pub(crate) struct Retries {
     retry: Retry,
     begun: Option<(Delays, Instant)>,
@@ -58,7 +58,7 @@ impl Retries {
         Self { retry, begun: None }
     }
 
-    /// Returns the time to wait before the next attempt; `None` says to give up.
+    /// Returns the time to wait before the next attempt. `None` means to give up.
     pub(crate) fn next_delay(&mut self) -> Option<Duration> {
         let backoff = self.retry.backoff?;
         let (delays, since) = self.begun.get_or_insert_with(|| (backoff.delays(), Instant::now()));

@@ -35,7 +35,7 @@ use crate::{
     retry::Backoff,
 };
 
-/// What [`serve`](crate::serve()) gets its connections from. Over a pipe that is a `Listener`.
+/// Where [`serve`](crate::serve()) gets its connections from. Over a pipe that is a `Listener`.
 ///
 /// # Examples
 ///
@@ -57,13 +57,13 @@ pub trait Accept {
     /// The transport.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for a client. A future that is dropped must lose none.
+    /// Waits for a client. A dropped future must lose no client.
     ///
     /// After an error that is [retryable](Error::is_retryable), and after any [`Error::Io`],
-    /// [`serve`](crate::serve()) calls it again, after a delay. Any other error ends the serving.
+    /// [`serve`](crate::serve()) waits and calls it again. Any other error ends the serving.
     fn accept(&mut self) -> impl Future<Output = Result<Connection<Self::Io>, Error>> + Send;
 
-    /// Stops listening. Returns when clients can no longer connect; dropping is the default.
+    /// Stops listening. Returns when clients can no longer connect. The default drops the listener.
     fn close(self) -> impl Future<Output = ()> + Send
     where
         Self: Sized + Send,
@@ -72,13 +72,14 @@ pub trait Accept {
     }
 }
 
-/// What a handler of [`serve`](crate::serve()) returns: the connection, to be closed, or nothing.
+/// What a handler of [`serve`](crate::serve()) returns: the connection, which is then closed, or
+/// nothing.
 pub trait IntoConnection<T> {
-    /// Returns the connection; `None` if there is nothing to close.
+    /// Returns the connection, or `None` if there is nothing to close.
     fn into_connection(self) -> Option<Connection<T>>;
 }
 
-/// The handler has closed the connection, or lets it be dropped.
+/// The handler has closed the connection, or dropped it.
 impl<T> IntoConnection<T> for () {
     fn into_connection(self) -> Option<Connection<T>> {
         None
@@ -97,7 +98,7 @@ impl<T> IntoConnection<T> for Option<Connection<T>> {
     }
 }
 
-/// How to [`serve`](crate::serve()); each setter says its default.
+/// The options of [`serve`](crate::serve()). Each setter names its default.
 ///
 /// # Examples
 ///
@@ -119,16 +120,16 @@ impl ServeOptions {
     /// The default for [`max_connections`](Self::max_connections): 1,024.
     pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
 
-    /// The default for [`shutdown_timeout`](Self::shutdown_timeout): 30 s, the time that service
-    /// managers commonly give.
+    /// The default for [`shutdown_timeout`](Self::shutdown_timeout): 30 s. Service managers
+    /// commonly give a service this time.
     pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// The delays after failures to accept, which are mostly a shortage of something.
+    /// The delays after a failed accept. The cause is mostly a shortage of a resource.
     pub(crate) const ACCEPT_RETRY: Backoff =
         Backoff::new(Duration::from_millis(5), Duration::from_secs(1)).without_jitter();
 
-    /// The time that handlers have to end when they are cut. One that awaits ends at once; one that
-    /// blocks its thread is not waited for.
+    /// The time that handlers have to end when they are cut. A handler that awaits ends at once. A
+    /// handler that blocks its thread is not waited for.
     const CUT_GRACE: Duration = Duration::from_secs(1);
 
     /// Returns the default options.
@@ -139,11 +140,11 @@ impl ServeOptions {
         }
     }
 
-    /// Serves this many connections at once, and accepts no further one until one of them has ended.
-    /// The default is 1,024; 0 counts as 1.
+    /// Serves at most this many connections at once. No further connection is accepted until one of
+    /// them has ended. The default is 1,024. 0 counts as 1.
     ///
-    /// Clients that come meanwhile wait as the transport lets them: those of a pipe are connected,
-    /// and not answered, as long as instances wait for clients.
+    /// How other clients wait meanwhile depends on the transport. The clients of a pipe are
+    /// connected as long as instances wait for clients, but get no answer.
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = if connections == 0 { 1 } else { connections };
         self
@@ -155,29 +156,29 @@ impl ServeOptions {
         self
     }
 
-    /// Accepts connections and runs `handler` on each in a task of its own, until `shutdown` is
+    /// Accepts connections and runs `handler` on each in its own task, until `shutdown` is
     /// cancelled. Then it stops accepting, lets the handlers finish until the deadline, and returns
-    /// what there was.
+    /// a report.
     ///
-    /// The token that a handler gets is cancelled at shutdown. A handler should look at it whenever
-    /// it waits for the next request, and only then: what it has begun it may finish. If a handler
-    /// fails or panics, its own connection ends and no other.
+    /// The token that a handler gets is cancelled at shutdown. A handler should check it only while
+    /// it waits for the next request, so that it can finish what it has begun. If a handler fails
+    /// or panics, only its own connection ends.
     ///
     /// The connection that a handler returns is [closed](Connection::close), so that the peer gets
-    /// everything. A handler that returns `()` has closed it, or lets it be
-    /// [dropped](Connection#dropping-it).
+    /// everything. A handler that returns `()` has closed its connection, or
+    /// [drops](Connection#dropping-a-connection) it.
     ///
-    /// It never fails for want of a client: what it does after an error is said at
-    /// [`Accept::accept`].
+    /// It does not fail because it gets no client. [`Accept::accept`] says what it does after an
+    /// error.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped stops accepting, and the handlers' futures are dropped where they
-    /// are; their connections are aborted.
+    /// A dropped future stops accepting. The futures of the handlers are dropped where they are,
+    /// and their connections are aborted.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime with time enabled.
+    /// Panics outside a Tokio runtime with time enabled.
     pub async fn serve<A, H, F, R>(
         self,
         listener: A,
@@ -191,11 +192,11 @@ impl ServeOptions {
         R: IntoConnection<A::Io>,
     {
         let mut handlers = Handlers::new(&shutdown, Arc::new(handler));
-        // For a caller who drops this future.
+        // For the case that the caller drops this future.
         let _cut = handlers.cut.clone().drop_guard();
 
         let accept_error = self.accept_all(listener, &mut handlers).await;
-        // Handlers are told when accepting ends, for whatever reason.
+        // The handlers learn that accepting has ended, for whatever reason.
         handlers.shutdown.cancel();
         handlers.tasks.close();
         debug!(connections = handlers.tasks.len(), "finishing");

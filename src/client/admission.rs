@@ -16,18 +16,18 @@ use super::{
 };
 use crate::error::Error;
 
-/// What is reserved for a message of unknown length, in bytes.
+/// The bytes reserved for a message of unknown length.
 pub(super) const UNKNOWN: usize = ENTRY_COST;
 
 /// A message that was not accepted at once.
 pub(super) struct Offered {
     pub(super) message: Bytes,
-    /// Why nothing is accepted any more; otherwise there is no room.
+    /// Why nothing more is accepted. `None` if there is only no room.
     pub(super) closed: Option<Arc<Error>>,
 }
 
 impl Shared {
-    /// Accepts a message if there is room and nobody waits for it.
+    /// Accepts a message if there is room and no other sender waits for room.
     pub(super) fn offer(&self, message: Bytes) -> Result<Receipt, Offered> {
         let mut outgoing = self.outgoing();
         if let Some(cause) = outgoing.closed() {
@@ -42,8 +42,8 @@ impl Shared {
         Ok(receipt)
     }
 
-    /// Waits for room in turn, and accepts the message, which is taken then. Who waits lets the driver
-    /// run now and then.
+    /// Waits for room in turn, and accepts the message. The message is taken then. Senders that
+    /// wait let the driver run now and then.
     pub(super) fn poll_send(
         &self,
         message: &mut Bytes,
@@ -66,7 +66,7 @@ impl Shared {
                 driver.inspect(Waker::wake_by_ref);
                 return Poll::Pending;
             }
-            // Whoever admits reserves.
+            // `admit` has reserved the room.
             Some(_) => {
                 *ticket = None;
                 outgoing.reserved -= cost(message);
@@ -95,7 +95,7 @@ impl Shared {
         Ok(receipt)
     }
 
-    /// Waits for room in turn. Ready, `cost` bytes are reserved.
+    /// Waits for room in turn. When it is ready, `cost` bytes are reserved.
     pub(super) fn poll_room(
         &self,
         ticket: &mut Option<Ticket>,
@@ -111,7 +111,7 @@ impl Shared {
         }
         match *ticket {
             Some(known) if outgoing.waiters.renew(known, cx.waker()) => Poll::Pending,
-            // Whoever admits reserves.
+            // `admit` has reserved the room.
             Some(_) => {
                 *ticket = None;
                 Poll::Ready(Ok(()))
@@ -140,7 +140,7 @@ impl Shared {
         wake(woken);
     }
 
-    /// Gives back what a permit reserved that is not used.
+    /// Gives back the room of a permit that is not used.
     pub(super) fn give_up(&self, reserved: usize) {
         let mut outgoing = self.outgoing();
         outgoing.reserved -= reserved;

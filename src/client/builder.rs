@@ -1,4 +1,4 @@
-//! Putting a client together.
+//! The builder of a client.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::connection::Connection;
 
-/// A [`Client`] that is being put together, from [`Client::builder`].
+/// A builder of a [`Client`], from [`Client::builder`].
 #[must_use = "it becomes a client with `spawn` or `build`"]
 pub struct ClientBuilder<C: Connect> {
     connector: C,
@@ -35,12 +35,13 @@ impl<C: Connect> ClientBuilder<C> {
         self
     }
 
-    /// Runs `hook` on each new connection, before anything else is sent on it: to authenticate, or
-    /// to subscribe again.
+    /// Runs `hook` on each new connection before anything else is sent on it, for example to
+    /// authenticate or to subscribe again.
     ///
-    /// A hook that fails is a failed attempt to connect. [`HookError`] lets it say when the next one
-    /// is to come, or that none is. It may take as long as
-    /// [an attempt may](ClientOptions::attempt_timeout). What it sends is not accounted for.
+    /// If the hook fails, the attempt to connect has failed. With [`HookError`] the hook says when
+    /// the next attempt comes, or that there is none. The hook and the connect together may take
+    /// the [attempt timeout](ClientOptions::attempt_timeout). The messages that the hook sends have
+    /// no receipts and are not counted.
     ///
     /// # Examples
     ///
@@ -84,20 +85,20 @@ impl<C: Connect> ClientBuilder<C> {
         self
     }
 
-    /// Returns the client and its receiving end, with its driver spawned on the current runtime. It
-    /// connects at once.
+    /// Returns the client and its receiving end, and spawns its driver on the current runtime. The
+    /// driver connects at once.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime. The driver panics on one without time enabled.
+    /// Panics outside a Tokio runtime. The driver panics on a runtime without time enabled.
     pub fn spawn(self) -> (Client, Inbox) {
         let (client, inbox, driver) = self.build();
         tokio::spawn(driver);
         (client, inbox)
     }
 
-    /// Returns the client, its receiving end, and the driver without which nothing happens, for who
-    /// wants to choose where it runs.
+    /// Returns the client, its receiving end, and its driver, so that you can choose where the
+    /// driver runs. Nothing happens until the driver runs.
     ///
     /// # Examples
     ///

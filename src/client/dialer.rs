@@ -1,4 +1,4 @@
-//! Coming by a connection: attempts, the delays between them, and when to give up.
+//! How a client gets a connection: attempts, the delays between them, and when to give up.
 //!
 //! ```text
 //!              ┌─────────┐  connected, and the hook has run
@@ -11,9 +11,10 @@
 //!              └─────────┘
 //! ```
 //!
-//! Attempts that lead to no connection, and connections that do not last, are one series. Only a
-//! connection that lasts as long as the longest delay ends it: a server that says something and hangs
-//! up is called at the same times as one that hangs up at once. The limits count over a series.
+//! Attempts that lead to no connection, and connections that do not last, form one series. Only a
+//! connection that lasts as long as the longest delay ends the series. So a server that says
+//! something before it hangs up is called at the same times as a server that hangs up at once. The
+//! limits apply to a series.
 
 use std::{
     future::Future,
@@ -47,7 +48,7 @@ pub(super) struct Dialer<C: Connect> {
     shared: Arc<Shared>,
     delays: Delays,
     phase: Phase<C::Io>,
-    /// Failures of the series.
+    /// The number of failures in the series.
     failures: u32,
     last_failure: Option<Arc<Error>>,
     /// Time of the series that was spent without a connection, up to `since`.
@@ -82,7 +83,7 @@ impl<C: Connect> Dialer<C> {
         }
     }
 
-    /// Counts the connections made and the attempts that failed.
+    /// Returns the numbers of connections made and of attempts that failed.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.connections, self.failed_attempts)
     }
@@ -93,7 +94,7 @@ impl<C: Connect> Dialer<C> {
         self.dial();
     }
 
-    /// Returns whether an attempt is under way, and not a delay.
+    /// Returns whether an attempt is in progress. Otherwise a delay is.
     pub(super) fn is_dialing(&self) -> bool {
         matches!(self.phase, Phase::Dialing(_))
     }
@@ -102,7 +103,7 @@ impl<C: Connect> Dialer<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::GaveUp`]: there is to be no further attempt.
+    /// [`Error::GaveUp`] if there is no further attempt.
     pub(super) fn poll_connect(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +137,7 @@ impl<C: Connect> Dialer<C> {
         connection.span().in_scope(|| debug!(session, "session begins"));
     }
 
-    /// Records that a connection is gone that has lasted so long.
+    /// Records that a connection is gone that has lasted for `lasted`.
     ///
     /// # Errors
     ///
@@ -210,7 +211,7 @@ impl<C: Connect> Dialer<C> {
         self.note_failure(Arc::new(error), delay)
     }
 
-    /// Counts a failure and waits, for `delay` or for what is due.
+    /// Counts a failure and waits for `delay`, or for the next delay of the backoff.
     fn note_failure(&mut self, cause: Arc<Error>, delay: Option<Duration>) -> Result<(), Error> {
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(cause);
@@ -243,7 +244,7 @@ impl<C: Connect> Dialer<C> {
     }
 }
 
-/// Returns whether another attempt can do better: the transport failed, or the peer went away.
+/// Returns whether another attempt can succeed: the transport failed, or the peer went away.
 fn may_pass(error: &Error) -> bool {
     match error {
         Error::Io { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,

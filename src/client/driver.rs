@@ -1,7 +1,7 @@
-//! The one that owns the connection, and what it does from the first attempt to the end.
+//! The driver: it owns the connection from the first attempt to the end.
 //!
-//! Whatever wakes it, it first learns what the handles want, then reads and writes; a wait for the
-//! one never keeps it from the other.
+//! Whenever it wakes, it first learns what the handles want. Then it reads and writes. A wait for
+//! one never stops the other.
 
 use std::{
     fmt,
@@ -33,12 +33,12 @@ use crate::{
     error::{Error, WithoutContent},
 };
 
-/// What moves a [`Client`](crate::Client): a future that ends when the client has.
+/// The driver of a [`Client`](crate::Client): a future that ends when the client has ended.
 ///
 /// [`ClientBuilder::spawn`](crate::client::ClientBuilder::spawn) spawns it;
-/// [`ClientBuilder::build`](crate::client::ClientBuilder::build) hands it out. Nothing happens
-/// unless it is polled. Dropping it before it is ready ends the client at once: its connection is
-/// dropped, and every message whose fate is not known comes back.
+/// [`ClientBuilder::build`](crate::client::ClientBuilder::build) returns it. Nothing happens unless
+/// it is polled. Dropping it before it is ready ends the client at once: its connection is dropped,
+/// and every message whose fate is not known comes back.
 #[must_use = "a client's driver does nothing unless it is polled"]
 pub struct Driver(Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -82,9 +82,9 @@ impl fmt::Debug for Driver {
 
 pub(super) type Shutdown = Option<Pin<Box<WaitForCancellationFutureOwned>>>;
 
-/// The longest time for which a connection is read on that cannot be written to any more, and for
-/// which the fate of what was handed over to it may stay open. Over a pipe such a connection ends by
-/// itself; another transport's may stay open.
+/// How long a connection is still read after writing to it has failed. For the same time, the fate
+/// of its handed-over messages may stay open. A pipe ends by itself after such a failure; another
+/// transport may stay open.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(super) struct Drive<C: Connect> {
@@ -94,13 +94,13 @@ pub(super) struct Drive<C: Connect> {
     pub(super) news: News,
     pub(super) outbox: Outbox,
     pub(super) pages: Pages,
-    /// What was read and not handed over yet.
+    /// Arrivals that were read and not handed over yet.
     pub(super) batch: Vec<Arrival>,
-    /// What has gone over connections that are no more.
+    /// The numbers of past connections.
     past: ConnectionStats,
-    /// What has gone over all of them.
+    /// The numbers of all connections.
     pub(super) traffic: ConnectionStats,
-    /// Runs while the receiving end is asked for nothing more, and a loss is undecided.
+    /// Runs while the receiving end does not ask for the next message and a loss is undecided.
     grace: Option<Pin<Box<Sleep>>>,
     /// Runs while the client closes.
     closing: Option<Pin<Box<Sleep>>>,
@@ -135,7 +135,7 @@ impl<C: Connect> Drive<C> {
         }
     }
 
-    /// Waits for a connection, or for the reason to want none.
+    /// Waits for a connection, or for the reason to want no connection.
     fn poll_connect(&mut self, cx: &mut Context<'_>) -> Poll<Result<Connection<C::Io>, End>> {
         loop {
             self.learn(0, cx);
@@ -157,8 +157,8 @@ impl<C: Connect> Drive<C> {
         }
     }
 
-    /// Learns what the handles want, and tells them what has become of their messages. `unwritten`
-    /// bytes are held by the connection.
+    /// Learns what the handles want, and tells them the fates of their messages. The connection
+    /// still holds `unwritten` bytes.
     pub(super) fn learn(&mut self, unwritten: usize, cx: &mut Context<'_>) {
         if let Some(shutdown) = &mut self.shutdown {
             if shutdown.as_mut().poll(cx).is_ready() {
@@ -190,7 +190,8 @@ impl<C: Connect> Drive<C> {
         }
     }
 
-    /// Decides what is in doubt, as far as an acknowledgement can no longer be among what arrived.
+    /// Decides the messages in doubt, if what has arrived can no longer contain their
+    /// acknowledgements.
     fn decide(&mut self, cx: &mut Context<'_>) {
         if !self.outbox.is_in_doubt() {
             self.grace = None;
@@ -216,12 +217,12 @@ impl<C: Connect> Drive<C> {
         ClientStats { connections, failed_attempts, delivered, returned, traffic, accepted: 0 }
     }
 
-    /// Records what has gone over the present connection.
+    /// Records the numbers of the present connection.
     pub(super) fn count(&mut self, session: &Session<C::Io>) {
         self.traffic = self.past.plus(session.connection.stats());
     }
 
-    /// Writes into the account that the connection was closed.
+    /// Records in the outbox that the connection was closed.
     fn leave(&mut self, session: &Session<C::Io>, end: End) -> End {
         self.count(session);
         if let (Ok(DrainOutcome::TimedOut { .. }), Some(handle)) =
@@ -234,7 +235,7 @@ impl<C: Connect> Drive<C> {
         end
     }
 
-    /// Writes the loss of the connection into the account, and reads what the peer had sent.
+    /// Records in the outbox that the connection was lost, and reads what the peer had sent.
     async fn lose(&mut self, mut session: Session<C::Io>, cause: Error) -> Option<End> {
         self.deliver_what_was_read(&mut session);
         let lasted = session.since.elapsed();
@@ -271,7 +272,7 @@ impl<C: Connect> Drive<C> {
         gave_up.err().map(End::gave_up)
     }
 
-    /// Reads what is left of a lost connection.
+    /// Reads the rest of a lost connection.
     fn poll_salvage(
         &mut self,
         session: &mut Session<C::Io>,
@@ -290,22 +291,21 @@ impl<C: Connect> Drive<C> {
                 break;
             }
         }
-        // What has arrived waits for room as long as it takes; what may still come does not.
+        // What has arrived waits for room without a limit. What may still come has a limit.
         match session.is_held_back {
             true => Poll::Pending,
             false => grace.poll(cx),
         }
     }
 
-    /// Returns whether the time is over in which the client is to close. It begins with the first
-    /// call.
+    /// Returns whether the client's time to close is over. The time begins with the first call.
     pub(super) fn is_closing_late(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline = self.shared.options.close_timeout;
         let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(deadline)));
         closing.as_mut().poll(cx).is_ready()
     }
 
-    /// Settles everything and tells everybody.
+    /// Settles every message and tells every handle.
     fn end(&mut self, end: End) {
         self.has_ended = true;
         self.shared.stop(&end.cause, &mut self.news);
@@ -328,7 +328,7 @@ impl<C: Connect> Drive<C> {
     }
 }
 
-/// A driver that is dropped has an end as well: nobody waits for ever.
+/// A dropped driver ends the client too, so that nobody waits for ever.
 impl<C: Connect> Drop for Drive<C> {
     fn drop(&mut self) {
         if !self.has_ended {

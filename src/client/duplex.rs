@@ -1,4 +1,4 @@
-//! A client and its receiving end as one `Stream` and `Sink`, for what wants a transport.
+//! A client and its receiving end as one `Stream` and `Sink`, for code that needs a transport.
 
 use std::{
     collections::VecDeque,
@@ -20,18 +20,18 @@ use super::{
 };
 use crate::error::{Error, Fate};
 
-/// A [`Client`] and its [`Inbox`] as one object: a [`Stream`] and a [`Sink`], which is what
-/// tokio-serde and tarpc take. From [`Client::duplex`].
+/// A [`Client`] and its [`Inbox`] as one object, from [`Client::duplex`]. It is a [`Stream`] and a
+/// [`Sink`], as tokio-serde and tarpc need it.
 ///
-/// A message is accepted when it is fed, and flushed when it was handed over or its fate is known:
-/// while there is no connection, a flush waits for one. Messages that come back are reported by the
-/// next flush or close, as [`Error::Returned`]; such an error ends nothing, and no other message is
-/// affected. [`take_returned`](Self::take_returned) has them. Closing closes the client, and waits
-/// until the peer has read everything.
+/// A message is accepted when it is fed. It is flushed when it was handed over or its fate is
+/// known: while there is no connection, a flush waits for one. The next flush or close reports
+/// messages that came back, as [`Error::Returned`]. This error ends nothing, and affects no other
+/// message. [`take_returned`](Self::take_returned) returns the messages. Closing the sink closes
+/// the client, and waits until the peer has read everything.
 ///
 /// # Examples
 ///
-/// Values instead of bytes, with tokio-serde, over as many connections as it takes:
+/// Values instead of bytes, with tokio-serde, over any number of connections:
 ///
 /// ```
 /// # use npipes::{Connection, Error, client::Connect};
@@ -65,12 +65,12 @@ pub struct ClientDuplex {
     client: Client,
     inbox: Inbox,
     ticket: Option<Ticket>,
-    /// What is reserved for the next message, in bytes.
+    /// The bytes reserved for the next message.
     reserved: usize,
-    /// Of the messages whose fate was not seen yet.
+    /// The receipts of the messages whose fate was not seen yet.
     receipts: VecDeque<Receipt>,
     returned: Vec<Returned>,
-    /// Messages came back that no flush has reported.
+    /// Whether messages came back that no flush has reported.
     has_news: bool,
     is_silent: bool,
 }
@@ -89,8 +89,9 @@ impl ClientDuplex {
         }
     }
 
-    /// Reports no messages that came back, and keeps none: for a protocol that notices itself, as
-    /// tarpc does, whose calls have deadlines and whose transport must not fail.
+    /// Does not report messages that came back, and does not keep them. This is for a protocol that
+    /// notices lost messages itself, such as tarpc: its calls have deadlines, and its transport
+    /// must not fail.
     #[must_use]
     pub fn without_reports(mut self) -> Self {
         self.is_silent = true;
@@ -105,12 +106,12 @@ impl ClientDuplex {
         mem::take(&mut self.returned)
     }
 
-    /// Returns the client, for what a sink cannot say.
+    /// Returns the client, for what a sink cannot do.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Looks which fates are known by now.
+    /// Checks which fates are known by now.
     fn look(&mut self) {
         while let Some(fate) = self.receipts.front_mut().and_then(Receipt::peek) {
             self.receipts.pop_front();
@@ -131,7 +132,7 @@ impl ClientDuplex {
     }
 }
 
-/// As [`Inbox::receive`]; no error ends it.
+/// The same as [`Inbox::receive`]. No error ends the stream.
 impl Stream for ClientDuplex {
     type Item = Result<BytesMut, Error>;
 
@@ -140,8 +141,8 @@ impl Stream for ClientDuplex {
     }
 }
 
-/// It fails while it is made ready only when the client is closed or has ended: an item that waits for
-/// room is not lost to a report.
+/// `poll_ready` fails only when the client is closed or has ended, so that a report never loses an
+/// item that waits for room.
 impl Sink<Bytes> for ClientDuplex {
     type Error = Error;
 
@@ -180,7 +181,7 @@ impl Sink<Bytes> for ClientDuplex {
     }
 }
 
-/// Why nothing more can be sent.
+/// Returns the error for a client that cannot send any more.
 fn ended(cause: &Arc<Error>) -> Error {
     match &**cause {
         Error::GaveUp { attempts, elapsed, timeout, source } => Error::GaveUp {

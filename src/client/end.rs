@@ -1,4 +1,4 @@
-//! How a client ended, for everybody who asks.
+//! How a client ended.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{connection::DrainOutcome, error::Error};
 pub(super) struct End {
     pub(super) closed: Result<DrainOutcome, Arc<Error>>,
     pub(super) cause: Arc<Error>,
-    /// What the receiving end is told.
+    /// The error that the receiving end returns.
     pub(super) report: Option<Error>,
 }
 

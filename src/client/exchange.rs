@@ -1,4 +1,4 @@
-//! What the driver learns from the handles, and tells them: each in one go, under one lock.
+//! The exchange between the driver and the handles: all of it at once, under one lock.
 
 use std::{
     mem,
@@ -23,9 +23,9 @@ pub(super) struct News {
     pub(super) messages: Vec<Bytes>,
     pub(super) pages: Vec<Arc<Page>>,
     pub(super) acknowledged: Vec<RangeInclusive<u64>>,
-    /// The first number beyond those whose fate somebody waits for.
+    /// The first number after the messages whose fate somebody waits for.
     pub(super) wanted: u64,
-    /// Senders that waited were given room, and will use it soon.
+    /// Senders that waited have got room, and will use it soon.
     pub(super) has_admitted: bool,
     /// Senders wait for room.
     pub(super) is_full: bool,
@@ -35,8 +35,8 @@ pub(super) struct News {
 }
 
 impl Shared {
-    /// Gives the room of messages that cost `freed` bytes, and takes what is new.
-    /// From then on whatever else is new wakes the driver.
+    /// Frees the room of messages that cost `freed` bytes, and takes what is new. After that,
+    /// anything new wakes the driver.
     pub(super) fn exchange(
         &self,
         freed: usize,
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// Records that everything before `end` was handed over, or is told of.
+    /// Records that every message before `end` was handed over, or has a known fate.
     pub(super) fn tell_handed_over(&self, end: u64, woken: &mut Vec<Waker>) {
         let mut outgoing = self.outgoing();
         outgoing.handed_over = outgoing.handed_over.max(end);
@@ -75,7 +75,7 @@ impl Shared {
         });
     }
 
-    /// Accepts nothing more, and returns what was not taken over.
+    /// Accepts nothing more, and takes the messages that the driver has not taken over.
     pub(super) fn stop(&self, cause: &Arc<Error>, news: &mut News) {
         let mut outgoing = self.outgoing();
         if matches!(outgoing.phase, Phase::Open) {

@@ -18,32 +18,34 @@ use super::{
 };
 use crate::error::Error;
 
-/// A handle of a client that reconnects when the connection is lost, and can say of every message
-/// what became of it.
+/// A handle of a client that reconnects when the connection is lost, and that reports the fate of
+/// every message.
 ///
-/// Clones are handles of the same client, for as many tasks as there are; [`Inbox`] is its one
-/// receiving end. A [`Driver`](crate::client::Driver) owns the connection: it connects at once,
-/// always both reads and writes, and gathers what many tasks send into few writes, so that there is
-/// nothing to flush. When the last handle is dropped the client [closes](Self::close).
+/// Clones are handles of the same client, for any number of tasks. [`Inbox`] is its one receiving
+/// end. A [`Driver`](crate::client::Driver) owns the connection. It connects at once, always reads
+/// and writes at the same time, and puts what many tasks send into few writes, so there is nothing
+/// to flush. When the last handle is dropped, the client [closes](Self::close).
 ///
-/// # What becomes of a message
+/// # The fate of a message
 ///
-/// A message that was accepted has one fate, which its [`Receipt`] tells:
-/// - The transport has not taken all of it when the connection is lost: it is kept, in a
-///   [bounded outbox](crate::client::ClientOptions::outbox), and sent on the next connection, for
-///   [a number of times](crate::client::ClientOptions::max_tries).
-/// - It was handed over, and is known to [have been read or dealt with](crate::client::DeliveredWhen):
-///   [`Delivered`](crate::client::Delivered) says which.
-/// - It was handed over, and the connection was lost before that: it comes back as
-///   [`Fate::MaybeDelivered`](crate::client::Fate::MaybeDelivered). It is never sent again by itself.
+/// An accepted message has one fate, and its [`Receipt`] returns it:
+/// - The connection is lost before the transport has taken all of the message: the message is kept,
+///   in a [bounded outbox](crate::client::ClientOptions::outbox), and sent on the next connection,
+///   for [a number of times](crate::client::ClientOptions::max_tries).
+/// - It was handed over, and is known to [have been read or
+///   processed](crate::client::DeliveredWhen): [`Delivered`](crate::client::Delivered) says which.
+/// - It was handed over, and the connection was lost before more was known: it comes back as
+///   [`Fate::MaybeDelivered`](crate::client::Fate::MaybeDelivered). The client never sends it again
+///   by itself.
 /// - It could not be sent at all: it comes back as [`Fate::NotSent`](crate::client::Fate::NotSent).
 ///
-/// Over a transport that cannot tell what the peer has read, such as TCP, what was handed over is
-/// [`Delivered::HandedOver`](crate::client::Delivered::HandedOver), and nothing more is known of
-/// it. Messages arrive in the order in which they were accepted, those left out that came back.
+/// Some transports, such as TCP, cannot tell what the peer has read. Over such a transport, a
+/// message that was handed over is [`Delivered::HandedOver`](crate::client::Delivered::HandedOver),
+/// and nothing more is known of it. Messages arrive in the order in which they were accepted,
+/// except for those that came back.
 ///
-/// A loss is no error to the caller. [`watch`](Self::watch) shows it, and so does the
-/// [hook](ClientBuilder::on_connect) that runs on each new connection.
+/// The loss of a connection is no error for the caller. [`watch`](Self::watch) shows it, and the
+/// [hook](ClientBuilder::on_connect) runs on each new connection.
 ///
 /// # Examples
 ///
@@ -87,25 +89,26 @@ impl Client {
         Self { shared }
     }
 
-    /// Returns a client with the default options and its receiving end, with its driver spawned on
+    /// Returns a client with the default options and its receiving end, and spawns its driver on
     /// the current runtime.
     ///
     /// # Panics
     ///
-    /// As [`ClientBuilder::spawn`].
+    /// Panics under the same conditions as [`ClientBuilder::spawn`].
     pub fn spawn<C: Connect>(connector: C) -> (Self, Inbox) {
         Self::builder(connector).spawn()
     }
 
-    /// Returns a client that is still to be put together.
+    /// Returns a builder of a client.
     pub fn builder<C: Connect>(connector: C) -> ClientBuilder<C> {
         ClientBuilder::new(connector)
     }
 
-    /// Waits for room in the outbox, sends one message, and returns its [`Receipt`]. Tasks that wait
-    /// are served in turn.
+    /// Waits for room in the outbox, sends one message, and returns its [`Receipt`]. Tasks that
+    /// wait are served in turn.
     ///
-    /// A message that is accepted stays accepted: while there is no connection, it is kept for one.
+    /// An accepted message stays accepted: while there is no connection, the client keeps it for
+    /// the next one.
     ///
     /// # Errors
     ///
@@ -113,8 +116,8 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped has not sent the message, which is dropped with it.
-    /// [`reserve`](Self::reserve) waits without a message.
+    /// A dropped future has not sent the message, and drops it. [`reserve`](Self::reserve) waits
+    /// without a message.
     pub fn send(
         &self,
         message: impl Into<Bytes>,
@@ -127,8 +130,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::TextEncode`] names the first character that the encoding lacks. Otherwise
-    /// [`Error::Undelivered`], with what [`send`](Self::send) returns.
+    /// [`Error::TextEncode`] names the first character that the encoding does not have.
+    /// [`Error::Undelivered`] contains the error of [`send`](Self::send).
     ///
     /// # Cancel safety
     ///
@@ -138,12 +141,12 @@ impl Client {
         Ok(self.send(message).await?)
     }
 
-    /// Sends one message if there is room at once, and nobody waits for it.
+    /// Sends one message if there is room at once, and no other sender waits for room.
     ///
     /// # Errors
     ///
-    /// The message, not sent: its [cause](Returned::cause) is [`Error::OutboxFull`] if there is no
-    /// room now; otherwise as [`send`](Self::send).
+    /// The message, not sent. Its [cause](Returned::cause) is [`Error::OutboxFull`] if there is no
+    /// room now. Other causes are those of [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Bytes>) -> Result<Receipt, Returned> {
         self.shared.offer(message.into()).map_err(|offered| {
             let cause = offered.closed.unwrap_or_else(|| Arc::new(Error::OutboxFull));
@@ -151,8 +154,8 @@ impl Client {
         })
     }
 
-    /// Waits for room for one message: in a `select!`, for instance, in which a `send` that is not
-    /// chosen would drop its message.
+    /// Waits for room for one message. Use it for example in a `select!`: a `send` that `select!`
+    /// does not choose would drop its message.
     ///
     /// # Errors
     ///
@@ -160,7 +163,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped gives up its place among those that wait, and nothing else.
+    /// A dropped future gives up only its place in the queue for room.
     pub async fn reserve(&self) -> Result<Permit<'_>, Error> {
         Room::new(&self.shared, UNKNOWN).await.map_err(|_| Error::Closed)
     }
@@ -168,7 +171,8 @@ impl Client {
     /// Waits until every message that was accepted before was handed over to the transport, or its
     /// fate is known.
     ///
-    /// Nothing has to be flushed: this is for who wants to know.
+    /// A client flushes by itself. Call this only if you want to know when the messages are handed
+    /// over.
     ///
     /// # Cancel safety
     ///
@@ -178,28 +182,28 @@ impl Client {
         poll_fn(|cx| self.shared.poll_handed_over(end, cx)).await;
     }
 
-    /// Records that the peer has dealt with the message `id`: it is delivered.
+    /// Records that the peer has processed the message `id`: it is delivered.
     ///
-    /// A number that means no message whose fate is open is ignored.
+    /// Ignores an `id` of no message, and of a message whose fate is already known.
     pub fn acknowledge(&self, id: MessageId) {
         self.shared.acknowledge(id.0..=id.0);
     }
 
-    /// Records that the peer has dealt with every message up to `id`, that one included.
+    /// Records that the peer has processed every message up to and including `id`.
     pub fn acknowledge_through(&self, id: MessageId) {
         self.shared.acknowledge(0..=id.0);
     }
 
-    /// Closes the client, for all its handles, and says what became of everything.
+    /// Closes the client, for all its handles, and reports what became of every message.
     ///
-    /// It accepts nothing more, sends what is kept if there is a connection or an attempt to get one
-    /// is under way, waits until the peer has everything, and closes, within the
-    /// [close timeout](crate::client::ClientOptions::close_timeout). What arrives meanwhile can
-    /// still be received.
+    /// The client accepts nothing more. It sends the kept messages if there is a connection, or if
+    /// an attempt to connect is in progress. It waits until the peer has everything, and closes,
+    /// within the [close timeout](crate::client::ClientOptions::close_timeout). What arrives
+    /// meanwhile can still be received.
     ///
     /// # Cancel safety
     ///
-    /// Closing goes on without it. Each call returns the same.
+    /// A dropped future does not stop the closing. Each call returns the same result.
     pub async fn close(&self) -> Settlement {
         self.shared.begin_closing();
         poll_fn(|cx| self.shared.poll_settlement(cx)).await
@@ -215,7 +219,7 @@ impl Client {
         self.shared.state.subscribe()
     }
 
-    /// Returns what there has been so far, over all connections, as the driver has last told.
+    /// Returns the numbers so far, over all connections, as the driver has last reported them.
     pub fn stats(&self) -> ClientStats {
         self.shared.stats()
     }

@@ -1,4 +1,4 @@
-//! Messages received: one queue from the driver to one receiving end.
+//! Received messages: one queue from the driver to one receiving end.
 
 use std::{
     collections::VecDeque,
@@ -18,9 +18,10 @@ use crate::{connection::read_text, error::Error};
 /// What came from a connection.
 pub(super) enum Arrival {
     Message(BytesMut),
-    /// What the peer sent that is no message, or why the client has ended.
+    /// A fault: the peer sent something that is not a message, or the client has ended for this
+    /// reason.
     Fault(Error),
-    /// Nothing more comes from a connection whose loss has this number.
+    /// Nothing more comes from the connection whose loss has this number.
     Loss(u64),
 }
 
@@ -40,20 +41,20 @@ pub(super) struct Arrivals {
     /// What the queue costs, in bytes.
     held: usize,
     receiver: Option<Waker>,
-    /// To be woken when there is room, or a loss has been reached.
+    /// Is woken when there is room, or when the receiver has reached a loss.
     driver: Option<Waker>,
-    /// The last loss up to which everything was received, and more asked for.
+    /// The last loss before which everything was received, with the next message asked for.
     passed: u64,
     is_unwanted: bool,
     has_ended: bool,
 }
 
-/// How far the receiving end is, as the driver sees it.
+/// How far the receiving end has come, as the driver sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// The last loss that has been passed.
+    /// The last loss that the receiver has passed.
     pub(super) passed: u64,
-    /// The loss that comes next, with nothing left to receive before it.
+    /// The loss that comes next, if nothing is left to receive before it.
     pub(super) next: Option<u64>,
 }
 
@@ -70,11 +71,11 @@ impl Shared {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The driver's side: returns how many bytes there is room for, and has the driver woken later if
-    /// there is none.
+    /// For the driver: returns how many bytes there is room for. If there is none, the driver is
+    /// woken later.
     ///
-    /// While senders wait for room there is more: the task that is to receive may be one of them, and
-    /// the peer may not read before it can write.
+    /// While senders wait for room, the inbox has more room: the receiving task may be one of these
+    /// senders, and the peer may not read before it can write.
     pub(super) fn inbox_room(&self, senders_wait: bool, cx: &mut Context<'_>) -> usize {
         let mut arrivals = self.arrivals();
         if arrivals.is_unwanted {
@@ -88,7 +89,7 @@ impl Shared {
         room
     }
 
-    /// The driver's side: hands over what has arrived.
+    /// For the driver: hands over what has arrived.
     pub(super) fn arrive(&self, batch: &mut Vec<Arrival>) {
         if batch.is_empty() {
             return;
@@ -106,7 +107,7 @@ impl Shared {
         receiver.inspect(Waker::wake_by_ref);
     }
 
-    /// The driver's side: says how far the receiving end is, and has the driver woken when it has
+    /// For the driver: returns how far the receiving end has come. The driver is woken when it has
     /// come further.
     pub(super) fn receiving(&self, cx: &mut Context<'_>) -> Progress {
         let mut arrivals = self.arrivals();
@@ -121,7 +122,7 @@ impl Shared {
         Progress { passed: arrivals.passed, next }
     }
 
-    /// The driver's side: nothing more comes.
+    /// For the driver: records that nothing more comes.
     pub(super) fn end_arrivals(&self) {
         let mut arrivals = self.arrivals();
         arrivals.has_ended = true;
@@ -149,7 +150,8 @@ impl Shared {
             }
         };
         let loss_is_next = matches!(arrivals.queue.front(), Some(Arrival::Loss(_)));
-        // Half of the room, so that a slow receiver does not wake the driver for each message.
+        // The driver is woken at half of the room, so that a slow receiver does not wake it for
+        // each message.
         let has_room = arrivals.held <= self.options.inbox / 2;
         let driver = match was_passed || loss_is_next || has_room {
             true => arrivals.driver.take(),
@@ -161,14 +163,15 @@ impl Shared {
     }
 }
 
-/// The receiving end of a [`Client`](crate::Client): a [`Stream`], with methods of its own.
+/// The receiving end of a [`Client`](crate::Client): a [`Stream`], with inherent methods.
 ///
-/// It holds messages up to [a limit](crate::client::ClientOptions::inbox); when it is full, the
-/// peer is held back. Nothing that has arrived is dropped, whatever becomes of the connection, and
-/// what comes from one connection comes before anything of the next. It ends when the client has.
+/// It holds messages up to [a limit](crate::client::ClientOptions::inbox). When it is full, the
+/// client stops reading, which holds the peer back. Nothing that has arrived is dropped, even if
+/// the connection is lost. Everything from one connection comes before anything from the next one.
+/// The stream ends when the client has ended.
 ///
-/// It is no handle: it does not keep the client going. Dropping it says that nobody wants what the
-/// peer sends: that is read and dropped from then on.
+/// An inbox is not a handle: it does not keep the client running. If it is dropped, the client
+/// still reads what the peer sends, and discards it.
 pub struct Inbox {
     shared: Arc<Shared>,
 }
@@ -182,13 +185,13 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// [`Error::Frame`] for a corrupt frame, or for a peer that does not keep to the format, with whom
-    /// the client connects anew; the next call goes on. [`Error::GaveUp`] once if the client has ended
-    /// because it found no server.
+    /// [`Error::Frame`] for a corrupt frame, or for a peer that does not keep to the format. In the
+    /// second case the client reconnects. In both cases the next call goes on. [`Error::GaveUp`],
+    /// once, if the client has ended because it found no server.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: a future that is dropped has taken no message.
+    /// Nothing is lost: a dropped future has taken no message.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.shared.poll_arrival(cx)).await.transpose()
     }
@@ -198,8 +201,8 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// [`Error::TextDecode`] hands a message back that is no such text; the next call returns the next
-    /// one. Otherwise as [`receive`](Self::receive).
+    /// [`Error::TextDecode`] returns a message that is not a text in this encoding, and the next
+    /// call returns the message after it. Other errors are those of [`receive`](Self::receive).
     ///
     /// # Cancel safety
     ///

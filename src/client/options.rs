@@ -8,26 +8,27 @@ use crate::{retry::Backoff, text::TextEncoding};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DeliveredWhen {
-    /// When the peer's end of the transport has read it, or, over a transport that cannot tell, when
-    /// the transport has taken it: [`Delivered`](crate::client::Delivered) says which. What becomes
-    /// of it then is not known: a process that is killed takes with it what it has read and not
-    /// dealt with.
+    /// When the peer's end of the transport has read it. Over a transport that cannot tell, when
+    /// the transport has taken it. [`Delivered`](crate::client::Delivered) says which. It is not
+    /// known what becomes of the message then: if a process is killed, the messages that it has
+    /// read and not processed are lost.
     ///
-    /// Of a stream over a pipe it is known as it goes, without waiting, but for what the pipe and the
-    /// last write can hold: 132 KiB and 256 KiB if nothing else is set. Of those the client asks
-    /// when a receipt is awaited, when the outbox is full, and when it is closed.
+    /// Over a pipe, the client knows without waiting what was read of a stream, except for what the
+    /// pipe and the last write can hold: 132 KiB and 256 KiB by default. For these bytes the client
+    /// asks the pipe when a receipt is awaited, when the outbox is full, and when the client is
+    /// closed.
     #[default]
     Read,
-    /// When [`Client::acknowledge`](crate::Client::acknowledge) says so, because the peer has
-    /// answered: the one way to know that it has dealt with the message.
+    /// When [`Client::acknowledge`](crate::Client::acknowledge) is called, because the peer has
+    /// answered. Only an answer says that the peer has processed the message.
     ///
-    /// After a loss, the fate of what was handed over is decided when everything that the lost
-    /// connection had brought was received and the next message is asked for, since an
-    /// acknowledgement may be in it. If nobody asks for the next message, that is one second later.
+    /// After a loss, the handed-over messages may still be acknowledged by what the lost connection
+    /// had brought. So their fate is decided when all of that was received and the next message is
+    /// asked for. If nobody asks for the next message, it is decided one second later.
     Acknowledged,
 }
 
-/// How a [`Client`](crate::Client) behaves; each setter says its default.
+/// How a [`Client`](crate::Client) behaves. Each setter names its default.
 ///
 /// # Examples
 ///
@@ -55,17 +56,18 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// The default delays between attempts: from 10 ms up to 3 s, each drawn from the upper half. A
-    /// restarted service is found soon, and one that refuses its clients is called fewer than 15
-    /// times in 10 s.
+    /// The default delays between attempts: from 10 ms up to 3 s, each drawn from the upper half.
+    /// The client soon finds a restarted service. It calls a service that refuses its clients fewer
+    /// than 15 times in 10 s.
     pub const DEFAULT_BACKOFF: Backoff =
         Backoff::new(Duration::from_millis(10), Duration::from_secs(3)).upper_half();
 
-    /// The default for [`attempt_timeout`](Self::attempt_timeout): 10 s, twice the default that a
-    /// `Connector` has for itself, so that half is left for the hook.
+    /// The default for [`attempt_timeout`](Self::attempt_timeout): 10 s. This is twice the default
+    /// timeout of a `Connector`, so that half of it is left for the hook.
     pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The default for [`close_timeout`](Self::close_timeout): 5 s, that of a connection.
+    /// The default for [`close_timeout`](Self::close_timeout): 5 s, the same as that of a
+    /// connection.
     pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The default for [`outbox`](Self::outbox), in bytes: 4 MiB, so that messages of 1 MiB overlap.
@@ -74,8 +76,8 @@ impl ClientOptions {
     /// The default for [`inbox`](Self::inbox), in bytes: 4 MiB.
     pub const DEFAULT_INBOX: usize = 4 * 1024 * 1024;
 
-    /// The default for [`max_tries`](Self::max_tries): 3. One loss may be chance, three in the middle
-    /// of one message are not.
+    /// The default for [`max_tries`](Self::max_tries): 3. One loss may be chance. Three losses in
+    /// the middle of one message are not.
     pub const DEFAULT_MAX_TRIES: u32 = 3;
 
     /// Returns the default options.
@@ -97,74 +99,75 @@ impl ClientOptions {
     /// Sets the delays between attempts to connect. The default is
     /// [`DEFAULT_BACKOFF`](Self::DEFAULT_BACKOFF).
     ///
-    /// The first attempt comes at once, and so does one that is to replace a connection that has
+    /// The first attempt comes at once. So does the first attempt after a connection that has
     /// lasted as long as the longest delay. A connection that has not lasted so long counts as one
-    /// more failed attempt, whatever was received on it: the delays go on where they were. So a
-    /// server that refuses its clients, hangs up on them or chokes on a message is not called in a
-    /// loop.
+    /// more failed attempt, whatever was received on it: the delays continue. So a server that
+    /// refuses its clients, hangs up on them or fails on a message is not called in a loop.
     pub const fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Gives up when this many attempts in a row have led to no connection that lasts; 0 counts as 1.
-    /// The default is no limit.
+    /// Gives up when this many attempts in a row have led to no connection that lasts. 0 counts as
+    /// 1. The default is no limit.
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(if attempts == 0 { 1 } else { attempts });
         self
     }
 
-    /// Gives up when so much time was spent without a connection since the last one that lasted. The
-    /// default is no limit.
+    /// Gives up when the client was without a connection for this time in all since the last
+    /// connection that lasted. The default is no limit.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Ends one attempt to connect, the [hook](crate::client::ClientBuilder::on_connect) included,
-    /// after this time; it counts as failed. The default is 10 s.
+    /// Ends one attempt to connect after this time, including its
+    /// [hook](crate::client::ClientBuilder::on_connect). The attempt then counts as failed. The
+    /// default is 10 s.
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets how long the client may take to end: to send what is kept, and to wait until the peer has
-    /// read it. The default is 5 s.
+    /// Sets how long the client may take to close: to send the kept messages, and to wait until the
+    /// peer has read them. The default is 5 s.
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// Holds messages whose fate is not known yet until they come to this many bytes, each counted
-    /// with 64 bytes more. The default is 4 MiB. It holds at most this and one message more for each
-    /// [permit](crate::client::Permit) that is out; a `send` is admitted with what its message needs.
+    /// Sets how many bytes of messages with an unknown fate the client holds. Each message counts
+    /// with 64 bytes more. The default is 4 MiB. The client holds at most this and one message more
+    /// for each [permit](crate::client::Permit) that is not used. A `send` waits until there is
+    /// room for its whole message.
     ///
-    /// When it is full the next message waits until the peer has read enough of them. For long
-    /// messages make it a few times as large as they are: then one can be on its way while the peer
-    /// reads the one before.
+    /// When the outbox is full, the next message waits until the peer has read enough messages. For
+    /// long messages, make the outbox a few times as large as one message. Then one message can be
+    /// on its way while the peer reads the one before.
     pub const fn outbox(mut self, bytes: usize) -> Self {
         self.outbox = if bytes == 0 { 1 } else { bytes };
         self
     }
 
-    /// Holds received messages until they come to this many bytes, each counted with 64 bytes more.
-    /// The default is 4 MiB. It holds at most this and one message more.
+    /// Sets how many bytes of received messages the client holds. Each message counts with 64 bytes
+    /// more. The default is 4 MiB. The client holds at most this and one message more.
     ///
-    /// When it is full the client reads no further, which holds the peer back. While senders wait for
-    /// room, it first holds as much more as the [outbox](Self::outbox) may: a task that awaits a send
-    /// does not receive, and a peer that answers may not read before it has been read from. A task
-    /// that sends and receives in turn, and more than that, awaits
-    /// [`reserve`](crate::Client::reserve) beside `receive` instead.
+    /// When the inbox is full, the client stops reading, which holds the peer back. While senders
+    /// wait for room, the inbox may hold more: as much as the [outbox](Self::outbox) in addition.
+    /// The reason is that a task that awaits a send does not receive, and a peer that answers may
+    /// not read before its answers were read. A task that sends and receives in turn may need even
+    /// more. It awaits [`reserve`](crate::Client::reserve) beside `receive` instead.
     pub const fn inbox(mut self, bytes: usize) -> Self {
         self.inbox = if bytes == 0 { 1 } else { bytes };
         self
     }
 
-    /// Gives a message back as [not sent](crate::client::Fate::NotSent) when so many connections
-    /// were lost while it was being written; 0 counts as 1. The default is 3.
+    /// Gives a message back as [not sent](crate::client::Fate::NotSent) after this many connections
+    /// were lost while it was being written. 0 counts as 1. The default is 3.
     ///
-    /// A server that refuses a message, as too long perhaps, hangs up at its beginning, and would do
-    /// so for ever.
+    /// A server that refuses a message, for example because it is too long, hangs up at the
+    /// beginning of the message. It would do so for ever.
     pub const fn max_tries(mut self, tries: u32) -> Self {
         self.max_tries = if tries == 0 { 1 } else { tries };
         self

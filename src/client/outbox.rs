@@ -1,5 +1,5 @@
-//! The account of the messages that the driver has taken over: each has one entry until its fate is
-//! known, and one fate. Pure bookkeeping, without I/O and without a clock.
+//! The messages that the driver has taken over. Each message has one entry until its fate is known,
+//! and one fate. This is bookkeeping only, without I/O and without a clock.
 //!
 //! ```text
 //!             feed                 last byte written            read or acknowledged
@@ -12,8 +12,9 @@
 //!      └──▶ not sent: refused, tried too often, or the client has ended
 //! ```
 //!
-//! A message of which the transport never took the last byte cannot have arrived: a peer that gets
-//! the beginning of a frame gets no message. So it is kept, and sent whole on the next connection.
+//! If the transport never took the last byte of a message, the message cannot have arrived: a peer
+//! that gets the beginning of a frame gets no message. So the message is kept, and sent whole on
+//! the next connection.
 
 use std::{
     collections::VecDeque,
@@ -29,9 +30,9 @@ use crate::{
     frame::OVERHEAD,
 };
 
-/// Who is told what became of messages. A message is told of once.
+/// The receiver of the fates of messages. It gets each fate once.
 pub(super) trait Tell {
-    /// The messages with these numbers are delivered, those excepted that were told of before.
+    /// The messages with these numbers are delivered, except those whose fate was told before.
     fn delivered(&mut self, ids: Range<u64>, how: Delivered);
 
     /// This message comes back.
@@ -41,25 +42,26 @@ pub(super) trait Tell {
 #[derive(Debug)]
 struct Entry {
     message: Bytes,
-    /// Where its frame ends among the bytes fed to connections; of no meaning while it is kept.
+    /// Where the frame of the message ends among the bytes fed to connections. It has no meaning
+    /// while the message is kept.
     end: u64,
     /// Connections that were lost while it was being written.
     tries: u32,
-    /// Its fate is known and told; it stands here for its number only.
+    /// Whether the fate is known and told. The entry then only keeps its place in the numbering.
     settled: bool,
 }
 
-/// Handed-over messages of lost connections, up to a number, about which nothing was told yet.
+/// Messages handed over to lost connections, up to a number, whose fate was not told yet.
 #[derive(Debug)]
 struct Doubt {
     loss: u64,
-    /// The first number beyond them.
+    /// The first number after these messages.
     end: u64,
     cause: Arc<Error>,
 }
 
-/// What a message costs in the outbox, in bytes: its payload, and about the size of its entry, so that
-/// a limit in bytes limits empty messages too.
+/// Returns the cost of a message in the outbox, in bytes: its payload, and about the size of its
+/// entry. So a limit in bytes also limits empty messages.
 pub(super) fn cost(message: &[u8]) -> usize {
     message.len() + ENTRY_COST
 }
@@ -69,26 +71,26 @@ pub(super) const ENTRY_COST: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Numbered on from `first`, without a gap. First those in doubt, then those fed to the present
-    /// connection, then those kept.
+    /// The entries have numbers from `first` on, without a gap. The messages in doubt come first,
+    /// then those fed to the present connection, then those kept.
     entries: VecDeque<Entry>,
     first: u64,
     /// How many entries are in doubt.
     in_doubt: usize,
     /// How many entries are not kept.
     fed: usize,
-    /// Bytes fed to connections, those included that a connection did not get out.
+    /// The bytes fed to connections, including those that a connection did not write.
     fed_bytes: u64,
     doubts: VecDeque<Doubt>,
     losses: u64,
-    /// What entries cost that were told of since this was last taken, in bytes.
+    /// The cost in bytes of the entries whose fate was told since this was last taken.
     freed: usize,
     delivered: u64,
     returned: u64,
 }
 
 impl Outbox {
-    /// Takes over a message; its number follows that of the one before.
+    /// Takes over a message. Its number is the number of the one before plus 1.
     #[inline]
     pub(super) fn accept(&mut self, message: Bytes) {
         self.entries.push_back(Entry { message, end: 0, tries: 0, settled: false });
@@ -99,14 +101,14 @@ impl Outbox {
         self.first
     }
 
-    /// Returns whether messages were handed over to the present connection, or are in writing, of
-    /// which nothing is known.
+    /// Returns whether messages were handed over to the present connection, or are being written,
+    /// and their fate is not known.
     pub(super) fn has_fed(&self) -> bool {
         self.fed > self.in_doubt
     }
 
-    /// Returns the number of the first message that the transport does not have whole; of those
-    /// before, each was handed over or is told of.
+    /// Returns the number of the first message that the transport does not have whole. Every
+    /// message before it was handed over or has a known fate.
     pub(super) fn handed_over(&self, written: u64) -> u64 {
         let (front, back) = self.entries.as_slices();
         let reached = |part: &[Entry]| part.partition_point(|entry| entry.end <= written);
@@ -157,14 +159,14 @@ impl Outbox {
         }
     }
 
-    /// Returns the place up to which the transport has the bytes fed to it, `unwritten` of which the
-    /// connection still holds.
+    /// Returns the place up to which the transport has taken the bytes fed to the connection. The
+    /// connection still holds `unwritten` of them.
     pub(super) fn written(&self, unwritten: usize) -> u64 {
         self.fed_bytes.saturating_sub(unwritten as u64)
     }
 
-    /// Records that messages of the present connection are delivered up to a place like those that
-    /// [`written`](Self::written) returns.
+    /// Records that messages of the present connection are delivered up to `place`, which is a
+    /// place as [`written`](Self::written) returns it.
     pub(super) fn deliver(&mut self, place: u64, how: Delivered, tell: &mut impl Tell) {
         let begin = self.in_doubt;
         let reached = self.entries.range(begin..self.fed).take_while(|entry| entry.end <= place);
@@ -194,8 +196,9 @@ impl Outbox {
         self.drop_told();
     }
 
-    /// Records that the peer has dealt with the messages `ids`, as far as they are not kept. A peer
-    /// can be faster than the news that the transport has taken the last byte, so that is not asked.
+    /// Records that the peer has processed the messages `ids`, except those that are kept. It does
+    /// not check that the transport has taken the last byte, since the peer can be faster than that
+    /// news.
     pub(super) fn acknowledge(&mut self, ids: &RangeInclusive<u64>, tell: &mut impl Tell) {
         let begin = usize::try_from(ids.start().saturating_sub(self.first)).unwrap_or(usize::MAX);
         for index in begin..self.fed {
@@ -215,9 +218,10 @@ impl Outbox {
         self.drop_told();
     }
 
-    /// Records that the connection is gone, `unwritten` bytes of which it still held. What it was
-    /// fed whole is in doubt, until [`decide`](Self::decide); the rest is kept. The message that it
-    /// was in the middle of comes back if that was its last try. Returns how many are in doubt.
+    /// Records that the connection is lost. It still held `unwritten` bytes. The messages that it
+    /// was fed whole are in doubt until [`decide`](Self::decide); the rest is kept. The message in
+    /// the middle of which it was comes back if that was its last try. Returns how many messages
+    /// are in doubt.
     pub(super) fn lose(
         &mut self,
         unwritten: usize,
@@ -252,7 +256,7 @@ impl Outbox {
         in_doubt
     }
 
-    /// Returns whether messages of a lost connection are undecided.
+    /// Returns whether the fates of messages of a lost connection are undecided.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.in_doubt > 0
     }
@@ -262,7 +266,8 @@ impl Outbox {
         self.losses
     }
 
-    /// Gives back what is in doubt since the loss with this number or one before.
+    /// Gives back the messages that are in doubt since the loss with this number, or an earlier
+    /// loss.
     pub(super) fn decide(&mut self, loss: u64, tell: &mut impl Tell) {
         while self.doubts.front().is_some_and(|doubt| doubt.loss <= loss) {
             let Some(doubt) = self.doubts.pop_front() else {
@@ -276,8 +281,8 @@ impl Outbox {
         }
     }
 
-    /// Gives back everything: the client ends, and so does its connection, which still holds
-    /// `unwritten` bytes.
+    /// Gives back everything: the client ends, and so does its connection. The connection still
+    /// holds `unwritten` bytes.
     pub(super) fn abandon(&mut self, unwritten: usize, cause: &Arc<Error>, tell: &mut impl Tell) {
         self.lose(unwritten, u32::MAX, cause, tell);
         self.decide(self.losses, tell);
@@ -300,7 +305,7 @@ impl Outbox {
         tell.returned(self.first + index as u64, message, fate, cause);
     }
 
-    /// Drops the entries at the front that are told of.
+    /// Drops the entries at the front whose fate was told.
     fn drop_told(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.settled) {
             self.entries.pop_front();
@@ -310,7 +315,7 @@ impl Outbox {
         }
     }
 
-    /// Returns what the messages cost that were told of since the last call, in bytes.
+    /// Returns the cost in bytes of the messages whose fate was told since the last call.
     pub(super) fn take_freed(&mut self) -> usize {
         std::mem::take(&mut self.freed)
     }
@@ -319,7 +324,7 @@ impl Outbox {
         self.freed > 0
     }
 
-    /// Counts the messages that were delivered, and those that came back.
+    /// Returns the numbers of messages that were delivered, and of messages that came back.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.delivered, self.returned)
     }

@@ -1,4 +1,4 @@
-//! Room for one message, apart from sending it.
+//! Room for one message, reserved before the message is sent.
 
 use std::{
     fmt,
@@ -26,14 +26,14 @@ use crate::error::Error;
 #[must_use = "it holds room until it is used or dropped"]
 pub struct Permit<'a> {
     shared: &'a Shared,
-    /// What is reserved, in bytes.
+    /// The number of reserved bytes.
     cost: usize,
 }
 
 impl Permit<'_> {
     /// Sends one message, without waiting.
     ///
-    /// The order of these calls is the order of the messages, and of their numbers.
+    /// The messages are sent, and numbered, in the order of these calls.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl Drop for Room<'_> {
     }
 }
 
-/// Waits for room, in turn, and sends one message. It is written out, since it is moved for each
-/// message: the future of an `async fn` with both steps in it is four times as large.
+/// Waits for room, in turn, and sends one message. It is written out as a type since it is moved
+/// for each message: the future of an `async fn` with both steps is four times as large.
 pub(super) struct Sending<'a> {
     shared: &'a Shared,
     message: Bytes,

@@ -1,8 +1,8 @@
-//! What became of a message, and how its sender learns it.
+//! The fate of a message, and how its sender learns it.
 //!
-//! Up to 64 messages with numbers in a row share a page, which keeps their fates for as long as
-//! somebody holds a receipt of one of them. So a message that is sent and forgotten costs a count up
-//! and a count down, and no allocation of its own.
+//! Up to 64 messages with consecutive numbers share a page. The page keeps their fates for as long
+//! as somebody holds a receipt of one of them. So a message that is sent and forgotten costs only
+//! one increment and one decrement of a counter, and no allocation of its own.
 
 use std::{
     collections::VecDeque,
@@ -38,12 +38,12 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// What is known of a message that was delivered.
+/// What is known about a message that was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivered {
-    /// The transport has taken it and cannot tell more, as TCP cannot: it may be lost with the
-    /// connection.
+    /// The transport has taken it and cannot tell more. TCP is such a transport. The message may be
+    /// lost with the connection.
     HandedOver,
     /// The peer's end of the transport has read it.
     Read,
@@ -53,16 +53,16 @@ pub enum Delivered {
 
 /// A message that came back to its sender.
 ///
-/// It becomes an [`Error`] for code that does not want the message back. Its text says the cause too,
-/// as an [`Error`]'s does.
+/// It converts into an [`Error`], for code that does not want the message back. Its text includes
+/// the cause, as that of an [`Error`] does.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Returned {
-    /// The number that it was accepted under; `None` if it was not accepted.
+    /// The number of the message. `None` if it was not accepted.
     pub id: Option<MessageId>,
     /// The payload, as it was given.
     pub message: Bytes,
-    /// What is known of it.
+    /// What is known about the message.
     pub fate: Fate,
     /// Why it came back. Messages that came back together share it.
     pub cause: Arc<Error>,
@@ -94,18 +94,18 @@ impl Returned {
     }
 }
 
-/// The receipt of a message that a [`Client`](crate::Client) has accepted: a future of the message's
-/// one fate.
+/// The receipt of a message that a [`Client`](crate::Client) has accepted: a future of the
+/// message's fate.
 ///
-/// It can be dropped: the message is sent all the same, and what becomes of it is counted only.
+/// You can drop it: the message is still sent, and its fate is only counted.
 ///
 /// # Cancel safety
 ///
-/// It is awaited by reference as well: nothing is lost when such a wait is dropped.
+/// You can also await it by reference: nothing is lost when such a wait is dropped.
 ///
 /// # Panics
 ///
-/// If it is polled after it was ready.
+/// Panics if it is polled after it was ready.
 ///
 /// # Examples
 ///
@@ -138,13 +138,13 @@ impl Returned {
 pub struct Receipt {
     page: Arc<Page>,
     place: u8,
-    /// It has left a waker on the page.
+    /// Whether it has left a waker on the page.
     waits: bool,
 }
 
 impl Receipt {
-    /// Returns the number of the message, by which it can be
-    /// [acknowledged](crate::Client::acknowledge).
+    /// Returns the number of the message. Use it to [acknowledge](crate::Client::acknowledge) the
+    /// message.
     #[must_use]
     pub fn id(&self) -> MessageId {
         MessageId(self.page.first + u64::from(self.place))
@@ -200,7 +200,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// How many messages share a page: one for each bit of a word.
+    /// The number of messages that share a page: one for each bit of a word.
     pub(super) const LEN: u64 = 64;
 
     pub(super) fn new(shared: Weak<Shared>, first: u64) -> Arc<Self> {
@@ -226,7 +226,7 @@ struct Fates {
     read: u64,
     acknowledged: u64,
     returned: Vec<(u8, Returned)>,
-    /// The fate was handed out.
+    /// The messages whose fate was handed out.
     taken: u64,
     waiting: Vec<(u8, Waker)>,
 }
@@ -260,7 +260,7 @@ impl Fates {
         self.waiting.retain(|(waiting, _)| *waiting != place);
     }
 
-    /// Marks the messages `bits` as delivered, but for those that came back.
+    /// Marks the messages `bits` as delivered, except those that came back.
     fn deliver(&mut self, bits: u64, how: Delivered, woken: &mut Vec<Waker>) {
         let returned = self.returned.iter().fold(0, |bits, (place, _)| bits | 1 << place);
         let known = self.handed_over | self.read | self.acknowledged | self.taken | returned;
@@ -283,13 +283,13 @@ impl Fates {
     }
 }
 
-/// The pages of the messages whose fates are not known yet, on which the driver writes.
+/// The pages of the messages whose fates are not known yet. The driver writes on them.
 #[derive(Default)]
 pub(super) struct Pages {
     pages: VecDeque<Arc<Page>>,
-    /// Whom to wake when no lock is held.
+    /// The wakers to wake when no lock is held.
     pub(super) woken: Vec<Waker>,
-    /// Where the messages are listed that come back because the client ends.
+    /// The list of the messages that come back because the client ends, if they are listed.
     pub(super) list: Option<Vec<Returned>>,
 }
 
@@ -298,19 +298,19 @@ impl Pages {
         self.pages.extend(pages);
     }
 
-    /// Drops the pages of which everything is known.
+    /// Drops the pages whose messages all have a known fate.
     pub(super) fn drop_before(&mut self, settled: u64) {
         while self.pages.front().is_some_and(|page| page.first + Page::LEN <= settled) {
             self.pages.pop_front();
         }
     }
 
-    /// Returns the page of a message if somebody may hold a receipt of it.
+    /// Returns the page of a message if somebody may hold a receipt of the message.
     fn watched(&self, id: u64) -> Option<&Arc<Page>> {
         let first = self.pages.front()?.first;
         let index = usize::try_from((id - first) / Page::LEN).ok()?;
-        // Receipts come from the page that is being filled and from nowhere else. A page that the
-        // driver alone holds is full, so no receipt of it is to come.
+        // Receipts come only from the page that is being filled. A page that only the driver holds
+        // is full, so no further receipt of it comes.
         self.pages.get(index).filter(|page| Arc::strong_count(page) > 1)
     }
 }

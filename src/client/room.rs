@@ -1,4 +1,4 @@
-//! Who waits for room in the outbox, first come, first served.
+//! The senders that wait for room in the outbox, first come, first served.
 
 use std::{collections::VecDeque, task::Waker};
 
@@ -8,7 +8,7 @@ pub(super) struct Ticket(u64);
 
 struct Waiter {
     ticket: Ticket,
-    /// What is reserved when it is admitted, in bytes.
+    /// The bytes to reserve when the sender is admitted.
     cost: usize,
     waker: Waker,
 }
@@ -32,7 +32,7 @@ impl Waiters {
         ticket
     }
 
-    /// Records whom to wake, and returns whether the ticket still waits.
+    /// Replaces the waker of a ticket, and returns whether the ticket still waits.
     pub(super) fn renew(&mut self, ticket: Ticket, waker: &Waker) -> bool {
         let Ok(at) = self.find(ticket) else {
             return false;
@@ -47,12 +47,12 @@ impl Waiters {
         found.map(|at| self.queue.remove(at)).is_ok()
     }
 
-    /// Takes the first one out of the queue: what it needs, and whom to wake.
+    /// Takes the first waiter out of the queue. Returns the bytes that it needs, and its waker.
     pub(super) fn pop(&mut self) -> Option<(usize, Waker)> {
         self.queue.pop_front().map(|waiter| (waiter.cost, waiter.waker))
     }
 
-    /// Returns everybody to be woken, and leaves them in the queue.
+    /// Returns the wakers of all waiters, and leaves the waiters in the queue.
     pub(super) fn wakers(&self) -> Vec<Waker> {
         self.queue.iter().map(|waiter| waiter.waker.clone()).collect()
     }

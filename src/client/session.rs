@@ -1,4 +1,4 @@
-//! A client that is connected: what goes over the connection, and what is learned of the peer.
+//! A connected client: what goes over the connection, and what is known of the peer.
 
 use std::{
     mem,
@@ -24,13 +24,13 @@ use crate::{
 pub(super) struct Session<T> {
     pub(super) connection: Connection<T>,
     pub(super) since: Instant,
-    /// The transport cannot tell what the peer has read.
+    /// Whether the transport cannot tell what the peer has read.
     is_blind: bool,
-    /// Everything that was fed has been written.
+    /// Whether everything that was fed has been written.
     is_flushed: bool,
-    /// The place up to which the peer has read when the wait under way is over.
+    /// The place up to which the peer has read when the present wait is over.
     draining_to: Option<u64>,
-    /// The inbox is full.
+    /// Whether the inbox is full.
     pub(super) is_held_back: bool,
 }
 
@@ -48,7 +48,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
 }
 
 impl<C: Connect> Drive<C> {
-    /// Reads and writes until the connection was closed in good order, or is lost, which is the error.
+    /// Reads and writes until the connection was closed in good order. An error is the loss of the
+    /// connection.
     pub(super) fn poll_session(
         &mut self,
         session: &mut Session<C::Io>,
@@ -66,7 +67,7 @@ impl<C: Connect> Drive<C> {
             let mut is_peer_gone = false;
             if !is_closing && self.wants_drain() {
                 match self.poll_drain(session, cx)? {
-                    // It is asked again, for as long as somebody waits for the answer.
+                    // The pipe is asked again for as long as somebody waits for the answer.
                     Poll::Ready(DrainOutcome::TimedOut { .. }) => continue,
                     Poll::Ready(DrainOutcome::PeerGone) => is_peer_gone = true,
                     Poll::Ready(_) | Poll::Pending => {}
@@ -92,13 +93,13 @@ impl<C: Connect> Drive<C> {
         }
     }
 
-    /// Returns whether somebody waits until everything is handed over, and it is now.
+    /// Returns whether somebody waits until everything is handed over, and everything now is.
     fn is_flush_told_late(&mut self, session: &Session<C::Io>) -> bool {
         self.news.is_flushing && session.is_flushed && mem::take(&mut self.news.is_flushing)
     }
 
-    /// Feeds the connection with everything that is kept, and flushes it unless senders that were
-    /// given room have yet to run. An error is its end.
+    /// Feeds the connection with everything that is kept, and flushes it. It does not flush while
+    /// senders that have got room have yet to run. An error ends the session.
     fn poll_send(
         &mut self,
         session: &mut Session<C::Io>,
@@ -117,15 +118,15 @@ impl<C: Connect> Drive<C> {
             }
         }
         if more_is_coming {
-            // Together it makes fewer writes, all of them long.
+            // Waiting for these senders makes fewer and longer writes.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         connection.poll_flush(cx)
     }
 
-    /// Writes into the account what the peer must have read, as far as that is known without waiting,
-    /// or what the transport has taken if it can never tell more.
+    /// Records in the outbox what the peer must have read, as far as that is known without waiting.
+    /// If the transport cannot tell that, it records what the transport has taken.
     pub(super) fn deliver_what_was_read(&mut self, session: &mut Session<C::Io>) {
         if self.shared.options.delivered_when != DeliveredWhen::Read || !self.outbox.has_fed() {
             return;
@@ -140,14 +141,14 @@ impl<C: Connect> Drive<C> {
         }
     }
 
-    /// Returns whether somebody waits for what only the peer's reading brings.
+    /// Returns whether somebody waits for something that happens only when the peer reads.
     fn wants_drain(&self) -> bool {
         self.shared.options.delivered_when == DeliveredWhen::Read
             && (self.news.is_full || self.news.wanted > self.outbox.settled())
     }
 
-    /// Waits until the peer has read everything, if everything was written. Ready, there is nothing
-    /// more to wait for, or [`DrainOutcome`] says why.
+    /// Waits until the peer has read everything, if everything was written. When it is ready, there
+    /// is nothing more to wait for, or [`DrainOutcome`] says why.
     fn poll_drain(
         &mut self,
         session: &mut Session<C::Io>,
@@ -159,7 +160,7 @@ impl<C: Connect> Drive<C> {
             let drained = ready!(session.connection.poll_drained(cx));
             session.draining_to = None;
             match drained? {
-                // A wait that began earlier does not cover what was written since.
+                // A wait that began earlier does not cover later writes.
                 DrainOutcome::Drained => {
                     self.outbox.deliver(target, Delivered::Read, &mut self.pages);
                 }
@@ -173,7 +174,8 @@ impl<C: Connect> Drive<C> {
         Poll::Ready(Ok(DrainOutcome::Drained))
     }
 
-    /// Reads until nothing has arrived or the inbox is full. Ready, nothing more will come, and why.
+    /// Reads until nothing more has arrived or the inbox is full. When it is ready, nothing more
+    /// will come, and the result says why.
     pub(super) fn poll_receive(
         &mut self,
         session: &mut Session<C::Io>,

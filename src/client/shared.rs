@@ -1,7 +1,7 @@
 //! What the handles and the driver share: messages on their way to the driver, room, and requests.
 //!
-//! A lock is held for a few instructions, never across an await, and never while code of others runs:
-//! wakers are called, and messages encoded, when it is released.
+//! A lock is held for a few instructions. It is never held across an await, or while the code of
+//! others runs: wakers are called, and messages encoded, after it is released.
 
 use std::{
     ops::RangeInclusive,
@@ -26,14 +26,14 @@ use super::{
 };
 use crate::error::Error;
 
-/// The most that waits for the driver to take it over, in bytes of [`cost`]. A sender that meets this
-/// limit lets the driver run, while the messages are still in the processor's cache.
+/// The most bytes, in [`cost`], that wait until the driver takes them over. A sender that reaches
+/// this limit lets the driver run while the messages are still in the processor's cache.
 const HANDFUL: usize = 512 * 1024;
 
 pub(super) struct Shared {
     pub(super) options: ClientOptions,
     pub(super) state: watch::Sender<ClientState>,
-    /// Clients that are clones of each other.
+    /// The number of clients that are clones of each other.
     handles: AtomicUsize,
     outgoing: Mutex<Outgoing>,
     pub(super) arrivals: Mutex<Arrivals>,
@@ -42,26 +42,27 @@ pub(super) struct Shared {
 /// What goes from the handles to the driver.
 pub(super) struct Outgoing {
     pub(super) this: Weak<Shared>,
-    /// Accepted, and not yet taken over by the driver.
+    /// Messages that were accepted, and that the driver has not taken over.
     pub(super) waiting: Vec<Bytes>,
     pub(super) waiting_cost: usize,
     pub(super) next: u64,
     /// The page on which the next message is.
     pub(super) page: Arc<Page>,
     pub(super) new_pages: Vec<Arc<Page>>,
-    /// At which cost nothing more is accepted, in bytes.
+    /// The cost in bytes at which nothing more is accepted.
     pub(super) limit: usize,
-    /// What accepted messages cost whose fate is not known, in bytes.
+    /// The cost in bytes of the accepted messages whose fate is not known.
     pub(super) held: usize,
-    /// What those cost that may still be sent with the permits that are out, in bytes.
+    /// The cost in bytes of the messages that may still be sent with the unused permits.
     pub(super) reserved: usize,
     pub(super) waiters: Waiters,
     pub(super) acknowledged: Vec<RangeInclusive<u64>>,
-    /// The first number beyond those whose fate somebody waits for.
+    /// The first number after the messages whose fate somebody waits for.
     pub(super) wanted: u64,
-    /// The first number beyond those that were handed over, as far as somebody waits for it.
+    /// The first number after the messages that were handed over, as far as somebody waits for
+    /// them.
     pub(super) handed_over: u64,
-    /// Who waits until everything before a number is handed over.
+    /// The wakers of those that wait until everything before a number is handed over.
     pub(super) flushing: Vec<(u64, Waker)>,
     pub(super) driver: Option<Waker>,
     pub(super) phase: Phase,
@@ -71,7 +72,7 @@ pub(super) struct Outgoing {
 
 pub(super) enum Phase {
     Open,
-    /// Nothing more is accepted. Why.
+    /// Nothing more is accepted, for this reason.
     Closing(Arc<Error>),
     Ended(Arc<Error>, Box<Settlement>),
 }
@@ -114,7 +115,7 @@ impl Shared {
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The last handle's end is the client's.
+    /// Ends the client if this was the last handle.
     pub(super) fn drop_handle(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.begin_closing();
@@ -223,7 +224,7 @@ impl Outgoing {
         (self.page.receipt(id), self.driver.take())
     }
 
-    /// Admits those who wait, in turn, as far as there is room. Returns whether there was one.
+    /// Admits waiting senders in turn, as far as there is room. Returns whether one was admitted.
     pub(super) fn admit(&mut self, woken: &mut Vec<Waker>) -> bool {
         let mut has_admitted = false;
         while self.has_room() {
@@ -237,7 +238,7 @@ impl Outgoing {
         has_admitted
     }
 
-    /// Ends a wait, or gives back what it was admitted with.
+    /// Ends a wait, or gives back the room with which the sender was admitted.
     pub(super) fn leave(&mut self, ticket: Ticket, cost: usize) {
         if !self.waiters.leave(ticket) {
             self.reserved -= cost;

@@ -9,8 +9,8 @@ use std::{
 use super::{drain_outcome::DrainOutcome, transport::Outlet, writer::Writer};
 use crate::error::{Error, Operation};
 
-/// Waits until the peer has everything, as far as the transport can tell, without closing it.
-/// Dropped, it ends the transport's wait too.
+/// Waits until the peer has everything, as far as the transport can tell, without closing the
+/// transport. Dropping this future also ends the transport's wait.
 pub(super) struct Drain<'a, W: Outlet> {
     writer: &'a mut Writer,
     io: Pin<&'a mut W>,

@@ -8,10 +8,9 @@ use crate::{
     name::PipeName,
 };
 
-/// How a connection ended that was [closed](crate::Connection::close), or how a wait for the peer
-/// did.
+/// How a [closed](crate::Connection::close) connection ended, or how a wait for the peer ended.
 ///
-/// # What is known, and what is not
+/// # What is known, and what is not known
 ///
 /// `Drained` means that the system reported nothing unread while the peer was connected. There is one
 /// exception: a server whose pipe goes only from the server to the client cannot ask whether the
@@ -21,18 +20,19 @@ use crate::{
 /// The peer has read what it took from the operating system. Its runtime reads ahead, so its
 /// application may not have seen all of it: only an answer in your own protocol can say that.
 ///
-/// The system does not report how much a peer had read that has left. So a peer that has read
-/// everything is `PeerGone` too, if it left before this end could ask: a peer that closes as soon
-/// as it has the last byte, or that closed before the close began.
+/// The system does not report how much a peer had read before it left. So a peer that has read
+/// everything is `PeerGone` too if it left before this end could ask: a peer that closes as soon as
+/// it has the last byte, or a peer that closed before the close began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
 pub enum DrainOutcome {
     /// The peer has read everything.
     Drained,
-    /// Everything was handed to a transport that cannot tell what its peer has read: to TCP, which
-    /// means to the operating system, or to a [pair](crate::Connection::pair) in memory. A connection
-    /// over a [`Transport`](crate::connection::Transport), such as a pipe, does not end like this.
+    /// Everything was handed to a transport that cannot tell what its peer has read. For TCP, it
+    /// was handed to the operating system. A [pair](crate::Connection::pair) in memory is such a
+    /// transport too. A connection over a [`Transport`](crate::connection::Transport), such as a
+    /// pipe, does not end like this.
     Flushed,
     /// The deadline passed before the peer had read everything.
     TimedOut {
@@ -46,7 +46,7 @@ pub enum DrainOutcome {
 }
 
 impl DrainOutcome {
-    /// Returns what a transport's wait for its peer says of the end of the connection.
+    /// Returns the outcome for the result of a transport's wait for its peer.
     #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn of_drain(
         drained: io::Result<()>,
@@ -62,7 +62,7 @@ impl DrainOutcome {
         }
     }
 
-    /// Returns what a failure means for the end of the connection, or the failure.
+    /// Returns the outcome that a failure stands for, or the failure itself.
     pub(super) fn of_failure(error: Error) -> Result<Self, Error> {
         match error {
             Error::Closed => Err(error),

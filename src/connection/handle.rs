@@ -17,28 +17,30 @@ use crate::{
     text::TextEncoding,
 };
 
-/// Messages over a stream of bytes: each one framed, checksummed, and whole.
+/// Messages over a stream of bytes. Each message is framed, checksummed, and whole.
 ///
-/// It is a [`Stream`](futures_core::Stream) of payloads and a [`Sink`](futures_sink::Sink) for them,
-/// and has methods of its own for both. Over a pipe it comes from a `Listener` or from `connect`;
-/// [`new`](Self::new) makes one over anything else that reads and writes.
+/// A connection is a [`Stream`](futures_core::Stream) of payloads and a
+/// [`Sink`](futures_sink::Sink) for them, and has inherent methods for both. A `Listener` and
+/// `connect` return connections over pipes. [`new`](Self::new) makes one over anything else that
+/// reads and writes.
 ///
 /// The stream yields an `Err` for a corrupt frame and goes on with the next one
 /// ([`FrameError::is_skippable`](crate::frame::FrameError::is_skippable)). Any other `Err` is the
 /// last item.
 ///
-/// # Dropping it
+/// # Dropping a connection
 ///
-/// It drops the transport, and what is queued. Over a pipe, what was sent is not taken back: up to
-/// the size of the pipe's buffer it is the operating system's, and the peer can read it when this
-/// process is long gone. More than that is written by the runtime as the peer makes room; it is lost
-/// if the process ends or the runtime is dropped first, and nobody is told. [`close`](Self::close)
-/// is what waits and tells.
+/// Dropping a connection drops the transport and what is queued. Over a pipe, sent bytes are not
+/// taken back. The operating system holds them, up to the size of the pipe's buffer, and the peer
+/// can read them even after this process has ended. The runtime writes the rest as the peer makes
+/// room, for the [linger](ConnectionOptions::linger) time at most. The rest is lost if the process
+/// ends or the runtime is dropped first, and no error reports it. Only [`close`](Self::close) waits
+/// and reports what was not read.
 ///
 /// # Cancel safety
 ///
-/// Each method says what happens when its future is dropped before it is done. No message that
-/// arrives is lost, and never does half a frame go out followed by something else.
+/// Each method says what happens when its future is dropped before it is done. No message that has
+/// arrived is lost, and nothing else is ever sent after half a frame.
 ///
 /// # Examples
 ///
@@ -65,13 +67,14 @@ pub struct Connection<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Returns a connection over `io` with the default options.
     ///
-    /// It takes any stream of bytes, so it cannot know what the peer has read: see
-    /// [`with_transport`](Self::with_transport).
+    /// It takes any stream of bytes, so it cannot know what the peer has read. See
+    /// [`with_transport`](Self::with_transport) for a stream that can tell.
     pub fn new(io: T) -> Self {
         Self::with_options(io, &ConnectionOptions::new())
     }
 
-    /// Returns a connection over `io`, as [`new`](Self::new) does.
+    /// Returns a connection over `io` with these options. Otherwise it is the same as
+    /// [`new`](Self::new).
     pub fn with_options(io: T, options: &ConnectionOptions) -> Self {
         Self::with_origin(Whole::stream(io), options, Origin::default())
     }
@@ -105,7 +108,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends one message, and returns when the transport has taken all of it.
     ///
-    /// On a pipe that means that the write is queued, not that the peer has read it: see
+    /// On a pipe this means that the write is queued. The peer may not have read it: see
     /// [`close`](Self::close).
     ///
     /// # Errors
@@ -115,14 +118,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped may or may not have sent the message: if it got as far as queueing
-    /// it, the next flush or send carries it on.
+    /// A dropped future may or may not have sent the message. If the message was already queued,
+    /// the next flush or send writes it.
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
     }
 
-    /// Queues one message, to share a write with others; writes only when the queue is full.
+    /// Queues one message, so that it shares a write with others. Writes only when the queue is
+    /// full.
     ///
     /// # Errors
     ///
@@ -130,7 +134,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped has not queued the message.
+    /// A dropped future has not queued the message.
     pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
         self.writer.start_send(&message.into())
@@ -174,8 +178,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// # Errors
     ///
     /// [`Error::Frame`] with an error that [is skippable](crate::frame::FrameError::is_skippable)
-    /// reports a corrupt frame; the next call returns the next one. After any other error it
-    /// returns `None` for ever.
+    /// reports a corrupt frame, and the next call returns the message after it. After any other
+    /// error it returns `None` for ever.
     ///
     /// # Cancel safety
     ///
@@ -184,7 +188,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Panics
     ///
-    /// With a time limit set: outside a Tokio runtime with time enabled.
+    /// Panics if a time limit is set and the call is made outside a Tokio runtime with time
+    /// enabled.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
     }
@@ -235,27 +240,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends what is queued, waits until the peer has read it, and closes.
     ///
-    /// On a pipe this is the only way to know that the peer has read everything: a write is reported
-    /// when it is queued. It takes no longer than the
-    /// [close timeout](ConnectionOptions::close_timeout). What the peer has sent and was not
-    /// received is read and discarded meanwhile, so that two ends that close at the same time do not
-    /// wait for each other.
+    /// On a pipe, only `close` tells whether the peer has read everything, since a write is done
+    /// when it is queued. `close` takes no longer than the [close
+    /// timeout](ConnectionOptions::close_timeout). Meanwhile it reads and discards what the peer
+    /// has sent and this end has not received. So two ends that close at the same time do not wait
+    /// for each other.
     ///
     /// After [`DrainOutcome::TimedOut`] the transport was [aborted](Self::abort): nothing of it is
     /// left, whatever the peer does.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if a write has failed before; [`Error::Io`] for any failure but the
-    /// deadline's and the peer's end, which [`DrainOutcome`] tells.
+    /// [`Error::Closed`] if a write has failed before. [`Error::Io`] for any other failure; a
+    /// passed deadline and a peer that has left are no errors but a [`DrainOutcome`].
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped drops the connection, as if it had not been closed.
+    /// A dropped future drops the connection, as if it had not been closed.
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with time enabled.
+    /// Panics if it has to wait outside a Tokio runtime with time enabled.
     pub async fn close(mut self) -> Result<DrainOutcome, Error> {
         let mut may_send_more = true;
         let closed = poll_fn(|cx| {
@@ -275,28 +280,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends what is queued and waits until the peer has read everything, without closing.
     ///
-    /// [`DrainOutcome`] says what came of it, and how sure that is: over a stream that is no
-    /// [`Transport`] it is [`Flushed`](DrainOutcome::Flushed) at best. Unless it is
-    /// [`PeerGone`](DrainOutcome::PeerGone) the connection stays as usable as it was.
+    /// [`DrainOutcome`] says how the wait ended and how certain that is. Over a stream that is not
+    /// a [`Transport`], the best outcome is [`Flushed`](DrainOutcome::Flushed). The connection
+    /// stays as usable as it was, unless the outcome is [`PeerGone`](DrainOutcome::PeerGone).
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if a write has failed before; [`Error::Io`] for any failure but the
-    /// deadline's and the peer's end.
+    /// [`Error::Closed`] if a write has failed before. [`Error::Io`] for any other failure; a
+    /// passed deadline and a peer that has left are no errors.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped ends the wait. What was not written stays queued.
+    /// A dropped future ends the wait. What was not written stays queued.
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with time enabled.
+    /// Panics if it has to wait outside a Tokio runtime with time enabled.
     pub async fn drained(&mut self) -> Result<DrainOutcome, Error> {
         Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
 
-    /// Ends the connection at once, whatever the peer does: nothing of it is left, and the peer may
-    /// not get what was sent and not read. See [`AbortHandle::abort`].
+    /// Ends the connection at once, whatever the peer does. Nothing of it is left. The peer may not
+    /// get what was sent and what it had not read. See [`AbortHandle::abort`].
     pub fn abort(self)
     where
         T: Transport,
@@ -306,22 +311,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// Returns what [aborts](Self::abort) the connection from anywhere; `None` if the transport has
-    /// nothing of the kind, and dropping the connection is all that is needed.
+    /// Returns a handle that [aborts](Self::abort) the connection from anywhere. Returns `None` if
+    /// the transport has no such handle; dropping the connection is then enough.
     pub fn abort_handle(&self) -> Option<AbortHandle> {
         self.io.abort_handle()
     }
 
-    /// Splits it into two halves that can be used at the same time, from two tasks.
+    /// Splits the connection into two halves that two tasks can use at the same time.
     ///
-    /// The halves of a pipe have a handle each. Those of a stream that is no [`Transport`] share it
-    /// under a lock, which is held for one poll at a time.
+    /// Each half of a pipe has its own handle. The halves of a stream that is not a [`Transport`]
+    /// share the stream under a lock, which is held for one poll at a time.
     pub fn split(self) -> (SendHalf<T>, ReceiveHalf<T>) {
         split::split(self)
     }
 
-    /// Returns the transport. Bytes that were received or queued and not handed on are lost:
-    /// [`into_parts`](Self::into_parts) returns them too.
+    /// Returns the transport. Received bytes that were not handed out and queued bytes that were
+    /// not written are lost. [`into_parts`](Self::into_parts) returns them too.
     pub fn into_inner(self) -> T {
         self.io.io
     }
@@ -331,7 +336,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         &self.io.io
     }
 
-    /// Returns the dialect that it speaks: the peer's, once that was
+    /// Returns the dialect that the connection speaks. It is the peer's dialect once that was
     /// [detected](crate::frame::FrameFormat::detect_dialect).
     #[must_use]
     pub fn dialect(&self) -> Dialect {
@@ -344,8 +349,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.reader.telemetry().stats().plus(self.writer.telemetry().stats())
     }
 
-    /// Returns the span that the connection's [events](crate::observability) are in, to be entered
-    /// by what works on the connection's behalf.
+    /// Returns the span of the connection's [events](crate::observability). Enter it in code that
+    /// works for the connection.
     ///
     /// # Examples
     ///

@@ -1,4 +1,5 @@
-//! Time limits: of receiving, which has no clock without one, and of waiting for the peer to read.
+//! Time limits for receiving, and for waiting until the peer has read. Receiving has no clock if it
+//! has no limit.
 
 use std::{
     future::Future,
@@ -11,12 +12,12 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::{error::Error, frame::FrameError};
 
-/// What is allowed in receiving; `None` is for ever.
+/// The time limits of receiving. `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// For a frame that was begun, until it is complete.
+    /// The time from the first bytes of a frame until the frame is complete.
     pub(super) frame: Option<Duration>,
-    /// Without anything arriving.
+    /// The time without anything arriving.
     pub(super) idle: Option<Duration>,
 }
 
@@ -24,14 +25,14 @@ impl Limits {
     pub(super) const NONE: Self = Self { frame: None, idle: None };
 }
 
-/// Watches the limits. It is asked only when the transport has nothing more, so what has arrived in
-/// time but was not read in time is never late.
+/// Watches the limits. It is asked only when the transport has nothing more. So what has arrived in
+/// time is never late, even if it was not read in time.
 #[derive(Debug)]
 pub(super) struct Clock {
     limits: Limits,
-    /// When the frame that was begun is late.
+    /// The moment from which the frame that was begun is late.
     frame_end: Option<Instant>,
-    /// When the silence has lasted too long.
+    /// The moment from which nothing has arrived for too long.
     idle_end: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -51,11 +52,11 @@ impl Clock {
         self.frame_end = None;
     }
 
-    /// Is ready when a limit is exceeded. `partial` tells of a frame that was begun, as what it would
-    /// be if the stream ended here.
+    /// Is ready when a limit is exceeded. `partial` describes a frame that was begun: it is the
+    /// error that the frame would be if the stream ended here.
     ///
-    /// An end that is set stays, however often this is called: a receive that was given up and tried
-    /// again does not begin anew.
+    /// A deadline that is set stays, however often this is called: if a receive is given up and
+    /// tried again, the deadline does not change.
     pub(super) fn poll(
         &mut self,
         partial: Option<FrameError>,
@@ -91,11 +92,11 @@ impl Clock {
     }
 }
 
-/// What a transport gets on top of the close deadline. A pipe has the same deadline and can say how
-/// much is unread, which takes it a moment.
+/// The time that a transport gets after the close deadline. A pipe has the same deadline and can
+/// report how much is unread, which takes it a moment.
 const TRANSPORT_GRACE: Duration = Duration::from_secs(1);
 
-/// When a drain or a close is over.
+/// The moment at which a drain or a close is over.
 #[derive(Debug)]
 pub(super) struct Deadline {
     timer: Pin<Box<Sleep>>,
@@ -107,7 +108,8 @@ impl Deadline {
         Self { timer: Box::pin(sleep(after)), is_extended: false }
     }
 
-    /// Is ready when the deadline has passed; a little later if it is now the transport that waits.
+    /// Is ready when the deadline has passed. If it is now the transport that waits, it is ready a
+    /// little later.
     pub(super) fn poll(&mut self, in_transport: bool, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.timer.as_mut().poll(cx));
         if in_transport && !self.is_extended {

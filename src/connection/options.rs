@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::Limits;
 use crate::{frame::FrameFormat, text::TextEncoding};
 
-/// How a [`Connection`](crate::Connection) behaves; each setter says its default.
+/// How a [`Connection`](crate::Connection) behaves. Each setter names its default.
 ///
 /// # Examples
 ///
@@ -38,8 +38,8 @@ impl ConnectionOptions {
     /// The default for [`linger`](Self::linger): 10 s.
     pub const DEFAULT_LINGER: Duration = Duration::from_secs(10);
 
-    /// For a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame per write, and
-    /// text in ASCII.
+    /// The options for a peer that is the Python module: [`FrameFormat::NPIPES_1_0_1`], one frame
+    /// per write, and text in ASCII.
     pub const NPIPES_1_0_1: Self = Self::new()
         .format(FrameFormat::NPIPES_1_0_1)
         .frame_per_write(true)
@@ -77,58 +77,61 @@ impl ConnectionOptions {
         self
     }
 
-    /// Sets how many queued bytes make [`feed`](crate::Connection::feed) write before it takes
-    /// another message. The default is 120 KiB; the queue holds at most this and one frame more.
+    /// Sets the number of queued bytes at which [`feed`](crate::Connection::feed) writes before it
+    /// takes another message. The default is 120 KiB. The queue holds at most this many bytes and
+    /// one frame more.
     ///
-    /// A write takes at most a frame with 64 KiB of payload, and at most twice the send buffer. Once
-    /// 64 writes were as long as that, 4 MiB, and with a send buffer of at least 64 KiB, it takes a
-    /// frame with 256 KiB. mio keeps a buffer for the longest write to a pipe as long as the pipe is
-    /// open, so this is what a connection costs that was busy and is idle: as much as a pipe that is
-    /// written to in 64-KiB pieces, and by default 64 to 192 KiB more once it was that busy.
+    /// A write takes at most a frame with 64 KiB of payload, and at most twice the send buffer. The
+    /// limit grows after 64 writes of that length, which are 4 MiB, if the send buffer is at least
+    /// 64 KiB: a write then takes a frame with 256 KiB. mio keeps a buffer as long as the longest
+    /// write to a pipe, for as long as the pipe is open. So this buffer is the cost of a connection
+    /// that was busy and is idle. It is as large as that of a pipe that is written to in 64-KiB
+    /// pieces. With the default send buffer it is 64 to 192 KiB larger after 4 MiB.
     pub const fn send_buffer(mut self, bytes: usize) -> Self {
         self.high_water = if bytes == 0 { 1 } else { bytes };
         self
     }
 
-    /// Sets how long [`close`](crate::Connection::close) waits, for the transport to take what is
-    /// queued and for the peer to read everything. The default is 5 s.
+    /// Sets how long [`close`](crate::Connection::close) waits: for the transport to take what is
+    /// queued, and for the peer to read everything. The default is 5 s.
     ///
-    /// A pipe that hangs in the operating system, on another machine, may add a second. The time is
-    /// Tokio's: with its clock paused it is over at once, and the close says so, while a peer of
-    /// another thread or process reads on.
+    /// A pipe on another machine that hangs in the operating system may add a second. The clock is
+    /// Tokio's. If it is paused, the time is over at once and the close says so, while a peer in
+    /// another thread or process still reads.
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// Sets how long a write goes on, once a connection over a pipe is dropped, that still waits for
-    /// room in the pipe. Then it is cancelled, and nothing of the connection is left. The default is
-    /// 10 s. With [`Duration::ZERO`] it is cancelled at once; [`Duration::MAX`] is for ever.
+    /// Sets how long a write that waits for room in the pipe goes on after the connection is
+    /// dropped. Then the write is cancelled, and nothing of the connection is left. The default is
+    /// 10 s. With [`Duration::ZERO`] the write is cancelled at once. [`Duration::MAX`] means for
+    /// ever.
     ///
-    /// What the operating system has taken without waiting is not affected: the peer can read it for
-    /// as long as it likes. On another transport this does nothing.
+    /// This does not affect what the operating system has already taken: the peer can read that for
+    /// as long as it wants. On a transport that is not a pipe this does nothing.
     pub const fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
         self
     }
 
-    /// Ends the connection when a frame that has begun to arrive is not complete after this time,
-    /// with [`Error::FrameTimedOut`](crate::Error::FrameTimedOut). By default a frame may take for
-    /// ever.
+    /// Ends the connection with [`Error::FrameTimedOut`](crate::Error::FrameTimedOut) if a frame
+    /// that has begun to arrive is not complete after this time. By default there is no limit.
     ///
-    /// The time begins when a receive finds the first bytes of the frame, and does not begin again:
-    /// it goes on while nobody receives. Then a peer with a frame larger than the operating system's
-    /// buffer cannot go on either, so let it be longer than you ever stay away.
+    /// The time begins when a receive finds the first bytes of the frame. It does not begin again,
+    /// and it goes on while nobody receives. If nobody receives, a peer cannot send the rest of a
+    /// frame that is larger than the operating system's buffer. So choose a time that is longer
+    /// than the longest pause in which you do not receive.
     pub const fn frame_timeout(mut self, timeout: Duration) -> Self {
         self.limits.frame = Some(timeout);
         self
     }
 
-    /// Ends the connection when nothing has arrived for this time, with
-    /// [`Error::IdleTimedOut`](crate::Error::IdleTimedOut). By default a peer may be silent for ever.
+    /// Ends the connection with [`Error::IdleTimedOut`](crate::Error::IdleTimedOut) if nothing has
+    /// arrived for this time. By default there is no limit.
     ///
-    /// The time begins with the first receive and anew with each piece that arrives; it goes on while
-    /// nobody receives, but what has arrived meanwhile is received first.
+    /// The time begins with the first receive, and begins again with each piece that arrives. It
+    /// goes on while nobody receives, but what has arrived meanwhile is received first.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle = Some(timeout);
         self

@@ -1,16 +1,16 @@
-//! Two connections with each other, in memory.
+//! Two connections to each other, in memory.
 
 use tokio::io::{DuplexStream, duplex};
 
 use super::{Connection, ConnectionOptions};
 
 impl Connection<DuplexStream> {
-    /// Returns two connections to each other, in memory: for a test of what speaks over one, on any
-    /// platform.
+    /// Returns two connections to each other, in memory. Use them to test code that works with a
+    /// connection, on any platform.
     ///
-    /// Each direction holds 120 KiB before a sender has to wait. Closing does not wait until the peer
-    /// has read, as it does on a pipe; the module `simulated`, behind the feature of that name, has
-    /// streams that do.
+    /// Each direction holds 120 KiB before a sender has to wait. Unlike on a pipe, closing does not
+    /// wait until the peer has read. The streams of the module `simulated`, behind the feature of
+    /// that name, do wait.
     ///
     /// # Examples
     ///
@@ -31,8 +31,8 @@ impl Connection<DuplexStream> {
         Self::pair_with_options(ConnectionOptions::DEFAULT_SEND_BUFFER, &ConnectionOptions::new())
     }
 
-    /// Returns two connections to each other, in memory, of which each direction holds `capacity`
-    /// bytes before a sender has to wait; 0 counts as 1.
+    /// Returns two connections to each other, in memory. Each direction holds `capacity` bytes
+    /// before a sender has to wait. A capacity of 0 counts as 1.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! A connection taken apart, and put together again.
+//! The parts of a connection.
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,7 +9,7 @@ use super::{
     transport::{Abilities, Whole},
 };
 
-/// A connection taken apart.
+/// The parts of a connection.
 ///
 /// # Examples
 ///
@@ -40,21 +40,21 @@ use super::{
 pub struct ConnectionParts<T> {
     /// The transport.
     pub io: T,
-    /// Bytes received that belong to no message handed out: whole frames, then perhaps the
+    /// Received bytes that belong to no message handed out: whole frames, then perhaps the
     /// beginning of one.
     pub unread: BytesMut,
-    /// Bytes of frames queued and not written, perhaps from the middle of one.
+    /// Bytes of frames that were queued and not written, perhaps from the middle of a frame.
     pub unsent: BytesMut,
     abilities: Abilities<T>,
 }
 
 impl<T> ConnectionParts<T> {
-    /// Returns the parts of a connection over any stream of bytes, which has read and queued nothing.
+    /// Returns the parts of a connection over any stream of bytes. Nothing has been read or queued.
     pub fn new(io: T) -> Self {
         Self::of(Whole::stream(io), BytesMut::new(), BytesMut::new())
     }
 
-    /// Returns the parts of a connection over a transport, which has read and queued nothing.
+    /// Returns the parts of a connection over a transport. Nothing has been read or queued.
     pub fn with_transport(io: T) -> Self
     where
         T: Transport,
@@ -74,8 +74,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         ConnectionParts::of(self.io, self.reader.into_unread(), self.writer.into_unsent())
     }
 
-    /// Returns a connection that goes on where its parts have ended: it reads `unread` before anything
-    /// that the transport reads, and writes `unsent` first, in one write.
+    /// Returns a connection that continues from its parts. It reads `unread` before anything that
+    /// the transport reads, and writes `unsent` first, in one write.
     pub fn from_parts(parts: ConnectionParts<T>, options: &ConnectionOptions) -> Self {
         let ConnectionParts { io, unread, unsent, abilities } = parts;
         let io = Whole::from_parts(io, abilities);

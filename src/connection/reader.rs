@@ -1,4 +1,4 @@
-//! The receiving direction: bytes in, payloads out, and an end that lasts.
+//! The receiving direction: bytes in, payloads out, and a permanent end.
 
 use std::{
     pin::Pin,
@@ -18,10 +18,11 @@ use crate::{
     name::PipeName,
 };
 
-/// The dialect that the reader has detected, for the writer to answer in. Set once.
+/// The dialect that the reader has detected. The writer answers in it. It is set once.
 pub(super) type DetectedDialect = Arc<OnceLock<Dialect>>;
 
-/// Room for what is read and discarded, in bytes: as much as one read of a pipe returns.
+/// The size of the buffer for bytes that are read and discarded: as much as one read of a pipe
+/// returns.
 const DISCARD_BUFFER: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -30,7 +31,8 @@ pub(super) struct Reader {
     buffer: BytesMut,
     detected: DetectedDialect,
     pipe: Option<PipeName>,
-    /// Nothing more comes: the peer closed, or what it sent or the transport was at fault.
+    /// Whether nothing more comes: the peer has closed, it sent a wrong frame, or the transport
+    /// failed.
     ended: bool,
     /// Whether there was a batch, so that one of the following may be set.
     has_batched: bool,
@@ -70,10 +72,10 @@ impl Reader {
         }
     }
 
-    /// Returns the next payload, the report of a corrupt frame, or the failure that ends the stream;
-    /// after that failure, and after the peer's end, `None` for ever.
+    /// Returns the next payload, the report of a corrupt frame, or the failure that ends the
+    /// stream. After that failure, and after the peer's end, it returns `None` for ever.
     ///
-    /// Nothing is lost if the caller loses interest: what has arrived stays in the buffer.
+    /// Nothing is lost if the caller stops polling: what has arrived stays in the buffer.
     pub(super) fn poll_next<R: AsyncRead>(
         &mut self,
         mut io: Pin<&mut R>,
@@ -136,7 +138,7 @@ impl Reader {
         Poll::Ready(None)
     }
 
-    /// Like [`poll_next`](Self::poll_next), as `receive` returns it.
+    /// Does the same as [`poll_next`](Self::poll_next), with the result type of `receive`.
     pub(super) fn poll_receive<R: AsyncRead>(
         &mut self,
         io: Pin<&mut R>,
@@ -228,14 +230,15 @@ impl Reader {
         error
     }
 
-    /// Reads what the peer sends and keeps none of it, to let a peer go on that is blocked in a write.
-    /// Is ready when nothing more comes; nothing can be received afterwards.
+    /// Reads what the peer sends and discards it, so that a peer that is blocked in a write can
+    /// continue. Is ready when nothing more comes. Nothing can be received afterwards.
     pub(super) fn poll_discard<R: AsyncRead>(
         &mut self,
         mut io: Pin<&mut R>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        /// Reads in one poll: a peer that never stops does not keep the task for itself.
+        /// The number of reads in one poll. With this limit, a peer that never stops does not block
+        /// the task.
         const READS: usize = 32;
         self.settle();
         // reading -> ended, or it had ended before
@@ -263,7 +266,7 @@ impl Reader {
         self.codec.dialect()
     }
 
-    /// Takes what was read of the transport before.
+    /// Returns the reader with bytes that were read from the transport before.
     pub(super) fn with_unread(self, unread: BytesMut) -> Self {
         Self { buffer: unread, ..self }
     }

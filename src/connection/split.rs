@@ -44,7 +44,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Cancel safety
     ///
-    /// As [`Connection::send`]: the message may or may not be sent, never half of it.
+    /// The same as [`Connection::send`]: the message may or may not be sent, but never half of it.
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
@@ -72,7 +72,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped has not queued the message.
+    /// A dropped future has not queued the message.
     pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
         self.writer.start_send(&message.into())
@@ -106,25 +106,25 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     }
 
     /// Sends what is queued, waits until the peer has read it, and tells the peer that nothing more
-    /// comes, while the other half goes on receiving.
+    /// comes. The other half can still receive.
     ///
-    /// On a message-type pipe this is a message of no bytes: a [`Connection`] reads it as the end. A
-    /// byte-type pipe cannot end one direction alone. Over a stream that is no
-    /// [`Transport`](crate::connection::Transport) it is the shutdown of the stream: TCP tells its
-    /// peer.
+    /// On a message-type pipe, the end is a message of no bytes, and a [`Connection`] reads it as
+    /// the end. A byte-type pipe cannot end one direction alone. A stream that is not a
+    /// [`Transport`](crate::connection::Transport) is shut down: TCP then tells its peer.
     ///
-    /// Only after [`DrainOutcome::Drained`] and [`DrainOutcome::Flushed`] was the peer told. After
-    /// [`DrainOutcome::TimedOut`] the other half can still receive; when it is dropped, what this
-    /// half has written and the transport has not taken is cancelled at once.
+    /// The peer was told only if the outcome is [`DrainOutcome::Drained`] or
+    /// [`DrainOutcome::Flushed`]. After [`DrainOutcome::TimedOut`] the other half can still
+    /// receive. When the other half is dropped, what this half has written and the transport has
+    /// not taken is cancelled at once.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if this direction cannot be ended alone; what was queued was sent, and the
-    /// peer has read it. Otherwise as [`Connection::close`].
+    /// [`Error::HalfClose`] if this direction cannot be ended alone. What was queued was then sent,
+    /// and the peer has read it. Other errors are those of [`Connection::close`].
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped drops this half, as if it had not been closed.
+    /// A dropped future drops this half, as if it had not been closed.
     ///
     /// # Panics
     ///
@@ -137,8 +137,8 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
         closed
     }
 
-    /// Ends this direction as [`close`](Self::close) does, and keeps the half, for
-    /// [`reunite`](Self::reunite).
+    /// Ends this direction as [`close`](Self::close) does, and keeps the half, so that you can
+    /// [`reunite`](Self::reunite) it.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped has not told the peer. What was not written stays queued.
+    /// A dropped future has not told the peer. What was not written stays queued.
     ///
     /// # Panics
     ///
@@ -183,7 +183,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
         self.writer.telemetry().span()
     }
 
-    /// Returns what has been sent so far, and what it took to connect.
+    /// Returns what has been sent so far, and how many attempts to connect failed.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         self.writer.telemetry().stats()
@@ -199,7 +199,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Panics
     ///
-    /// If `half` comes from another connection: see [`is_pair_of`](Self::is_pair_of).
+    /// Panics if `half` comes from another connection: see [`is_pair_of`](Self::is_pair_of).
     pub fn reunite(self, half: ReceiveHalf<T>) -> Connection<T> {
         assert!(self.is_pair_of(&half), "the halves are of two connections");
         match Half::join(self.io, half.io) {
@@ -212,15 +212,15 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
 }
 
 impl<T> SendHalf<T> {
-    /// Asks something of the transport.
+    /// Calls `ask` with the transport and returns its result.
     #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
         self.io.with_io(ask)
     }
 }
 
-/// Closing the sink waits until the peer has read everything, and tells it that nothing more comes if
-/// the transport can end one direction alone: see [`SendHalf::close`].
+/// Closing the sink waits until the peer has read everything. If the transport can end one direction
+/// alone, the sink then tells the peer that nothing more comes: see [`SendHalf::close`].
 impl<T: AsyncWrite + Unpin> Sink<Bytes> for SendHalf<T> {
     type Error = Error;
 
@@ -314,7 +314,7 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
 }
 
 impl<T> ReceiveHalf<T> {
-    /// Asks something of the transport.
+    /// Calls `ask` with the transport and returns its result.
     #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
         self.io.with_io(ask)

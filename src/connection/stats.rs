@@ -1,9 +1,10 @@
-//! What has gone over a connection, in numbers.
+//! The numbers of a connection.
 
-/// What has gone over a connection since it began: plain numbers, kept without a lock or an atomic.
+/// What has gone over a connection since it began. The counters are plain numbers, without a lock
+/// or an atomic.
 ///
-/// A count is of payloads: neither the frames' overhead of 12 bytes nor what a transport adds is in
-/// it.
+/// The byte counts are of payloads. They do not include the 12 bytes of overhead of each frame, or
+/// what a transport adds.
 ///
 /// # Examples
 ///
@@ -23,10 +24,10 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// Attempts to connect that failed before this connection came about. 0 for one that was
-    /// accepted.
+    /// Attempts to connect that failed before this connection was made. 0 for an accepted
+    /// connection.
     pub retries: u64,
-    /// Messages accepted for sending, those still queued included.
+    /// Messages accepted for sending, including those still queued.
     pub messages_sent: u64,
     /// Bytes of their payloads.
     pub bytes_sent: u64,

@@ -28,8 +28,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> FusedStream for Connection<T> {
     }
 }
 
-/// Closing the sink waits as [`Connection::close`] does, and discards nothing: messages can still be
-/// received afterwards. A peer that has read everything and left is no error.
+/// Closing the sink waits as [`Connection::close`] does, but discards nothing: messages can still
+/// be received afterwards. A peer that has read everything and left is no error.
 impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Bytes> for Connection<T> {
     type Error = Error;
 

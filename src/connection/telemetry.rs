@@ -1,5 +1,6 @@
-//! What a connection tells of itself: counters, and events in its span. Lengths, places and causes;
-//! nothing that was in a message, nor a checksum of it, which tells a short one.
+//! What a connection records: counters, and events in its span. They contain lengths, places and
+//! causes, but nothing from inside a message. They contain no checksum either, since it reveals a
+//! short message.
 
 use tracing::{
     Span, debug, debug_span, field,
@@ -19,13 +20,13 @@ use crate::{
 pub(crate) struct Origin {
     pub(crate) pipe: Option<PipeName>,
     pub(crate) role: Option<Role>,
-    /// Which one it is among those of the same listener or connector.
+    /// The connection's number among those of the same listener or connector.
     pub(crate) id: Option<u64>,
     /// Attempts to connect that failed before.
     pub(crate) retries: u32,
 }
 
-/// Which end of a pipe it is.
+/// The end of a pipe.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
     not(any(windows, feature = "simulated")),
@@ -51,14 +52,15 @@ impl Origin {
     }
 }
 
-/// Returns whether somebody may listen to the level of what is told of each frame. Asked where it is
-/// told, this costs half a dozen instructions, and nothing in a program that leaves the level out.
+/// Returns whether the level of the per-frame events may be enabled. This check costs six
+/// instructions where an event would be recorded, and nothing in a program that leaves the level
+/// out.
 #[inline]
 fn tells_of_frames() -> bool {
     LevelFilter::TRACE <= STATIC_MAX_LEVEL && LevelFilter::TRACE <= LevelFilter::current()
 }
 
-/// What one direction of a connection tells.
+/// What one direction of a connection records.
 #[derive(Debug)]
 pub(super) struct Telemetry {
     span: Span,
@@ -117,7 +119,7 @@ impl Telemetry {
         self.counters.messages_received + self.counters.corrupt_frames + 1
     }
 
-    /// A frame of a payload of `len` bytes was skipped.
+    /// Records that a frame with a payload of `len` bytes was skipped.
     #[cold]
     pub(super) fn corrupt(&mut self, error: FrameError, len: usize) {
         let frame = self.frame();
@@ -129,14 +131,14 @@ impl Telemetry {
         self.counters.corrupt_frames += 1;
     }
 
-    /// The peer has closed its end, at the end of a frame.
+    /// Records that the peer has closed its end, after a whole frame.
     #[cold]
     pub(super) fn peer_closed(&self) {
         let ConnectionStats { messages_received, bytes_received, .. } = self.counters;
         self.span.in_scope(|| debug!(messages_received, bytes_received, "the peer has closed"));
     }
 
-    /// Nothing more can be received.
+    /// Records that nothing more can be received.
     #[cold]
     pub(super) fn receiving_failed(&self, error: &Error) {
         let frame = self.frame();
@@ -161,13 +163,13 @@ impl Telemetry {
         }
     }
 
-    /// Nothing more can be sent.
+    /// Records that nothing more can be sent.
     #[cold]
     pub(super) fn sending_failed(&self, error: &std::io::Error) {
         self.span.in_scope(|| debug!(%error, "writing failed"));
     }
 
-    /// A close or a drain is over.
+    /// Records that a close or a drain is over.
     #[cold]
     pub(super) fn drained(&self, operation: Operation, outcome: &Result<DrainOutcome, Error>) {
         let (outcome, unread) = match outcome {

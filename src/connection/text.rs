@@ -12,8 +12,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TextEncode`] names the first character that the encoding lacks and leaves the
-    /// connection as it was. Otherwise as [`send`](Self::send).
+    /// [`Error::TextEncode`] names the first character that the encoding does not have, and leaves
+    /// the connection as it was. Other errors are those of [`send`](Self::send).
     ///
     /// # Cancel safety
     ///
@@ -29,8 +29,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TextDecode`] hands a message back that is no such text; the next call returns the
-    /// next one. Otherwise as [`receive`](Self::receive).
+    /// [`Error::TextDecode`] returns a message that is not a text in this encoding, and the next
+    /// call returns the message after it. Other errors are those of [`receive`](Self::receive).
     ///
     /// # Cancel safety
     ///
@@ -41,7 +41,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 }
 
-/// Returns the text of a message, or the message.
+/// Returns the text of a message, or an error that contains the message.
 pub(crate) fn read_text(encoding: TextEncoding, payload: Bytes) -> Result<String, Error> {
     encoding.decode(&payload).map_err(|source| Error::TextDecode { payload, source })
 }

@@ -20,14 +20,14 @@ pub(super) use self::{
 
 /// A stream of bytes that can tell whether its peer has read everything.
 ///
-/// A pipe can. [`Connection::with_transport`](crate::Connection::with_transport) makes use of it:
-/// such a connection closes as [`Drained`](crate::DrainOutcome::Drained), and not as
+/// A pipe is such a stream. [`Connection::with_transport`](crate::Connection::with_transport) uses
+/// this trait: a close of its connection returns [`Drained`](crate::DrainOutcome::Drained), and not
 /// [`Flushed`](crate::DrainOutcome::Flushed). [`Connection::new`](crate::Connection::new) takes any
-/// stream of bytes and asks it nothing.
+/// stream of bytes and does not use this trait.
 ///
 /// # Examples
 ///
-/// A transport that wraps another one passes the questions on:
+/// A transport that wraps another one calls the methods of the inner one:
 ///
 /// ```
 /// use std::{
@@ -92,16 +92,16 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
     ///
     /// # Errors
     ///
-    /// `TimedOut` if the transport has a deadline of its own and the peer has not read everything.
-    /// `BrokenPipe` or `ConnectionReset` if the peer has left, so that nobody can tell what it has
-    /// read. Anything else is a failure of the transport.
+    /// `TimedOut` if the transport has its own deadline and the peer has not read everything.
+    /// `BrokenPipe` or `ConnectionReset` if the peer has left: nothing can tell what it has read.
+    /// Any other error is a failure of the transport.
     fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Ends a wait that [`poll_drained`](Self::poll_drained) has begun. The default does nothing.
     fn stop_draining(self: Pin<&mut Self>) {}
 
-    /// Returns how many of the written bytes the peer has not read at most, without waiting; `None`,
-    /// the default, if that is not known.
+    /// Returns an upper bound for the written bytes that the peer has not read, without waiting.
+    /// The default is `None`: it is not known.
     fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
         None
     }
@@ -115,28 +115,28 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
     }
 
-    /// Returns what ends the transport at once, from anywhere; `None`, the default, if dropping it is
-    /// all that is needed.
+    /// Returns a handle that ends the transport at once, from anywhere. The default is `None`:
+    /// dropping the transport is enough.
     fn abort_handle(&self) -> Option<AbortHandle> {
         None
     }
 
-    /// Sets how long a write that is under way goes on once the last handle is dropped. The default
-    /// does nothing.
+    /// Sets how long a write in progress goes on after the last handle is dropped. The default does
+    /// nothing.
     fn set_linger(&self, time: Duration) {
         let _ = time;
     }
 
-    /// Returns a second handle to the same transport, which is only read from while this one is only
-    /// written to. With `None`, the default, the halves of a split connection share the transport
-    /// under a lock.
+    /// Returns a second handle to the same transport. The second handle is only read from, and this
+    /// one is only written to. The default is `None`: the halves of a split connection share the
+    /// transport under a lock.
     fn reader(&self) -> Option<Self> {
         None
     }
 }
 
-/// Returns success also for a peer that has left, which is no failure of a shutdown: a peer that has
-/// read what it wanted leaves, and that is how most conversations end.
+/// Returns success also if the peer has left. This is no failure of a shutdown: a peer that has
+/// read what it wanted leaves, and most conversations end like that.
 #[cfg_attr(
     not(any(windows, feature = "simulated")),
     expect(dead_code, reason = "only the crate's own transports use it")
@@ -159,12 +159,12 @@ pub(crate) fn unless_peer_left(drained: io::Result<()>) -> io::Result<()> {
 pub struct AbortHandle(Arc<dyn Fn() + Send + Sync>);
 
 impl AbortHandle {
-    /// Returns a handle that calls `abort`, which does not block.
+    /// Returns a handle that calls `abort`. `abort` must not block.
     pub fn new(abort: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Arc::new(abort))
     }
 
-    /// Ends the transport: what it has not handed over is discarded, and its reads and writes fail.
+    /// Ends the transport. What it has not handed over is discarded, and its reads and writes fail.
     /// Does nothing if the transport was dropped.
     pub fn abort(&self) {
         (self.0)();

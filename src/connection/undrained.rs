@@ -1,4 +1,4 @@
-//! Why it is not known that the peer has read everything, as transports report it.
+//! The error for a deadline that passed before the peer had read everything.
 
 use std::{fmt, io};
 
@@ -9,12 +9,12 @@ use thiserror::Error as ThisError;
 #[derive(Debug, Clone, Copy, ThisError)]
 #[error("the peer has not read everything: {}", Unread(*.unread))]
 pub(crate) struct Undrained {
-    /// Bytes unread, where the operating system tells.
+    /// The number of unread bytes, if the operating system reports it.
     pub(crate) unread: Option<u64>,
 }
 
 impl Undrained {
-    /// Returns what a transport's error says of unread bytes.
+    /// Returns the number of unread bytes that a transport's error contains.
     pub(crate) fn unread(error: &io::Error) -> Option<u64> {
         error.get_ref()?.downcast_ref::<Self>()?.unread
     }

@@ -1,11 +1,11 @@
-//! How much of what was written a peer can have left unread, known without asking.
+//! How many written bytes the peer may not have read, computed without asking the system.
 
 /// What was written to a pipe.
 ///
-/// A write is complete when all of it was read or found room in the pipe's buffer
-/// (`CreateNamedPipeW`: it blocks "until the data is read from the pipe so that the additional buffer
-/// quota can be released"), and mio begins none before the last one is complete. So no more is unread
-/// than the buffer holds, and the last write.
+/// A write is complete when all of it was read or found room in the pipe's buffer.
+/// (`CreateNamedPipeW`: it blocks "until the data is read from the pipe so that the additional
+/// buffer quota can be released".) mio begins no write before the last one is complete. So the
+/// unread bytes are at most those that the buffer holds, and the last write.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Written {
     total: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Records that a write of so many bytes was begun.
+    /// Records that a write of `count` bytes was begun.
     pub(crate) fn note(&mut self, count: usize) {
         self.last = count as u64;
         self.total += self.last;
@@ -29,7 +29,7 @@ impl Written {
         self.total
     }
 
-    /// Returns how many of them are unread at most if the pipe's buffer holds `buffer` bytes.
+    /// Returns how many written bytes are unread at most if the pipe's buffer holds `buffer` bytes.
     pub(crate) fn unread_at_most(self, buffer: u64) -> u64 {
         self.total.min(self.last.saturating_add(buffer))
     }

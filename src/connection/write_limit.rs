@@ -1,12 +1,13 @@
-//! How much to hand to one write: no more than keeps an idle connection small, until a stream is long.
+//! The size of one write: small enough for a small idle connection, until a stream is long.
 
 use crate::frame::OVERHEAD;
 
 /// The most bytes handed to the next write.
 ///
-/// mio copies all it is given into a buffer that it keeps until the pipe is closed, as long as the
-/// longest write. So the limit only grows, and only for a stream that is worth the memory. The later
-/// limit is no more than four times the first: that buffer grows by doubling.
+/// mio copies all that it is given into a buffer as long as the longest write, and keeps this
+/// buffer until the pipe is closed. So the limit only grows, and only for a stream that is worth
+/// the memory. The later limit is at most four times the first, since that buffer grows by
+/// doubling.
 #[derive(Debug, Clone)]
 pub(super) struct WriteLimit {
     first: usize,
@@ -16,20 +17,22 @@ pub(super) struct WriteLimit {
 }
 
 impl WriteLimit {
-    /// The limit of the first writes, in bytes, if the send buffer is not smaller: a frame with 64 KiB
-    /// of payload is whole, and an idle connection keeps as much of writes as of reads.
+    /// The limit of the first writes, in bytes, if the send buffer is not smaller. A frame with 64
+    /// KiB of payload fits into one write, and an idle connection keeps as much memory for writes
+    /// as for reads.
     const FIRST: usize = 64 * 1024 + OVERHEAD;
 
-    /// After so many full writes, 4 MiB, a stream is long.
+    /// The number of full writes after which a stream is long: 4 MiB.
     const LONG_STREAM: u32 = 64;
 
-    /// The limit in a long stream, in bytes: a frame with 256 KiB of payload is whole.
+    /// The limit in a long stream, in bytes. A frame with 256 KiB of payload fits into one write.
     const LATER: usize = 256 * 1024 + OVERHEAD;
 
-    /// A smaller send buffer, in bytes, asks for little memory: it keeps the first limit for ever.
+    /// The smallest send buffer, in bytes, whose limit grows. A smaller one asks for little memory
+    /// and keeps the first limit for ever.
     const LARGE_BUFFER: usize = 64 * 1024;
 
-    /// The least limit, in bytes, however small the send buffer is.
+    /// The smallest limit, in bytes, however small the send buffer is.
     const LEAST: usize = 4 * 1024;
 
     pub(super) fn new(send_buffer: usize) -> Self {
@@ -56,7 +59,7 @@ impl WriteLimit {
 mod tests {
     use super::*;
 
-    /// Returns the limit of the write after `full` full ones.
+    /// Returns the limit of the write after `full` full writes.
     fn limit_after(full: u32, send_buffer: usize) -> usize {
         let mut limit = WriteLimit::new(send_buffer);
         for _ in 0..full {

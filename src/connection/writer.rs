@@ -1,4 +1,4 @@
-//! The sending direction: payloads in, whole frames out, in as few writes as serve.
+//! The sending direction: payloads in, whole frames out, in as few writes as possible.
 //!
 //! ```text
 //!   ┌──────┐ closed here: all is read, or the peer has left ┌────────┐
@@ -36,18 +36,18 @@ use crate::{
     name::PipeName,
 };
 
-/// A payload from this size on, in bytes, is written from where it is; a smaller one is copied, so
-/// that many frames share a write.
+/// The size in bytes from which a payload is written from its own memory. A smaller payload is
+/// copied, so that many frames share a write.
 const COPY_BELOW: usize = 8 * 1024;
 
-/// The most a tail gets at once, in bytes, however large the send buffer is.
+/// The most bytes that a tail reserves at once, however large the send buffer is.
 const USUAL_TAIL: usize = 256 * 1024;
 
 /// The most slices handed to one write.
 const MAX_SLICES: usize = 16;
 
-/// A writer with nothing to send keeps no more than this, in bytes: with what an idle reader may keep
-/// and the bookkeeping, a connection stays below 1 KiB.
+/// The most bytes that a writer keeps when it has nothing to send. Together with what an idle
+/// reader may keep and the bookkeeping, a connection stays below 1 KiB.
 const IDLE_CAPACITY: usize = 256;
 
 #[derive(Debug)]
@@ -55,22 +55,22 @@ pub(super) struct Writer {
     format: FrameFormat,
     detected: DetectedDialect,
     pipe: Option<PipeName>,
-    /// Whether every frame goes out in one write of its own, as a message-type pipe wants it.
+    /// Whether every frame is written in its own write, as a message-type pipe needs it.
     frame_per_write: bool,
-    /// Queued bytes at which `poll_ready` writes before it takes more.
+    /// The number of queued bytes at which `poll_ready` writes before it takes more.
     high_water: usize,
     limit: WriteLimit,
-    /// What goes out first, oldest first; `tail` comes after it.
+    /// What is written first, oldest first. `tail` comes after it.
     queue: VecDeque<Bytes>,
     tail: BytesMut,
-    /// About how long the tail has become lately, in bytes: what it gets with its second frame,
-    /// instead of growing step by step.
+    /// About how long the tail was recently, in bytes. The tail reserves this with its second
+    /// frame, instead of growing step by step.
     usual_tail: usize,
     /// Bytes in `queue` and `tail`.
     queued: usize,
     state: State,
     close_timeout: Duration,
-    /// Runs while a drain or a close is under way that has to wait.
+    /// Runs while a drain or a close is in progress and has to wait.
     deadline: Option<Deadline>,
     telemetry: Telemetry,
 }
@@ -78,7 +78,7 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// Closed here: nothing more goes out.
+    /// Closed on this side: nothing more is written.
     Closed,
     /// The transport failed. What is queued stays, for `into_unsent`.
     Failed,
@@ -110,8 +110,8 @@ impl Writer {
         }
     }
 
-    /// Is ready when less than the high-water mark is queued. What is left below it waits for more:
-    /// written by itself it would cost a system call at both ends.
+    /// Is ready when less than the high-water mark is queued. What is queued below it waits for
+    /// more: to write it alone would cost a system call at both ends.
     pub(super) fn poll_ready<W: AsyncWrite>(
         &mut self,
         io: Pin<&mut W>,
@@ -124,7 +124,7 @@ impl Writer {
         self.poll_write_queue(self.high_water - 1, io, cx)
     }
 
-    /// Queues one frame. Either all of it is queued or none.
+    /// Queues one frame. Either all of it is queued, or nothing.
     pub(super) fn start_send(&mut self, payload: &Bytes) -> Result<(), Error> {
         if self.frame_per_write || payload.len() < COPY_BELOW {
             return self.start_send_slice(payload);
@@ -285,12 +285,13 @@ impl Writer {
         &self.telemetry
     }
 
-    /// Returns how many bytes are queued. A write that fails takes none of them.
+    /// Returns how many bytes are queued. A write that fails takes none of the queued bytes.
     pub(super) fn unwritten(&self) -> usize {
         self.queued
     }
 
-    /// Takes what is to be written before anything else: frames, perhaps from the middle of one.
+    /// Returns the writer with bytes that it writes before anything else: frames, perhaps from the
+    /// middle of one.
     pub(super) fn with_unsent(mut self, unsent: BytesMut) -> Self {
         if !unsent.is_empty() {
             self.queued += unsent.len();

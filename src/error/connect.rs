@@ -1,4 +1,4 @@
-//! Why no connection came about, or none that is to be trusted.
+//! Why no connection was made, or why the server is not trusted.
 
 use std::{error, fmt, io, time::Duration};
 
@@ -6,7 +6,7 @@ use thiserror::Error as ThisError;
 
 use crate::{name::PipeName, sid::Sid};
 
-/// How often connecting was tried, and what stood in the way.
+/// How often connecting was tried, and why the attempts failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Attempts {
@@ -54,9 +54,9 @@ impl fmt::Display for Attempts {
     }
 }
 
-/// Why no connection came about.
+/// Why no connection was made.
 ///
-/// Its text says what the operating system said last, and `source` goes on below that.
+/// Its text includes what the operating system reported last, and `source` continues below that.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConnectError {
@@ -68,7 +68,7 @@ pub struct ConnectError {
     pub attempts: Attempts,
     /// The time that connecting may take, if it was over.
     pub timeout: Option<Duration>,
-    /// What the operating system said last.
+    /// What the operating system reported last.
     pub source: io::Error,
 }
 
@@ -90,8 +90,8 @@ impl error::Error for ConnectError {
     }
 }
 
-/// Who serves a pipe that a client does not trust: somebody else listens on the name, by accident or
-/// on purpose. Nothing was sent to it.
+/// The server of a pipe that a client does not trust: somebody else listens on the name, by
+/// accident or on purpose. Nothing was sent to it.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error(
     "the server of {pipe} is not trusted: {}{}{}",
@@ -105,14 +105,15 @@ pub struct UntrustedServer {
     pub pipe: PipeName,
     /// Who owns the pipe.
     pub owner: Option<Sid>,
-    /// The user of the server's process, where this process may know.
+    /// The user of the server's process, if this process may query it.
     pub user: Option<Sid>,
     /// The server's process.
     pub process_id: Option<u32>,
-    /// Whether the server's process is not known and the pipe's access rules let others than the owner
-    /// create instances of it, so that the owner says nothing of who serves this one.
+    /// Whether the server's process is not known and the pipe's access rules let others than the
+    /// owner create instances. Then the owner says nothing about who serves this instance.
     pub others_may_serve: bool,
-    /// What it is not, where a rule asks for more than an account: a service, a session, a program.
+    /// What the server is not, if a rule asks for more than an account: a service, a session, a
+    /// program.
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! From and into what others report errors as.
+//! Conversions between this crate's error and others.
 
 use std::{convert::Infallible, io};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Error {
-    /// Returns what is nearest to it among the kinds of the standard library.
+    /// Returns the kind of the standard library that is nearest to this error.
     fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Io { source, .. } => source.kind(),
@@ -34,8 +34,8 @@ impl Error {
     }
 }
 
-/// For `Framed`, which asks it of a codec's error and does not say which direction failed.
-/// [`Connection`](crate::Connection) names the direction and the pipe.
+/// For `Framed`, which needs this conversion for a codec's error and does not say which direction
+/// failed. [`Connection`](crate::Connection) names the direction and the pipe.
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
         match source.downcast() {
@@ -45,19 +45,19 @@ impl From<io::Error> for Error {
     }
 }
 
-/// For code that deals in [`io::Error`], such as tokio-serde's JSON over a
+/// For code that uses [`io::Error`], such as tokio-serde's JSON over a
 /// [`Connection`](crate::Connection): see `sink_err_into` and `err_into` in `futures`.
 ///
-/// The error is inside, and converting it to an [`Error`] again takes it out. Its kind is the
-/// operating system's where it was asked, and otherwise says whose fault it is: `InvalidData` for
-/// the peer's, `InvalidInput` for the caller's.
+/// The [`io::Error`] holds this error, and converting it to an [`Error`] again takes it out. If the
+/// operating system reported the failure, the kind is that of the operating system. Otherwise the
+/// kind says whose fault it is: `InvalidData` for the peer's, `InvalidInput` for the caller's.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.kind(), error)
     }
 }
 
-/// For a name that is a [`PipeName`](crate::PipeName) already.
+/// For a name that is already a [`PipeName`](crate::PipeName).
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}

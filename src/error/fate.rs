@@ -1,8 +1,8 @@
-//! What is known of a message that was not delivered for certain.
+//! What is known about a message that is not known to be delivered.
 
 use std::fmt;
 
-/// What is known of a message that came back.
+/// What is known about a message that came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fate {

@@ -1,8 +1,8 @@
-//! What was being done when something failed.
+//! Which operation failed.
 
 use std::fmt;
 
-/// What was being done when the operating system reported a failure.
+/// What this crate was doing when the operating system reported a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -20,7 +20,7 @@ pub enum Operation {
     Close,
     /// Waiting until the peer has read everything.
     Drain,
-    /// Either direction: over `Framed`, a codec is not told which.
+    /// Reading or writing: `Framed` does not tell a codec which.
     Transfer,
     /// Asking who is at the other end.
     Identify,

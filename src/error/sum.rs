@@ -1,4 +1,4 @@
-//! The sum of what the layers report.
+//! Every error that a layer reports.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     text::{TextDecodeError, TextEncodeError},
 };
 
-/// What went wrong, by whose fault it is.
+/// What went wrong, sorted by whose fault it is.
 #[derive(Debug)]
-// Beside a tag of one byte a payload in a `Result` is moved from odd offsets, over which no processor
-// forwards a store to a load: that cost a stream of small messages a tenth of its speed.
+// With a tag of one byte, a payload in a `Result` is moved from odd offsets. No processor forwards
+// a store to a load over those: that cost a stream of small messages a tenth of its speed.
 #[repr(usize)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,8 +36,8 @@ pub enum Error {
     /// connection stays usable.
     TextEncode(TextEncodeError),
 
-    /// The peer's fault, or that of who chose the encoding: a message arrived whole and is not such
-    /// a text. The connection stays usable.
+    /// The peer's fault, or the fault of whoever chose the encoding: a message arrived whole and is
+    /// not a text in this encoding. The connection stays usable.
     #[non_exhaustive]
     TextDecode {
         /// The message.
@@ -46,7 +46,7 @@ pub enum Error {
         source: TextDecodeError,
     },
 
-    /// The caller's fault: the connection was closed here, or has failed before.
+    /// The caller's fault: the connection was closed on this side, or it has failed before.
     Closed,
 
     /// The caller's fault: no pipe can have this name.
@@ -60,56 +60,56 @@ pub enum Error {
     InvalidSecurityDescriptor {
         /// The text as it was given.
         text: String,
-        /// Where, in bytes, the first part begins that the operating system refuses on its own;
-        /// it tells no position itself. `None` if every part by itself is valid.
+        /// The byte offset of the first part that the operating system refuses on its own. The
+        /// operating system reports no position. `None` if every part by itself is valid.
         position: Option<usize>,
-        /// What the operating system said of the whole.
+        /// What the operating system reported for the whole text.
         source: io::Error,
     },
 
-    /// A server that is not to be trusted listens on the name. Nothing was sent to it.
+    /// The server that listens on the name is not trusted. Nothing was sent to it.
     UntrustedServer(Box<UntrustedServer>),
 
-    /// Another server owns the name already, perhaps one in this process.
+    /// Another server already owns the name, perhaps one in this process.
     ///
-    /// In an app container it can mean as well that the name does not begin with `LOCAL\`, which the
-    /// operating system does not tell apart.
+    /// In an app container it can also mean that the name does not begin with `LOCAL\`: the
+    /// operating system reports both in the same way.
     #[non_exhaustive]
     NameTaken {
         /// The pipe.
         pipe: PipeName,
     },
 
-    /// No connection came about.
+    /// No connection was made.
     Connect(Box<ConnectError>),
 
-    /// The caller's fault: one direction alone can be closed only on a message-type pipe.
+    /// The caller's fault: only a message-type pipe can close one direction alone.
     #[non_exhaustive]
     HalfClose {
         /// The pipe.
         pipe: Option<PipeName>,
     },
 
-    /// The peer's fault: a frame that it had begun was not complete in time.
+    /// The peer's fault: the peer had begun a frame, and the frame was not complete in time.
     #[non_exhaustive]
     FrameTimedOut {
         /// The time that a frame may take.
         timeout: Duration,
         /// Bytes of the frame that arrived, its header included.
         have: usize,
-        /// Bytes that the frame has; the size of a header when not even that arrived.
+        /// Bytes that the frame has in all, or the size of a header if the header is not complete.
         need: usize,
     },
 
-    /// Nothing has arrived for a while.
+    /// Nothing has arrived for a given time.
     #[non_exhaustive]
     IdleTimedOut {
         /// The time for which nothing may arrive.
         timeout: Duration,
     },
 
-    /// Nobody came to send a message to, or to receive one from, before the deadline; or others were
-    /// always there before.
+    /// No peer came to send a message to, or to receive one from, before the deadline. Or others
+    /// always got there first.
     #[non_exhaustive]
     NoPeer {
         /// The pipe.
@@ -118,23 +118,23 @@ pub enum Error {
         timeout: Duration,
     },
 
-    /// The operating system's or the transport's failure.
+    /// A failure of the operating system or of the transport.
     #[non_exhaustive]
     Io {
-        /// What was being done.
+        /// What this crate was doing.
         operation: Operation,
-        /// The pipe, when the transport is one.
+        /// The pipe, if the transport is a pipe.
         pipe: Option<PipeName>,
-        /// What the operating system said.
+        /// What the operating system reported.
         source: io::Error,
     },
 
-    /// A client gave up connecting, at the limit that it was given.
+    /// A client gave up connecting, because it reached a limit that was set for it.
     #[non_exhaustive]
     GaveUp {
         /// Attempts that failed.
         attempts: u32,
-        /// Time since the connection was lost, or wanted first.
+        /// Time since the connection was lost, or since it was first wanted.
         elapsed: Duration,
         /// The time that connecting may take, if it was over.
         timeout: Option<Duration>,
@@ -142,40 +142,41 @@ pub enum Error {
         source: Option<Arc<Self>>,
     },
 
-    /// One attempt of a client to connect, with all that is done on a new connection, took too long.
+    /// One attempt of a client to connect took too long. An attempt includes everything that is
+    /// done on a new connection.
     #[non_exhaustive]
     AttemptTimedOut {
         /// The time that an attempt may take.
         timeout: Duration,
     },
 
-    /// The server does not want this client, as what runs on a client's new connections has found
-    /// out: see [`HookError`](crate::client::HookError).
+    /// The server does not want this client. The hook on the client's new connections reported it:
+    /// see [`HookError`](crate::client::HookError).
     #[non_exhaustive]
     Refused {
-        /// Why, in the application's words.
+        /// The reason, in the application's words.
         reason: String,
-        /// The time after which another attempt is welcome, if there is one.
+        /// The time after which another attempt may be made, if there is one.
         retry_after: Option<Duration>,
     },
 
-    /// A client has no room for another message now.
+    /// A client has no room for another message at the moment.
     OutboxFull,
 
-    /// The peer's doing, perhaps: so many connections were lost while a client was writing the same
-    /// message. It may be longer than the peer allows.
+    /// Perhaps the peer's fault: several connections were lost while a client was writing the same
+    /// message. The message may be longer than the peer allows.
     #[non_exhaustive]
     NotTaken {
-        /// Connections that were lost.
+        /// The number of connections that were lost.
         connections: u32,
     },
 
-    /// A message that a client was given came back.
+    /// A message that was given to a client came back.
     #[non_exhaustive]
     Undelivered {
         /// The payload, as it was given.
         message: Bytes,
-        /// What is known of it.
+        /// What is known about the message.
         fate: Fate,
         /// Why it came back. Messages that came back together share it.
         source: Arc<Self>,
@@ -187,14 +188,14 @@ pub enum Error {
     Returned {
         /// Messages that were handed over before the connection was lost.
         maybe_delivered: usize,
-        /// Messages that the peer certainly does not get.
+        /// Messages that the peer certainly does not receive.
         not_sent: usize,
     },
 }
 
 impl Error {
-    /// Returns whether the connection is over because either end closed it: nothing is wrong with
-    /// the data, and a new connection may do better.
+    /// Returns whether the connection is over because either end closed it. Nothing is wrong with
+    /// the data, and a new connection may work.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match self {
@@ -229,9 +230,9 @@ impl Error {
         }
     }
 
-    /// Returns whether the same call can succeed later without anything being changed here: the
-    /// server was busy or absent, the name taken, or the system short of something; or the call had
-    /// to report first what became of other messages.
+    /// Returns whether the same call can succeed later without any change on this side: the server
+    /// was busy or absent, the name was taken, or the system was short of a resource. It is also
+    /// true if the call first had to report what became of other messages.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -251,8 +252,8 @@ impl Error {
         }
     }
 
-    /// Returns the failure of an operation, for implementers of [`Connect`](crate::client::Connect)
-    /// and [`Accept`](crate::server::Accept).
+    /// Returns the failure of an operation as an error, for implementers of
+    /// [`Connect`](crate::client::Connect) and [`Accept`](crate::server::Accept).
     ///
     /// # Examples
     ///

@@ -1,4 +1,5 @@
-//! What an error says of itself, with its cause; and for a log, without what was in a message.
+//! The text of an error with its cause, and the text for a log, without anything from inside a
+//! message.
 
 use std::{
     error,
@@ -30,7 +31,7 @@ impl Display for Error {
     }
 }
 
-/// What is below the cause: the text says the cause itself.
+/// Returns what is below the cause: the text includes the cause itself.
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
@@ -46,9 +47,9 @@ impl error::Error for Error {
     }
 }
 
-/// What an event says of an error: its text, without anything that may have been in a message. Two
-/// lengths that contradict each other may be the content of a stream that is out of step, and a
-/// CRC-32 tells a short payload.
+/// The text of an error for an event, without anything that may have been in a message. Two lengths
+/// that contradict each other may be the content of a stream that is out of step, and a CRC-32
+/// reveals a short payload.
 pub(crate) struct WithoutContent<'a>(pub(crate) &'a Error);
 
 impl Display for WithoutContent<'_> {
@@ -76,7 +77,7 @@ impl Display for WithoutContent<'_> {
     }
 }
 
-/// What an error says without a cause that is an [`Error`] itself.
+/// The text of an error without a cause that is an [`Error`] itself.
 struct Outcome<'a>(&'a Error);
 
 impl Display for Outcome<'_> {

@@ -1,5 +1,5 @@
-//! The attempts of one call to connect: what each failure means for the next one. Nothing is opened
-//! here, so real and simulated pipes run the same loop.
+//! The attempts of one call to connect, and what each failure means for the next attempt. Nothing
+//! is opened here, so real and simulated pipes run the same loop.
 
 use std::{fmt, future::Future, io, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     name::PipeName,
 };
 
-/// What a client waits out, and for how long.
+/// Which causes a client waits for, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
     pub(crate) timeout: Duration,
@@ -27,10 +27,10 @@ impl RetryPolicy {
     pub(crate) const DEFAULT_BUSY: Retry =
         Retry::with_backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(32)));
 
-    /// As long as a server that is between two instances may take on a machine that is busy.
+    /// The time that a server may take between two instances on a busy machine.
     pub(crate) const ABSENCE_GRACE: Duration = Duration::from_millis(100);
 
-    /// What a client does when a server is absent that was busy before in the same call.
+    /// What a client does if a server is absent that was busy before in the same call.
     const ABSENT_AFTER_BUSY: Retry =
         Retry::with_backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(16)))
             .max_elapsed(Self::ABSENCE_GRACE);
@@ -45,7 +45,7 @@ impl RetryPolicy {
     }
 }
 
-/// What an attempt failed for.
+/// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     Busy,
@@ -66,11 +66,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What opens a pipe.
+/// Opens a pipe.
 pub(crate) trait Open {
     type Stream;
 
-    /// Makes one attempt. The inner failure may be worth another one; the outer one ends the call.
+    /// Makes one attempt. After the inner failure another attempt may be made; the outer error ends
+    /// the call.
     fn open(&mut self) -> impl Future<Output = Result<Result<Self::Stream, Failed>, Error>> + Send;
 
     /// Waits until a server that was busy may be free, for `max_elapsed` that long.
@@ -83,8 +84,8 @@ pub(crate) struct Failed {
     pub(crate) source: io::Error,
 }
 
-/// Opens the pipe `name` as often and as long as `policy` says; returns the attempts that failed
-/// before as well.
+/// Opens the pipe `name`, with as many attempts and for as long as `policy` says. Also returns the
+/// attempts that failed before.
 pub(crate) async fn open<O: Open>(
     name: &PipeName,
     policy: RetryPolicy,
@@ -112,7 +113,7 @@ struct Call<'a> {
     end: Option<Instant>,
     busy: Retries,
     not_found: Retries,
-    /// From the last time that the server was busy.
+    /// Runs from the last time that the server was busy.
     absent_after_busy: Option<Retries>,
     access_denied: Retries,
     attempts: Attempts,
@@ -134,7 +135,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Awaits `attempt` until the deadline. One that is done at once counts even after it.
+    /// Awaits `attempt` until the deadline. An attempt that is done at once counts even after the
+    /// deadline.
     async fn within_deadline<F: Future>(&mut self, attempt: F) -> Result<F::Output, Error> {
         let Some(end) = self.end else {
             return Ok(attempt.await);
@@ -149,7 +151,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     ///
-    /// What the call fails with, if no other attempt is to be made.
+    /// The error of the call, if there is no further attempt.
     fn on_failure(&mut self, failure: Failure, source: io::Error) -> Result<Duration, Error> {
         self.attempts.count(failure);
         let delay = match failure {
@@ -157,7 +159,7 @@ impl<'a> Call<'a> {
                 self.absent_after_busy = Some(Retries::new(RetryPolicy::ABSENT_AFTER_BUSY));
                 self.busy.next_delay()
             }
-            // Both are asked, so that the grace is over as soon as it is without the policy.
+            // Both are called, so that the grace ends at the same time whatever the policy is.
             Failure::NotFound => {
                 let grace = self.absent_after_busy.as_mut().and_then(Retries::next_delay);
                 self.not_found.next_delay().or(grace)
@@ -172,7 +174,7 @@ impl<'a> Call<'a> {
         if left.is_zero() {
             return Err(self.give_up(Some(self.policy.timeout), source));
         }
-        // The last attempt falls on the deadline itself.
+        // The last attempt is made exactly at the deadline.
         let delay = delay.min(left);
         let attempt = self.attempts.total();
         debug!(pipe = %self.name, attempt, cause = %failure, ?delay, "retrying");

@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-/// Exponential backoff with full jitter: each delay is drawn evenly from 0 to a bound that grows by
-/// a factor up to a cap.
+/// Exponential backoff with full jitter. Each delay is drawn evenly from 0 to a bound. The bound
+/// grows by a factor up to a cap.
 ///
-/// Full jitter keeps clients that lost the same server from coming back in step. Everything is
-/// reckoned in whole nanoseconds, so the same seed gives the same delays everywhere.
+/// Full jitter keeps clients that lost the same server from coming back at the same time. All
+/// calculations are in whole nanoseconds, so the same seed gives the same delays everywhere.
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ pub struct Backoff {
     seed: Option<u64>,
 }
 
-/// Which part of the time up to the bound a delay is drawn from.
+/// The part of the time up to the bound from which a delay is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jitter {
     Full,
@@ -46,27 +46,27 @@ impl Backoff {
         Self { first, cap, factor: 2, jitter: Jitter::Full, seed: None }
     }
 
-    /// Multiplies the bound by `factor` after each delay. The default is 2; 1 keeps it, and 0 counts
-    /// as 1.
+    /// Multiplies the bound by `factor` after each delay. The default is 2. With 1 the bound stays
+    /// the same. 0 counts as 1.
     pub const fn factor(mut self, factor: u32) -> Self {
         self.factor = if factor == 0 { 1 } else { factor };
         self
     }
 
-    /// Waits the bound itself instead of drawing from 0 to it.
+    /// Waits for the bound itself instead of a random part of it.
     pub const fn without_jitter(mut self) -> Self {
         self.jitter = Jitter::None;
         self
     }
 
-    /// Draws each delay from the upper half, from half of the bound to the bound: clients still do
-    /// not come back in step, and no delay is much shorter than it should be.
+    /// Draws each delay from the upper half, from half of the bound to the bound. Clients still do
+    /// not come back at the same time, and no delay is much shorter than the bound.
     pub const fn upper_half(mut self) -> Self {
         self.jitter = Jitter::UpperHalf;
         self
     }
 
-    /// Fixes the sequence of delays, for tests. Without a seed each sequence is drawn anew.
+    /// Fixes the sequence of delays, for tests. Without a seed each sequence is random.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -77,7 +77,7 @@ impl Backoff {
         self.cap
     }
 
-    /// Returns the delays, which never end.
+    /// Returns the sequence of delays. It never ends.
     #[must_use]
     pub fn delays(&self) -> Delays {
         Delays {
@@ -90,7 +90,7 @@ impl Backoff {
     }
 }
 
-/// The delays of a [`Backoff`], one after the other; it never ends.
+/// The delays of a [`Backoff`], one after the other. The sequence never ends.
 #[derive(Debug, Clone)]
 pub struct Delays {
     policy: Backoff,
@@ -110,7 +110,7 @@ impl Delays {
         }
     }
 
-    /// Starts again from the first bound, without repeating what was drawn.
+    /// Starts again from the first bound, without repeating the random numbers.
     pub fn reset(&mut self) {
         self.bound = self.policy.first.min(self.policy.cap);
     }
@@ -124,8 +124,9 @@ impl Iterator for Delays {
     }
 }
 
-/// Steele, Lea and Flood's generator. A crate's would do as well, but none promises the same numbers
-/// for a seed in its next version, and the delays of a seed are under test.
+/// Steele, Lea and Flood's generator. The generator of another crate would also work, but no such
+/// crate promises the same numbers for a seed in its next version, and the delays of a seed are
+/// under test.
 #[derive(Debug, Clone)]
 struct SplitMix64(u64);
 
@@ -138,7 +139,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// Draws evenly from 0 to `bound`, both included; a bound over 584 years counts as that.
+    /// Draws evenly from 0 to `bound`, both included. A bound over 584 years counts as 584 years.
     fn up_to(&mut self, bound: Duration) -> Duration {
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         let scaled = (u128::from(self.next()) * (u128::from(nanos) + 1)) >> 64;

@@ -1,4 +1,4 @@
-//! Where the handlers run: a task for each connection, whose end is reported.
+//! The tasks of the handlers, one for each connection.
 
 use std::{
     future::{Future, poll_fn},
@@ -24,13 +24,13 @@ use crate::{
     error::{Error, WithoutContent},
 };
 
-/// Where the handlers run.
+/// The tasks of the handlers.
 pub(super) struct Handlers<H> {
     handler: Arc<H>,
     pub(super) tasks: TaskTracker,
     /// Cancelled to tell the handlers that serving ends.
     pub(super) shutdown: CancellationToken,
-    /// Cancelled to drop the handlers where they are.
+    /// Cancelled to drop the futures of the handlers where they are.
     pub(super) cut: CancellationToken,
     pub(super) running: usize,
     report: mpsc::UnboundedSender<Ending>,
@@ -84,15 +84,15 @@ impl<H> Handlers<H> {
             let ending = match cut.run_until_cancelled(work.as_mut()).await {
                 Some(ending) => ending,
                 None => {
-                    // Before the handler is dropped, and with it the connection: a dropped one would
-                    // let its last write go on, and the peer read what was written.
+                    // Abort before the handler drops its connection. A dropped connection would let
+                    // its last write go on, and the peer could read what was written.
                     if let Some(abort) = abort {
                         abort.abort();
                     }
                     Ending::Cut
                 }
             };
-            // Nobody listens any more when the future of `serve` was dropped.
+            // The receiver is gone if the future of `serve` was dropped.
             let _ = report.send(ending);
         };
         self.tasks.spawn(task.instrument(span));
@@ -102,7 +102,8 @@ impl<H> Handlers<H> {
 async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> Ending {
     match connection.close().await {
         Ok(DrainOutcome::TimedOut { .. }) => Ending::Undrained,
-        // Nobody can tell what a peer had read that has left, and most leave when they have read all.
+        // Nothing can tell how much a peer had read before it left, and most peers leave when they
+        // have read everything.
         Ok(DrainOutcome::Drained | DrainOutcome::Flushed | DrainOutcome::PeerGone) => Ending::Well,
         Err(error) => {
             debug!(error = %WithoutContent(&error), "a connection failed to close");
@@ -111,7 +112,7 @@ async fn end<T: AsyncRead + AsyncWrite + Unpin>(connection: Connection<T>) -> En
     }
 }
 
-/// Tokio contains a panic in its task just as well, but tells only the task's owner.
+/// Contains and logs a panic. Tokio contains it too, but reports it only to the owner of the task.
 async fn unless_it_panics(work: impl Future<Output = Ending>) -> Ending {
     let mut work = pin!(work);
     poll_fn(|cx| {

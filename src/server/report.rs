@@ -2,23 +2,24 @@
 
 use crate::error::Error;
 
-/// What there was, when [serving](crate::serve()) is over.
+/// The numbers of a [serving](crate::serve()) that is over.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ServeReport {
-    /// Connections accepted. Those that are in none of the following counts ended well: their
-    /// handlers returned, and their peers have read everything or had left before.
+    /// Connections accepted. A connection that none of the following counts includes ended well:
+    /// its handler returned, and its peer has read everything or had left before.
     pub accepted: u64,
     /// Connections whose handlers returned an error, or which failed when they were closed.
     pub failed: u64,
     /// Connections whose handlers panicked.
     pub panicked: u64,
-    /// Connections that were closed and whose peers were there and had not read everything in time.
+    /// Connections that were closed, but whose peers were still there and had not read everything
+    /// in time.
     pub undrained: u64,
-    /// Connections whose handlers were still at work at the deadline, and were dropped. The
+    /// Connections whose handlers were still running at the deadline, and were dropped. The
     /// connections were aborted: nothing of them is left, whatever their peers do.
     pub cut: u64,
-    /// The failure to accept that ended the serving; `None` if it was the caller.
+    /// The failed accept that ended the serving. `None` if the caller ended it.
     pub accept_error: Option<Error>,
 }
 

@@ -1,4 +1,5 @@
-//! The outbox beside a model that keeps every message for ever and looks at all of them each time.
+//! Compares the outbox with a model that keeps every message for ever and looks at all of them each
+//! time.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +40,7 @@ impl Tell for Record {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
     Kept,
-    /// Where its frame begins and ends among the bytes fed to connections.
+    /// Where the frame begins and ends among the bytes fed to connections.
     Fed(u64, u64),
     Doubt(u64),
     Told,
@@ -144,9 +145,9 @@ enum Act {
     Accept(usize),
     Feed,
     Refuse,
-    /// The transport takes so many bytes of what it was fed.
+    /// The transport takes this many of the bytes that it was fed.
     Write(u64),
-    /// The peer has read all but so many of the bytes that were written.
+    /// The peer has read all of the written bytes but this many.
     Deliver(u64),
     Acknowledge(u64, u64),
     Lose,
@@ -167,7 +168,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Reading is evidence only where nothing waits to be acknowledged.
+/// Reading is evidence only if nothing waits for an acknowledgement.
 fn play(acts: &[Act], acknowledged: bool, max_tries: u32) {
     let (mut outbox, mut model, mut record) = Default::default();
     let (outbox, model, record): (&mut Outbox, &mut Model, &mut Record) =

@@ -1,4 +1,4 @@
-//! The transport as one half of a split connection has it.
+//! The access of one half of a split connection to the transport.
 
 use std::{
     io::{self, IoSlice},
@@ -14,7 +14,7 @@ use super::{Outlet, Whole};
 
 /// One half's access to the transport.
 pub(in crate::connection) enum Half<T> {
-    /// A handle of its own: the other half never holds it up.
+    /// The half has its own handle. The other half never blocks it.
     Handle(Whole<T>),
     /// The transport has one handle, and the halves take turns with it. The lock is held for one
     /// poll, never across an `await`.
@@ -35,7 +35,7 @@ impl<T> Half<T> {
 
     /// Returns the transport of the sending half, if `receiving` is the other half's access.
     ///
-    /// The sending half's handle is the one that knows what was written.
+    /// The sending half's handle knows what was written.
     pub(in crate::connection) fn join(sending: Self, receiving: Self) -> Option<Whole<T>> {
         match (sending, receiving) {
             (Self::Handle(whole), Self::Handle(_)) => Some(whole),
@@ -55,7 +55,7 @@ impl<T> Half<T> {
         }
     }
 
-    /// As [`Transport::set_linger`](super::Transport::set_linger).
+    /// Does the same as [`Transport::set_linger`](super::Transport::set_linger).
     pub(in crate::connection) fn set_linger(&self, time: Duration) {
         match self {
             Self::Handle(whole) => whole.set_linger(time),

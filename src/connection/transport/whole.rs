@@ -1,4 +1,4 @@
-//! A stream of bytes, and what it can do beyond that if it is a [`Transport`].
+//! A stream of bytes, with the functions of a [`Transport`] if it is one.
 
 use std::{
     fmt,
@@ -37,7 +37,8 @@ impl<T: Transport> Functions<T> {
     }
 }
 
-/// What a stream of bytes can do beyond that, kept while it is out of its connection.
+/// The functions of a [`Transport`], kept while the stream is out of its connection. `None` for any
+/// other stream.
 pub(in crate::connection) struct Abilities<T>(Option<fn() -> Functions<T>>);
 
 impl<T> fmt::Debug for Abilities<T> {
@@ -46,8 +47,8 @@ impl<T> fmt::Debug for Abilities<T> {
     }
 }
 
-/// The transport of a whole connection. A connection is generic over any stream of bytes, so it
-/// learns when it is made, and not from a bound, whether its stream is a [`Transport`].
+/// The transport of a whole connection. A connection is generic over any stream of bytes. So it has
+/// no bound that says whether its stream is a [`Transport`]; it learns that when it is made.
 pub(in crate::connection) struct Whole<T> {
     pub(in crate::connection) io: T,
     functions: Option<fn() -> Functions<T>>,
@@ -65,7 +66,7 @@ impl<T> Whole<T> {
         Self { io, functions: Some(Functions::of_transport) }
     }
 
-    /// Returns the stream, and what makes it a transport again if it is one.
+    /// Returns the stream, and its functions if it is a transport.
     pub(in crate::connection) fn into_parts(self) -> (T, Abilities<T>) {
         (self.io, Abilities(self.functions))
     }
@@ -101,18 +102,20 @@ impl<T: Unpin> Whole<T> {
     }
 }
 
-/// What the sending direction asks of a transport beyond writing.
+/// What the sending direction needs from a transport beyond writing.
 pub(in crate::connection) trait Outlet: AsyncWrite {
     /// Returns whether the transport can tell what the peer has read.
     fn tells_reads(&self) -> bool;
 
-    /// As [`Transport::poll_drained`]; ready at once if the transport cannot tell.
+    /// Does the same as [`Transport::poll_drained`]. It is ready at once if the transport cannot
+    /// tell.
     fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// As [`Transport::stop_draining`].
+    /// Does the same as [`Transport::stop_draining`].
     fn stop_draining(self: Pin<&mut Self>);
 
-    /// As [`Transport::poll_close_write`]; the shutdown of a stream that is no transport.
+    /// Does the same as [`Transport::poll_close_write`]. Shuts down a stream that is not a
+    /// transport.
     fn poll_close_write(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 

@@ -1,4 +1,4 @@
-//! The end of the sending direction: all is written, and perhaps read.
+//! The end of the sending direction: everything is written, and perhaps read.
 
 use std::{
     io,
@@ -13,9 +13,10 @@ use crate::{
 };
 
 impl Writer {
-    /// Writes everything queued, and waits as [`poll_drain`](Self::poll_drain) does; for a `Sink`.
+    /// Writes everything queued, and waits as [`poll_drain`](Self::poll_drain) does, for a `Sink`.
     ///
-    /// That the peer has left, with nothing queued, is no failure: it is how most conversations end.
+    /// If the peer has left and nothing is queued, this is no failure: most conversations end like
+    /// that.
     pub(in crate::connection) fn poll_close<W: Outlet>(
         &mut self,
         io: Pin<&mut W>,
@@ -35,8 +36,8 @@ impl Writer {
         }
     }
 
-    /// As [`poll_close`](Self::poll_close), and tells the peer, if the transport can end one direction
-    /// alone.
+    /// Does the same as [`poll_close`](Self::poll_close), and tells the peer if the transport can
+    /// end one direction alone.
     pub(in crate::connection) fn poll_close_half<W: Outlet>(
         &mut self,
         mut io: Pin<&mut W>,
@@ -59,10 +60,11 @@ impl Writer {
         self.poll_close(io, cx)
     }
 
-    /// Writes everything queued and waits until the peer has read it, until the deadline. A transport
-    /// that cannot tell what was read is shut down instead if the `operation` is to close it.
+    /// Writes everything queued and waits until the peer has read it or the deadline has passed. If
+    /// a transport cannot tell what was read, and the `operation` is to close it, it is shut down
+    /// instead.
     ///
-    /// A deadline that passes changes nothing.
+    /// If the deadline passes, the state does not change.
     pub(in crate::connection) fn poll_drain<W: Outlet>(
         &mut self,
         operation: Operation,
@@ -73,7 +75,8 @@ impl Writer {
         Poll::Ready(outcome.or_else(DrainOutcome::of_failure))
     }
 
-    /// As [`poll_drain`](Self::poll_drain), but what is queued and cannot be written is a failure.
+    /// Does the same as [`poll_drain`](Self::poll_drain), but fails if something is queued that
+    /// cannot be written.
     fn poll_end<W: Outlet>(
         &mut self,
         operation: Operation,
@@ -115,7 +118,7 @@ impl Writer {
         Poll::Ready(Ok(DrainOutcome::TimedOut { unread: None }))
     }
 
-    /// Gives up a drain that is under way.
+    /// Gives up a drain that is in progress.
     pub(in crate::connection) fn end_drain<W: Outlet>(&mut self, io: Pin<&mut W>) {
         self.deadline = None;
         io.stop_draining();
@@ -146,7 +149,7 @@ impl Writer {
         })
     }
 
-    /// Returns the error that says that the peer has not read everything in time.
+    /// Returns the error for a peer that has not read everything in time.
     fn late(&self, operation: Operation, unread: Option<u64>) -> Error {
         let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread });
         Error::io(operation, self.pipe.as_ref(), late)
