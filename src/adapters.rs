@@ -1,8 +1,9 @@
-//! Pipes for the crates that speak HTTP and gRPC, each behind a feature with its version in its name.
+//! Pipes for the crates that speak HTTP and gRPC. Each adapter is behind a feature whose name
+//! contains the version of that crate.
 //!
-//! The bytes on the pipe are the protocol's own: there is no frame and no checksum of this crate
-//! among them. Whoever can open a pipe is decided by the options of the
-//! [`Listener`](crate::Listener) and of the connector, as with any other pipe.
+//! The bytes on the pipe are the bytes of the protocol. They contain no frame and no checksum of
+//! this crate. The options of the [`Listener`](crate::Listener) and of the connector decide who can
+//! open the pipe, as for any other pipe.
 //!
 //! | on the pipe | a server | a client |
 //! |---|---|---|
@@ -11,17 +12,17 @@
 //!
 //! # A peer that hangs up
 //!
-//! That is no error: the next read returns the end of the stream, and shutting down succeeds. HTTP/2
-//! still acknowledges and takes leave then, so the streams that come from here take 64 KiB that are
-//! written to a peer that has left, as TCP would: see
+//! This is no error: the next read returns the end of the stream, and shutting down succeeds.
+//! HTTP/2 still writes acknowledgements and a last message then. So the streams of the adapters
+//! accept 64 KiB that are written to a peer that has left, as TCP would: see
 //! [`PipeStream::with_write_grace`](crate::PipeStream::with_write_grace).
 //!
 //! # The time that a shutdown takes
 //!
-//! Who closes waits until the other end has read everything, for the
+//! An end that closes waits until the other end has read everything, for the
 //! [`close_timeout`](crate::ConnectionOptions::close_timeout) of the options at most. A peer that
-//! hangs and does not read delays the end of its own connection by that time, and of no other; a
-//! graceful shutdown of a server waits for it.
+//! hangs and does not read delays only the end of its own connection, by this time. A graceful
+//! shutdown of a server waits for it.
 
 #[cfg(any(feature = "axum_0_8", feature = "tonic_0_14"))]
 mod accepting;
@@ -34,6 +35,6 @@ pub mod hyper_util_0_1;
 #[cfg(feature = "tonic_0_14")]
 pub mod tonic_0_14;
 
-/// What can be written to a peer that has left: as much as HTTP/2 lets a peer have by default
-/// before it hears from it.
+/// How many bytes can be written to a peer that has left. By default, HTTP/2 lets a peer send this
+/// much before it hears from the other side.
 const WRITE_GRACE: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! The codec: frames out of a growing buffer and into one. It does no I/O.
+//! The codec: takes frames out of a growing buffer and puts frames into one. It does no I/O.
 //!
 //! ```text
 //!             header decodes                 payload and CRC arrived
@@ -26,15 +26,15 @@ use crate::{
     frame::{Dialect, FrameError, FrameFormat, Header, OVERHEAD, ReceiveChecksum, Trailer},
 };
 
-/// Decodes and encodes frames for [`Framed`](tokio_util::codec::Framed) and its relatives, as
+/// Decodes and encodes frames for [`Framed`](tokio_util::codec::Framed) and similar types, as
 /// `LengthDelimitedCodec` does: `BytesMut` out, [`Bytes`] in.
 ///
 /// A decoded payload is a part of the read buffer, without a copy. Memory is reserved as bytes
 /// arrive, never for what a peer announces.
 ///
-/// Over `Framed`, a corrupt frame is an `Err` like any other, after which `Framed` yields `None`
-/// once and looks at its buffer again only when more bytes arrive.
-/// [`Connection`](crate::Connection) reports it in order and goes on at once.
+/// Over `Framed`, a corrupt frame is an `Err` like any other. After it, `Framed` yields `None` once
+/// and looks at its buffer again only when more bytes arrive. [`Connection`](crate::Connection)
+/// reports the corrupt frame in order and continues at once.
 ///
 /// # Examples
 ///
@@ -54,11 +54,11 @@ use crate::{
 pub struct FrameCodec {
     format: FrameFormat,
     dialect: Dialect,
-    /// The peer's first header, which tells its dialect, has not come yet.
+    /// Whether the peer's first header, which shows its dialect, has not arrived yet.
     detecting: bool,
     state: State,
     window: ReadWindow,
-    /// The payload's size in bytes of the frame that was corrupt last.
+    /// The payload size in bytes of the frame that was corrupt last.
     corrupt_len: usize,
 }
 
@@ -83,22 +83,24 @@ impl FrameCodec {
         }
     }
 
-    /// Returns the format it was made for.
+    /// Returns the format of the codec.
     pub fn format(&self) -> &FrameFormat {
         &self.format
     }
 
-    /// Returns the dialect that it speaks: the peer's, once that was detected.
+    /// Returns the dialect that the codec speaks. It is the peer's dialect once that was detected.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// Looks for a whole frame at the front of `src` and takes its header off; `None` asks for more
-    /// bytes. The payload, of the length returned, and the trailer are for [`take_payload`], before
-    /// anything else: to move a payload through layers of results costs more than to find it.
+    /// Looks for a whole frame at the front of `src` and takes its header off. `None` means that
+    /// more bytes are needed. The caller then takes the payload, of the returned length, and the
+    /// trailer with [`take_payload`], before anything else. The payload is not returned here, since
+    /// moving it through layers of results costs more than finding it.
     ///
-    /// An error that is skippable has taken its frame off. Any other comes again on every call.
+    /// After a skippable error, its frame has been taken off. Any other error comes again on every
+    /// call.
     #[inline(always)]
     pub(crate) fn find_frame(&mut self, src: &mut BytesMut) -> Result<Option<usize>, FrameError> {
         if !matches!(self.state, State::Head) {
@@ -171,7 +173,7 @@ impl FrameCodec {
         Ok(Some(header.len()))
     }
 
-    /// Takes a corrupt frame's rest off and returns its report.
+    /// Takes the rest of a corrupt frame off and returns its report.
     #[cold]
     fn skip(&mut self, src: &mut BytesMut, rest: usize, corrupt: FrameError) -> FrameError {
         self.corrupt_len = rest - Trailer::LEN;
@@ -179,7 +181,7 @@ impl FrameCodec {
         corrupt
     }
 
-    /// Returns the size of the payload, in bytes, of the frame that was reported as corrupt last.
+    /// Returns the payload size in bytes of the frame that was reported as corrupt last.
     pub(crate) fn corrupt_len(&self) -> usize {
         self.corrupt_len
     }
@@ -215,7 +217,7 @@ impl FrameCodec {
         error
     }
 
-    /// Returns the failure of a stream that ends with `rest` unread after the last whole frame.
+    /// Returns the error of a stream that ends with `rest` unread after the last whole frame.
     pub(crate) fn truncated(&self, rest: &[u8]) -> Option<FrameError> {
         match &self.state {
             State::Head if rest.is_empty() => None,
@@ -228,7 +230,8 @@ impl FrameCodec {
         }
     }
 
-    /// Returns the header of a frame whose payload has not arrived, which was taken off the buffer.
+    /// Returns the header of a frame whose payload has not arrived. The header was taken off the
+    /// buffer.
     pub(crate) fn pending_header(&self) -> Option<[u8; Header::LEN]> {
         match &self.state {
             State::Payload { header, .. } => Some(header.encode(self.dialect)),
@@ -250,7 +253,7 @@ impl FrameCodec {
         self.window.read(src.len());
     }
 
-    /// Makes room for a read in `src`, of which no frame can be taken any more.
+    /// Makes room for a read in `src`. No further whole frame may be in `src`.
     pub(crate) fn make_room(&mut self, src: &mut BytesMut) {
         let need = match &self.state {
             State::Head | State::Poisoned(_) => Header::LEN,

@@ -1,5 +1,4 @@
-//! The bytes of a frame: everything that defines what stands on the wire is in this folder. It
-//! knows no buffer and no I/O.
+//! The bytes of a frame: this folder defines all bytes on the wire. It has no buffer and no I/O.
 //!
 //! | field | size | meaning |
 //! |---|---|---|

@@ -125,7 +125,7 @@ pub mod peers {}
 pub mod pipe;
 #[cfg_attr(
     not(any(windows, feature = "simulated")),
-    expect(dead_code, reason = "only pipes and simulated pipes use all of it")
+    expect(dead_code, reason = "only what connects by itself uses all of it")
 )]
 pub mod retry;
 pub mod server;

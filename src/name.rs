@@ -1,4 +1,4 @@
-//! The name of a pipe, parsed once into a value that every call takes as it is.
+//! The name of a pipe, parsed once into a value. Every call takes this value as it is.
 
 mod error;
 mod spelling;
@@ -12,16 +12,16 @@ pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 
 /// The name of a pipe: `orders`, `\\.\pipe\orders`, or `\\host\pipe\orders` on another machine.
 ///
-/// A bare name belongs to this machine. Names are case-insensitive to Windows, and a backslash
-/// inside one is allowed, as in `LOCAL\orders`, the form that pipes of an app container have.
-/// Cloning costs a reference count.
+/// A bare name belongs to this machine. Windows ignores the case of names. A name may contain a
+/// backslash, for example `LOCAL\orders`: the pipes of an app container have this form. Cloning
+/// costs a reference count.
 ///
-/// Other spellings that can mean one pipe only are understood: `\\?\pipe\orders`,
-/// `//./pipe/orders`, and `npipe:////./pipe/orders` as Docker has it. What Windows would take for
-/// another name than it looks like, or for a file, is refused: a `/`, a part that is `.` or `..`, a
-/// dot or a space at the end, two backslashes in a row. So two names that differ beyond case are
-/// two pipes. A name that begins with `pipe\` is refused as half of a path; written out,
-/// `\\.\pipe\pipe\orders` is a name like any other.
+/// Other spellings are accepted if they can mean only one pipe: `\\?\pipe\orders`,
+/// `//./pipe/orders`, and Docker's `npipe:////./pipe/orders`. A name is refused if Windows would
+/// take it for another name than it looks like, or for a file: a name with a `/`, with a part that
+/// is `.` or `..`, with a dot or a space at the end, or with two backslashes in a row. So two names
+/// that differ in more than case are two pipes. A name that begins with `pipe\` is refused as half
+/// of a path. Written in full, `\\.\pipe\pipe\orders` is an ordinary name.
 ///
 /// # Examples
 ///
@@ -48,16 +48,17 @@ pub struct PipeName {
 }
 
 impl PipeName {
-    /// The longest path in UTF-16 units, its prefix included: `CreateNamedPipeW` documents it.
+    /// The longest path in UTF-16 units, including its prefix, as documented for
+    /// `CreateNamedPipeW`.
     pub const MAX_LEN: usize = 256;
 
-    /// Returns the name that `text` means.
+    /// Returns the name that `text` spells.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] if no pipe can have the name: it is empty, contains a NUL, is too
-    /// long, is a path but not one to a pipe, or would be taken for another one. Its source says what
-    /// to write instead.
+    /// [`InvalidName`] if no pipe can have the name: it is empty, contains a NUL, is too long, is a
+    /// path but not one to a pipe, or would be taken for another name. The source of the error says
+    /// what to write instead.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         Self::parse(text).map_err(|source| InvalidName::new(text, source))
     }
@@ -85,8 +86,8 @@ impl PipeName {
         &self.path
     }
 
-    /// Returns whether the pipe belongs to this machine by its path. `\\localhost\pipe\x` does not:
-    /// it is opened through the network, even if that leads back here.
+    /// Returns whether the path belongs to this machine. `\\localhost\pipe\x` does not: it is
+    /// opened through the network, even if the network leads back to this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.local

@@ -1,11 +1,11 @@
-//! A security identifier as a value: portable, since errors and rules speak of it.
+//! A security identifier as a value. It is portable, since errors and rules contain it.
 
 use std::{fmt, str::FromStr};
 
 use thiserror::Error as ThisError;
 
-/// A Windows security identifier: a user, a group, or one of the system's own, as in
-/// `S-1-5-21-1004336348-1177238915-682003330-512`.
+/// A Windows security identifier: a user, a group, or an identifier of the system itself. An
+/// example is `S-1-5-21-1004336348-1177238915-682003330-512`.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ pub struct Sid {
     /// 48 bits.
     authority: u64,
     count: u8,
-    /// Zero from `count` on, so that equality is that of the whole.
+    /// Zero from `count` on, so that derived equality is correct.
     sub_authorities: [u32; Self::MAX_SUB_AUTHORITIES],
 }
 
@@ -31,10 +31,11 @@ impl Sid {
     /// `SID_MAX_SUB_AUTHORITIES` of `winnt.h`.
     const MAX_SUB_AUTHORITIES: usize = 15;
 
-    /// Bytes before the sub-authorities: revision, their number, the authority.
+    /// The number of bytes before the sub-authorities: revision, number of sub-authorities,
+    /// authority.
     const HEAD: usize = 8;
 
-    /// `SID_REVISION` of `winnt.h`; there is no other.
+    /// `SID_REVISION` of `winnt.h`. There is no other revision.
     const REVISION: u8 = 1;
 
     /// `SECURITY_NT_AUTHORITY` of `winnt.h`.
@@ -46,7 +47,7 @@ impl Sid {
     /// The group of administrators of this machine, `S-1-5-32-544`.
     pub const ADMINISTRATORS: Self = Self::of(Self::NT, &[32, 544]);
 
-    /// Everybody who has logged on with a name of his own, `S-1-5-11`.
+    /// Everybody who has logged on with their own name, `S-1-5-11`.
     pub const AUTHENTICATED_USERS: Self = Self::of(Self::NT, &[11]);
 
     /// The group of users of this machine, `S-1-5-32-545`.
@@ -68,8 +69,8 @@ impl Sid {
         Self { authority, count, sub_authorities }
     }
 
-    /// Returns the identifier that the bytes are, laid out as `winnt.h` has a `SID`; `None` if they
-    /// are not one.
+    /// Returns the identifier in `bytes`, which are laid out as the `SID` of `winnt.h`. Returns
+    /// `None` if the bytes are not an identifier.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<{ Self::HEAD }>()?;
@@ -88,7 +89,7 @@ impl Sid {
         Some(sid)
     }
 
-    /// Returns it laid out as `winnt.h` has a `SID`.
+    /// Returns the bytes of the identifier, laid out as the `SID` of `winnt.h`.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![Self::REVISION, self.count];
@@ -97,8 +98,8 @@ impl Sid {
         bytes
     }
 
-    /// Returns the numbers after the authority, the last of which tells the members of one family
-    /// apart.
+    /// Returns the numbers after the authority. The last one distinguishes the members of one
+    /// family.
     #[must_use]
     pub fn sub_authorities(&self) -> &[u32] {
         &self.sub_authorities[..usize::from(self.count)]
@@ -133,7 +134,8 @@ pub struct InvalidSid {
     pub text: String,
 }
 
-/// Reads a decimal number, or a hexadecimal one after `0x`; no sign, which `from_str` would take.
+/// Reads a decimal number, or a hexadecimal number after `0x`. Refuses a sign, which `from_str`
+/// would accept.
 fn number(field: &str) -> Option<u64> {
     let (digits, radix) = match field.strip_prefix("0x") {
         Some(digits) => (digits, 16),

@@ -1,6 +1,6 @@
-//! A pipe without an operating system, for the tests of what speaks over one, on any platform.
+//! A pipe without an operating system, for tests of code that works with pipes, on any platform.
 //!
-//! It needs the Cargo feature `simulated`, which belongs into your dev-dependencies:
+//! It needs the Cargo feature `simulated`. Enable it in your dev-dependencies:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -9,10 +9,10 @@
 //!
 //! # A test
 //!
-//! Let your service take what it accepts from and connects with as
-//! [`Accept`](crate::server::Accept) and [`Connect`](crate::client::Connect), or just a
-//! [`Connection`](crate::Connection) over anything. In a test it gets a [`Listener`] and
-//! [`Connector`]s of a simulated [`Pipe`], and the test says what goes wrong:
+//! Let your service take an [`Accept`](crate::server::Accept) and a
+//! [`Connect`](crate::client::Connect), or just a [`Connection`](crate::Connection) over any
+//! transport. In a test, give it a [`Listener`] and [`Connector`]s of a simulated [`Pipe`]. The
+//! test says what goes wrong:
 //!
 //! ```
 //! use std::time::Duration;
@@ -71,37 +71,40 @@
 //!
 //! # What it simulates
 //!
-//! - **Coming together.** Nobody listens: not found. More clients than the backlog that were not
-//!   accepted: busy, until one is. A name that is taken; one that goes on to exist while accepted
-//!   connections do. A client that comes, writes and leaves is still accepted.
-//! - **Attempts.** [`Connector`] makes them by the same rules, with the same deadlines and delays, and
-//!   reports the same errors, as `ConnectOptions` does on Windows, since both run the same code. One
-//!   that waits for a busy server goes on as soon as it is free.
-//! - **Writing.** A write is done when it is queued. A slow reader holds the writer back when the
-//!   buffer is full. A failure comes with the next write, so never for the last one.
-//! - **Ending.** What was written before an end was dropped is still read.
-//!   [`close`](crate::Connection::close) waits until the peer has read everything, and says `Drained`,
-//!   `TimedOut` or `PeerGone`. A listener that is dropped resets clients that it has not accepted.
-//! - **What a test asks for.** [Refusals](Pipe::refuse), [late connects](Pipe::delay_connects), [late
-//!   accepts](Pipe::delay_accepts), [reads in pieces, and connections that break](Faults) after so
-//!   many bytes or [at once](Pipe::cut_all).
+//! - **Connecting.** A pipe without a listener is not found. With more unaccepted clients than the
+//!   backlog, the pipe is busy until one is accepted. A name can be taken. A name exists as long as
+//!   accepted connections do. A client that connects, writes and leaves is still accepted.
+//! - **Attempts.** [`Connector`] follows the same rules as `ConnectOptions` on Windows, with the
+//!   same deadlines and delays, and reports the same errors: both run the same code. An attempt
+//!   that waits for a busy server continues as soon as the server is free.
+//! - **Writing.** A write is done when it is queued. When the buffer is full, a slow reader holds
+//!   the writer back. A failure is reported by the next write, so the failure of the last write is
+//!   never reported.
+//! - **Ending.** What was written before an end was dropped can still be read.
+//!   [`close`](crate::Connection::close) waits until the peer has read everything, and returns
+//!   `Drained`, `TimedOut` or `PeerGone`. A dropped listener resets clients that it has not
+//!   accepted.
+//! - **What a test asks for.** [Refusals](Pipe::refuse), [late connects](Pipe::delay_connects),
+//!   [late accepts](Pipe::delay_accepts), [reads in pieces, and connections that break](Faults)
+//!   after a number of bytes or [at once](Pipe::cut_all).
 //!
-//! The same tests of all this run against simulated pipes and against real ones. There is no task, no
-//! thread and no chance in it, and no clock but Tokio's: with the clock paused, a test takes no time
-//! and does the same each time. For the delays between attempts to be the same too, give the
-//! connector a [`Backoff`](crate::retry::Backoff) with a seed or without jitter.
+//! The same tests of all this run against simulated pipes and against real ones. A simulated pipe
+//! has no task, no thread and no randomness, and no clock but Tokio's. If the clock is paused, a
+//! test takes no time and does the same each time. To make the delays between attempts the same
+//! too, give the connector a [`Backoff`](crate::retry::Backoff) with a seed or without jitter.
 //!
-//! # What it does not
+//! # What it does not simulate
 //!
-//! - **Security.** There are no users, access rights, identities or judgements of a server;
+//! - **Security.** There are no users, access rights or identities, and no judgement of a server.
 //!   [`Refusal::AccessDenied`] is just an answer. A connection has no `peer`.
 //! - **The operating system's errors.** The kinds of [`std::io::Error`] are the same where Rust has
-//!   one, but there is no code and no text of Windows in them.
-//! - **Reading ahead.** On a pipe, the runtime of the peer has read up to 64 KiB before its
-//!   application asks for them, so that a small message counts as read early. Here it counts when it
-//!   is read.
-//! - **Message-type pipes**, pipes of one direction, limits of instances, and half-closing.
-//! - **Time.** Nothing here says how fast a pipe is.
+//!   one, but the errors have no code and no text of Windows.
+//! - **Reading ahead.** On a pipe, the runtime of the peer reads up to 64 KiB before its
+//!   application asks for them, so a small message counts as read early. Here it counts as read
+//!   when the application reads it.
+//! - **Other kinds of pipes:** message-type pipes, pipes of one direction, limits of instances, and
+//!   half-closing.
+//! - **Time.** A simulated pipe says nothing about the speed of a real pipe.
 
 mod connector;
 mod faults;

@@ -1,5 +1,6 @@
-//! Text as payloads: strictly, so that what an encoding cannot express is an error with a place and
-//! never a substitute. No byte order mark is written, and one that arrives is a character.
+//! Text as payloads. The conversion is strict: if an encoding cannot express a text, the error
+//! names the place, and nothing is substituted. No byte order mark is written. A byte order mark
+//! that arrives is a character.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use thiserror::Error as ThisError;
 
 /// How text becomes a payload and back.
 ///
-/// Both ends have to be told the same: a frame does not say what its payload is.
+/// Both ends have to be set to the same encoding: a frame does not say what its payload is.
 ///
 /// # Examples
 ///
@@ -25,32 +26,33 @@ use thiserror::Error as ThisError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum TextEncoding {
-    /// ASCII: the default of `Ipc`, as the Python module sends it.
+    /// ASCII. It is the default of `Ipc`, since the Python module sends it.
     Ascii,
-    /// UTF-8, which has every character: the default of a [`Connection`](crate::Connection).
+    /// UTF-8, which has every character. It is the default of a [`Connection`](crate::Connection).
     #[default]
     Utf8,
-    /// ISO 8859-1: the characters up to U+00FF, one byte each. What the Web calls by this name is
-    /// windows-1252, another encoding.
+    /// ISO 8859-1: the characters up to U+00FF, one byte each. On the Web this name means
+    /// windows-1252, which is another encoding.
     Latin1,
-    /// UTF-16, least significant byte first: what Windows keeps its own texts in.
+    /// UTF-16, least significant byte first. Windows keeps its own texts in it.
     Utf16Le,
     /// UTF-16, most significant byte first.
     Utf16Be,
-    /// An encoding of the Encoding Standard, as the crate `encoding_rs` has it.
+    /// An encoding of the Encoding Standard, from the crate `encoding_rs`.
     ///
-    /// Some of them are lossy by that standard: Shift_JIS writes `¥` as the byte that it reads as
-    /// `\`.
+    /// Some of these encodings are lossy in the standard: Shift_JIS writes `¥` as the byte that it
+    /// reads as `\`.
     #[cfg(feature = "encoding_rs")]
     Standard(&'static encoding_rs::Encoding),
 }
 
 impl TextEncoding {
-    /// Returns the payload that `text` becomes.
+    /// Returns the payload for `text`.
     ///
     /// # Errors
     ///
-    /// [`TextEncodeError`] names the first character that the encoding lacks, and its place.
+    /// [`TextEncodeError`] names the first character that the encoding does not have, and its
+    /// place.
     pub fn encode(self, text: &str) -> Result<Bytes, TextEncodeError> {
         let lacks = |(at, character)| TextEncodeError { encoding: self, character, at };
         match self {
@@ -73,11 +75,11 @@ impl TextEncoding {
         }
     }
 
-    /// Returns the text that `payload` is.
+    /// Returns the text of `payload`.
     ///
     /// # Errors
     ///
-    /// [`TextDecodeError`] names the first byte that does not belong to such a text.
+    /// [`TextDecodeError`] names the first byte that does not belong to a text in this encoding.
     pub fn decode(self, payload: &[u8]) -> Result<String, TextDecodeError> {
         let fails = |at| TextDecodeError { encoding: self, at };
         match self {
@@ -98,7 +100,7 @@ impl TextEncoding {
     }
 }
 
-/// The name that texts about encodings use.
+/// The name of the encoding in error texts.
 impl fmt::Display for TextEncoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -113,8 +115,8 @@ impl fmt::Display for TextEncoding {
     }
 }
 
-/// UTF-8 and UTF-16 become this crate's own, since `encoding_rs` writes UTF-8 for UTF-16 too, as the
-/// standard asks of forms in Web pages.
+/// UTF-8 and UTF-16 become this crate's own variants, since `encoding_rs` writes UTF-8 for UTF-16
+/// too, as the standard requires for forms in Web pages.
 #[cfg(feature = "encoding_rs")]
 impl From<&'static encoding_rs::Encoding> for TextEncoding {
     fn from(encoding: &'static encoding_rs::Encoding) -> Self {
@@ -148,16 +150,16 @@ fn decode_utf16(payload: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, usiz
     if half.is_empty() { Ok(text) } else { Err(at) }
 }
 
-/// A text has a character that its encoding lacks.
+/// A text has a character that its encoding does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
 #[error("{encoding} has no {character:?}, which is at byte {at} of the text")]
 #[non_exhaustive]
 pub struct TextEncodeError {
     /// The encoding.
     pub encoding: TextEncoding,
-    /// The first character that it lacks.
+    /// The first character that the encoding does not have.
     pub character: char,
-    /// Where that stands in the text, in bytes: `text[at..]` begins with it.
+    /// The place of the character in the text, in bytes: `text[at..]` begins with it.
     pub at: usize,
 }
 
@@ -168,7 +170,7 @@ pub struct TextEncodeError {
 pub struct TextDecodeError {
     /// The encoding.
     pub encoding: TextEncoding,
-    /// Where what is not a character begins in the payload, in bytes.
+    /// The place in the payload, in bytes, at which the bytes are not a character.
     pub at: usize,
 }
 
@@ -177,10 +179,11 @@ mod standard {
     use bytes::{Bytes, BytesMut};
     use encoding_rs::{DecoderResult, EncoderResult, Encoding};
 
-    /// Room for what is encoded or decoded at a time, in bytes; far more than one character needs.
+    /// How many bytes are encoded or decoded at a time. This is far more than one character needs.
     const STEP: usize = 1024;
 
-    /// Returns the place of the first character that `encoding` lacks as an error.
+    /// Returns the payload. The error is the place of the first character that `encoding` does not
+    /// have.
     pub(super) fn encode(encoding: &'static Encoding, text: &str) -> Result<Bytes, (usize, char)> {
         // `replacement` stands for encodings that are unsafe to read, and is written as UTF-8.
         if encoding.output_encoding() != encoding {
@@ -198,7 +201,8 @@ mod standard {
             match result {
                 EncoderResult::InputEmpty => return Ok(payload.freeze()),
                 EncoderResult::OutputFull => {}
-                // ISO-2022-JP reports its control characters as U+FFFD, so look for oneself.
+                // ISO-2022-JP reports its control characters as U+FFFD, so this code looks for the
+                // character itself.
                 EncoderResult::Unmappable(reported) => {
                     return Err(text[..done].char_indices().next_back().unwrap_or((0, reported)));
                 }
@@ -206,7 +210,8 @@ mod standard {
         }
     }
 
-    /// Returns the place of the first byte that does not belong to the encoding as an error.
+    /// Returns the text. The error is the place of the first byte that does not belong to the
+    /// encoding.
     pub(super) fn decode(encoding: &'static Encoding, payload: &[u8]) -> Result<String, usize> {
         let mut decoder = encoding.new_decoder_without_bom_handling();
         let mut text = String::with_capacity(payload.len());

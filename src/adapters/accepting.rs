@@ -1,4 +1,4 @@
-//! Accepting for a server that cannot be told that it failed.
+//! Accepting for a server to which no failure can be returned.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use crate::{
     server::ServeOptions,
 };
 
-/// Waits for clients, and after a failure until it is time to go on.
+/// Waits for clients. After a failure it waits until the next attempt.
 pub(super) struct Accepting {
     delays: Delays,
     pause: Option<Pin<Box<Sleep>>>,

@@ -1,11 +1,11 @@
-//! Serves an axum application on a pipe: a [`Listener`] is one of axum's.
+//! Serves an axum application on a pipe: a [`Listener`] is one of axum's listeners.
 //!
-//! A handler that takes `ConnectInfo<PeerHandle>` can ask who its client is, while it handles the
-//! request. Of every client something was read by then, so that those who show who they are with
+//! A handler that takes `ConnectInfo<PeerHandle>` can ask who its client is while it handles the
+//! request. By then something was read from every client. So clients that can be identified only by
 //! what they write are known too.
 //!
-//! A failure to accept does not end the serving: it is told as the event `accepting failed`, and
-//! accepting goes on after a delay, which grows up to a second while there are more of them.
+//! A failed accept does not end the serving. It is recorded as the event `accepting failed`, and
+//! accepting continues after a delay. The delay grows up to a second while accepts fail.
 //!
 //! The address of a connection, and that of the listener, is the name of the pipe.
 //!

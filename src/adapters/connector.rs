@@ -1,4 +1,5 @@
-//! What hyper-util's client and tonic's channel connect with: a tower service from a URI to a stream.
+//! The connector for hyper-util's client and tonic's channel: a tower service from a URI to a
+//! stream.
 
 use std::{
     fmt,
@@ -18,10 +19,10 @@ use crate::{
     pipe::{connect::ConnectOptions, stream::PipeStream},
 };
 
-/// Connects an HTTP client, or a gRPC channel, to one pipe, whatever the URI of a request says.
+/// Connects an HTTP client, or a gRPC channel, to one pipe, whatever the URI of a request is.
 ///
-/// The scheme of the URI must be `http`, and its authority is a header of the request for the server,
-/// no address.
+/// The scheme of the URI must be `http`. Its authority is a header of the request for the server.
+/// It is not an address.
 ///
 /// # Examples
 ///
@@ -48,14 +49,15 @@ impl PipeConnector {
         Self::with_options(name, &ConnectOptions::new())
     }
 
-    /// Returns a connector to the pipe `name`. The options' deadline is that of one connection.
+    /// Returns a connector to the pipe `name`. The deadline of the options is that of one
+    /// connection.
     ///
-    /// A client that is to outlive a restart of its server waits for it with
+    /// To make a client wait for a server that restarts, set [`ConnectOptions::not_found`].
     /// [`ConnectOptions::not_found`].
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// The same as [`new`](Self::new).
     pub fn with_options<N>(name: N, options: &ConnectOptions) -> Result<Self, Error>
     where
         N: TryInto<PipeName>,
@@ -93,15 +95,15 @@ impl Service<Uri> for PipeConnector {
 ///
 /// # Errors
 ///
-/// As [`ConnectOptions::connect`].
+/// The same as [`ConnectOptions::connect`].
 ///
 /// # Cancel safety
 ///
-/// As [`ConnectOptions::connect`].
+/// The same as [`ConnectOptions::connect`].
 ///
 /// # Panics
 ///
-/// As [`ConnectOptions::connect`].
+/// The same as [`ConnectOptions::connect`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Connecting(Pin<Box<dyn Future<Output = Result<TokioIo<PipeStream>, Error>> + Send>>);
 

@@ -1,9 +1,9 @@
-//! HTTP over a pipe by hyper-util's legacy client, which keeps connections and makes new ones.
+//! HTTP over a pipe with hyper-util's legacy client, which keeps connections and makes new ones.
 //!
-//! A server needs nothing of this: hyper serves a `TokioIo` around a [`PipeStream`] from
-//! [`Listener::accept_stream`](crate::Listener::accept_stream), for HTTP/2 one
-//! [with a write grace](PipeStream::with_write_grace), and [`PipeStream::peer_handle`] tells its
-//! handlers who the client is.
+//! A server does not need this module. hyper serves a `TokioIo` around a [`PipeStream`] from
+//! [`Listener::accept_stream`](crate::Listener::accept_stream). For HTTP/2, give the stream [a
+//! write grace](PipeStream::with_write_grace). [`PipeStream::peer_handle`] tells the handlers who
+//! the client is.
 //!
 //! # Examples
 //!

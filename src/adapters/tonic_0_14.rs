@@ -1,7 +1,7 @@
 //! gRPC over a pipe by tonic: a server on a [`Listener`], and a channel to it.
 //!
-//! A method finds its client among the extensions of the request, as a
-//! [`PeerHandle`], and can ask who that is while it handles the request.
+//! A method finds a [`PeerHandle`] of its client among the extensions of the request. It can ask
+//! the handle who the client is while it handles the request.
 //!
 //! # Examples
 //!
@@ -53,8 +53,8 @@ use crate::pipe::{listener::Listener, peer_handle::PeerHandle, stream::PipeStrea
 
 /// The clients of a [`Listener`], for `serve_with_incoming`.
 ///
-/// A failure to accept does not end it: it is told as the event `accepting failed`, and accepting goes
-/// on after a delay, which grows up to a second while there are more of them.
+/// A failed accept does not end it. The failure is recorded as the event `accepting failed`, and
+/// accepting continues after a delay. The delay grows up to a second while accepts fail.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct PipeIncoming {

@@ -135,7 +135,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send).
+    /// The same as [`send`](Self::send).
     pub async fn send_text(&self, text: &str) -> Result<Receipt, Error> {
         let message = self.shared.options.text.encode(text)?;
         Ok(self.send(message).await?)

@@ -206,7 +206,7 @@ impl Inbox {
     ///
     /// # Cancel safety
     ///
-    /// As [`receive`](Self::receive).
+    /// The same as [`receive`](Self::receive).
     pub async fn receive_text(&mut self) -> Result<Option<String>, Error> {
         let message = self.receive().await?;
         message.map(|payload| read_text(self.shared.options.text, payload.freeze())).transpose()

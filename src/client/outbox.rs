@@ -219,9 +219,9 @@ impl Outbox {
     }
 
     /// Records that the connection is lost. It still held `unwritten` bytes. The messages that it
-    /// was fed whole are in doubt until [`decide`](Self::decide); the rest is kept. The message in
-    /// the middle of which it was comes back if that was its last try. Returns how many messages
-    /// are in doubt.
+    /// was fed whole are in doubt until [`decide`](Self::decide); the rest is kept. A message that
+    /// was being written comes back if that was its last try. Returns how many messages are in
+    /// doubt.
     pub(super) fn lose(
         &mut self,
         unwritten: usize,

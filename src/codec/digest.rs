@@ -1,9 +1,9 @@
-//! A checksum that goes along with what arrives.
+//! A checksum that is computed as bytes arrive.
 
 /// The CRC-32 of a payload that is still arriving.
 ///
-/// What has arrived is summed up at once, while the processor's cache still holds it; a payload that
-/// arrives whole is summed up in one go.
+/// Bytes that have arrived are added at once, while the processor's cache still holds them. A
+/// payload that arrives whole is added in one step.
 #[derive(Debug, Clone)]
 pub(super) struct Digest {
     hasher: Option<crc32fast::Hasher>,
@@ -11,7 +11,7 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    /// Less than this is not worth a step of its own, in bytes.
+    /// The fewest bytes that are worth a separate step.
     const STEP: usize = 4 * 1024;
 
     pub(super) const fn new() -> Self {

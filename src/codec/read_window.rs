@@ -1,23 +1,23 @@
-//! How much room to offer a read: grown while reads fill it, shrunk while they do not.
+//! How much room to offer a read: more while reads fill it, less while they do not.
 
 use bytes::BytesMut;
 
 /// The size of the room offered to the next read.
 ///
-/// mio's reads from a pipe are as large as the caller's last buffer, between 4 and 64 KiB, and one is
-/// always outstanding. So a fixed small room costs a system call every few KiB of a fast stream, and
-/// a fixed large one costs 64 KiB for each idle connection.
+/// mio's reads from a pipe are as large as the caller's last buffer, between 4 and 64 KiB, and one
+/// read is always in progress. So a small fixed room costs a system call every few KiB of a fast
+/// stream, and a large fixed room costs 64 KiB for each idle connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadWindow {
     size: usize,
     /// How many reads in a row have filled less than a quarter of the room.
     small: u32,
-    /// The last frame that arrived in several reads, in bytes.
+    /// The size in bytes of the last frame that arrived in several reads.
     usual: usize,
     offer: Option<Offer>,
 }
 
-/// What the buffer was like when room was last made.
+/// The state of the buffer when room was last made.
 #[derive(Debug, Clone, Copy)]
 struct Offer {
     len: usize,
@@ -25,21 +25,24 @@ struct Offer {
 }
 
 impl ReadWindow {
-    /// The smallest room in bytes, which an idle reader may keep: so a small message that comes alone
-    /// needs no new buffer. mio reads 4 KiB at once all the same.
+    /// The smallest room in bytes. An idle reader may keep it, so a small message that comes alone
+    /// needs no new buffer. mio still reads 4 KiB at once.
     pub(crate) const MIN: usize = 512;
 
-    /// The largest room in bytes; mio reads no more at once.
+    /// The largest room in bytes. mio reads no more at once.
     const MAX: usize = 64 * 1024;
 
-    /// So many small reads in a row shrink the room: one alone is the end of a batch.
+    /// The number of small reads in a row that shrink the room. One small read alone is the end of
+    /// a batch.
     const SMALL_READS: u32 = 4;
 
-    /// The size, in bytes, of the buffers for long frames in a stream that fills the largest room.
-    /// What is left over at the end of a buffer is copied to the next one, so there are few of them.
+    /// The size in bytes of the buffers for long frames in a stream that fills the largest room.
+    /// The rest at the end of a buffer is copied to the next buffer, so there should be few
+    /// buffers.
     const ARENA: usize = 4 * Self::MAX;
 
-    /// A frame of this size in bytes is no longer one that leaves little over.
+    /// The size in bytes from which a frame counts as long, since it leaves much over at the end of
+    /// a buffer.
     const LONG: usize = 8 * 1024;
 
     pub(crate) const fn new() -> Self {
@@ -65,29 +68,30 @@ impl ReadWindow {
         }
     }
 
-    /// Records that a frame of `len` bytes, which took several reads, is whole.
+    /// Records that a frame of `len` bytes, which took several reads, is complete.
     pub(crate) fn complete(&mut self, len: usize) {
         self.usual = len;
     }
 
-    /// Makes room in `buffer` for a read, `missing` bytes short of the end of a frame.
+    /// Makes room in `buffer` for a read, with `missing` bytes missing to the end of a frame.
     ///
-    /// Beyond the window the room is for the rest of the frame, as far as the peer has shown before
-    /// that it sends so much, and else for as much again as has arrived: what a peer merely announces
-    /// costs nothing.
+    /// The room beyond the window is for the rest of the frame if the peer has already sent frames
+    /// of this size. Otherwise it is for as much again as has arrived. An announcement alone costs
+    /// nothing.
     pub(crate) fn open(&mut self, buffer: &mut BytesMut, missing: usize) {
         let len = buffer.len();
         let rest = missing.min(self.usual.max(len));
         let least = self.size.max(rest);
-        // An eighth less will do: a peer that sends byte by byte must not make the buffer grow.
+        // An eighth less is enough: a peer that sends byte by byte must not make the buffer grow.
         if buffer.capacity() - len < least - least / 8 && !buffer.try_reclaim(least) {
             buffer.reserve(self.ample().max(rest));
         }
         self.offer = Some(Offer { len, room: (buffer.capacity() - len).min(self.size) });
     }
 
-    /// Returns the size of a new buffer. An idle connection gives its buffer back, so a stream that
-    /// pauses after each batch pays for a new one each time: no more than it fills.
+    /// Returns the size of a new buffer. An idle connection gives its buffer back. So a stream that
+    /// pauses after each batch pays for a new buffer each time, and the buffer is no larger than
+    /// the stream fills.
     fn ample(&self) -> usize {
         match self.usual {
             _ if self.size < Self::MAX => self.size,
@@ -101,7 +105,7 @@ impl ReadWindow {
 mod tests {
     use super::*;
 
-    /// Reads `share` eighths of the room offered and consumes it, and returns that room.
+    /// Reads `share` eighths of the offered room, consumes it, and returns the size of the room.
     fn read(window: &mut ReadWindow, share: usize) -> usize {
         let mut buffer = BytesMut::new();
         window.open(&mut buffer, 8);
@@ -118,7 +122,7 @@ mod tests {
         assert_eq!(rooms, [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 65_536]);
     }
 
-    /// Returns a window that is as large as they become.
+    /// Returns a window that has its largest size.
     fn grown() -> ReadWindow {
         let mut window = ReadWindow::new();
         while window.size < ReadWindow::MAX {
@@ -127,7 +131,7 @@ mod tests {
         window
     }
 
-    /// Returns the rooms of these reads, in KiB, of a stream that has filled the largest.
+    /// Returns the rooms in KiB for these reads, in a stream that has filled the largest room.
     fn rooms_after_full_reads(shares: &[usize]) -> Vec<usize> {
         let mut window = grown();
         shares.iter().map(|share| read(&mut window, *share) / 1024).collect()

@@ -34,8 +34,8 @@ use crate::{
 /// taken back. The operating system holds them, up to the size of the pipe's buffer, and the peer
 /// can read them even after this process has ended. The runtime writes the rest as the peer makes
 /// room, for the [linger](ConnectionOptions::linger) time at most. The rest is lost if the process
-/// ends or the runtime is dropped first, and no error reports it. Only [`close`](Self::close) waits
-/// and reports what was not read.
+/// ends or the runtime is dropped first, and no error reports it. [`close`](Self::close) waits until
+/// everything is read, and reports what was not.
 ///
 /// # Cancel safety
 ///
@@ -130,7 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// The same as [`send`](Self::send).
     ///
     /// # Cancel safety
     ///
@@ -240,11 +240,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends what is queued, waits until the peer has read it, and closes.
     ///
-    /// On a pipe, only `close` tells whether the peer has read everything, since a write is done
-    /// when it is queued. `close` takes no longer than the [close
-    /// timeout](ConnectionOptions::close_timeout). Meanwhile it reads and discards what the peer
-    /// has sent and this end has not received. So two ends that close at the same time do not wait
-    /// for each other.
+    /// On a pipe, only this and [`drained`](Self::drained) tell whether the peer has read
+    /// everything, since a write is done when it is queued. `close` takes no longer than the
+    /// [close timeout](ConnectionOptions::close_timeout). Meanwhile it reads and discards what the
+    /// peer has sent and this end has not received. So two ends that close at the same time do not
+    /// wait for each other.
     ///
     /// After [`DrainOutcome::TimedOut`] the transport was [aborted](Self::abort): nothing of it is
     /// left, whatever the peer does.

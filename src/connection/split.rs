@@ -40,7 +40,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::send`].
+    /// The same as [`Connection::send`].
     ///
     /// # Cancel safety
     ///
@@ -54,11 +54,11 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::send_text`].
+    /// The same as [`Connection::send_text`].
     ///
     /// # Cancel safety
     ///
-    /// As [`Connection::send`].
+    /// The same as [`Connection::send`].
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
         let message = self.text.encode(text)?;
         self.send(message).await
@@ -68,7 +68,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::send`].
+    /// The same as [`Connection::send`].
     ///
     /// # Cancel safety
     ///
@@ -96,7 +96,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::flush`].
+    /// The same as [`Connection::flush`].
     ///
     /// # Cancel safety
     ///
@@ -128,7 +128,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Panics
     ///
-    /// As [`Connection::close`].
+    /// The same as [`Connection::close`].
     pub async fn close(mut self) -> Result<DrainOutcome, Error> {
         let closed = self.close_write().await;
         if let Ok(DrainOutcome::TimedOut { .. }) = closed {
@@ -142,7 +142,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`close`](Self::close).
+    /// The same as [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -150,7 +150,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Panics
     ///
-    /// As [`Connection::close`].
+    /// The same as [`Connection::close`].
     pub async fn close_write(&mut self) -> Result<DrainOutcome, Error> {
         match self.drained().await? {
             DrainOutcome::Drained | DrainOutcome::Flushed => {
@@ -165,15 +165,15 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::drained`].
+    /// The same as [`Connection::drained`].
     ///
     /// # Cancel safety
     ///
-    /// As [`Connection::drained`].
+    /// The same as [`Connection::drained`].
     ///
     /// # Panics
     ///
-    /// As [`Connection::drained`].
+    /// The same as [`Connection::drained`].
     pub async fn drained(&mut self) -> Result<DrainOutcome, Error> {
         Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
@@ -264,7 +264,7 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::receive`].
+    /// The same as [`Connection::receive`].
     ///
     /// # Cancel safety
     ///
@@ -291,7 +291,7 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     ///
     /// # Errors
     ///
-    /// As [`Connection::receive_text`].
+    /// The same as [`Connection::receive_text`].
     ///
     /// # Cancel safety
     ///

@@ -17,7 +17,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send).
+    /// The same as [`send`](Self::send).
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
         let message = self.text.encode(text)?;
         self.send(message).await
@@ -34,7 +34,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Cancel safety
     ///
-    /// As [`receive`](Self::receive).
+    /// The same as [`receive`](Self::receive).
     pub async fn receive_text(&mut self) -> Result<Option<String>, Error> {
         let message = self.receive().await?;
         message.map(|payload| read_text(self.text, payload.freeze())).transpose()

@@ -14,8 +14,8 @@ use crate::{
 
 /// What went wrong, sorted by whose fault it is.
 #[derive(Debug)]
-// With a tag of one byte, a payload in a `Result` is moved from odd offsets. No processor forwards
-// a store to a load over those: that cost a stream of small messages a tenth of its speed.
+// With a tag of one byte, a payload in a `Result` is moved from odd offsets. At odd offsets no
+// processor forwards a store to a load: that cost a stream of small messages a tenth of its speed.
 #[repr(usize)]
 #[non_exhaustive]
 pub enum Error {

@@ -1,4 +1,4 @@
-//! What becomes of a frame's CRC-32 in each direction.
+//! What is done with a frame's CRC-32 in each direction.
 
 use super::FrameError;
 
@@ -9,7 +9,7 @@ pub enum SendChecksum {
     /// The CRC-32 of the payload.
     #[default]
     Compute,
-    /// 0, which says that none was computed.
+    /// 0, which means that no CRC-32 was computed.
     Zero,
 }
 
@@ -20,17 +20,19 @@ pub enum SendChecksum {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ReceiveChecksum {
-    /// Compares it with the payload's, and refuses 0 unless 0 is the payload's CRC-32.
+    /// Compares it with the payload's CRC-32, and refuses 0 unless 0 is the payload's CRC-32.
     Require,
-    /// Compares it with the payload's unless it is 0, which says that the sender computes none.
+    /// Compares it with the payload's CRC-32, unless it is 0, which means that the sender computes
+    /// none.
     #[default]
     CheckUnlessZero,
-    /// Does not look at it.
+    /// Does not check it.
     Ignore,
 }
 
 impl ReceiveChecksum {
-    /// Decides on a frame whose trailer says `expected`; `actual` computes its payload's CRC-32.
+    /// Judges a frame whose trailer contains `expected`. `actual` computes the CRC-32 of its
+    /// payload.
     #[inline]
     pub(crate) fn judge(
         self,

@@ -1,4 +1,4 @@
-//! The ways in which the frame is spoken: byte order, and what the first field counts.
+//! The variants of the frame: byte order, and what the first field counts.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ByteOrder {
-    /// Least significant byte first, the documented order.
+    /// Least significant byte first. The format's documentation names this order.
     #[default]
     Little,
     /// Most significant byte first, as the Python module writes.
@@ -40,10 +40,10 @@ impl ByteOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum LengthRule {
-    /// The whole packet: the payload and 12 bytes. The format's documentation says so.
+    /// The whole packet: the payload and 12 bytes. The format's documentation names this rule.
     #[default]
     WholePacket,
-    /// What follows the field itself: the payload and 8 bytes. The Python module does so.
+    /// The bytes after the field itself: the payload and 8 bytes. The Python module uses this rule.
     AfterItself,
 }
 
@@ -57,11 +57,11 @@ impl LengthRule {
     }
 }
 
-/// A byte order and a length rule: one of the ways in which the frame is spoken.
+/// A byte order and a length rule: one variant of the frame.
 ///
-/// Two [`ByteOrder::Native`] and a fixed order that mean the same bytes are equal only in what they
-/// do, not by `==`; [`FrameCodec::dialect`](crate::FrameCodec::dialect) reports fixed orders when it
-/// has detected them.
+/// [`ByteOrder::Native`] and a fixed order may mean the same bytes, but `==` says that they differ.
+/// [`FrameCodec::dialect`](crate::FrameCodec::dialect) reports fixed orders when it has detected
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Dialect {
     /// The order of the bytes in the three integers.
@@ -71,18 +71,19 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    /// Little-endian, length of the whole packet: what the format's documentation says, and this
-    /// crate's default.
+    /// Little-endian, length of the whole packet. The format's documentation names this dialect,
+    /// and it is this crate's default.
     pub const DOCUMENTED: Self =
         Self { byte_order: ByteOrder::Little, length_rule: LengthRule::WholePacket };
 
-    /// Big-endian, length after itself: what PyPI `npipes` 1.0.1 speaks unless told otherwise.
+    /// Big-endian, length of the bytes after the field. PyPI `npipes` 1.0.1 speaks it by default.
     pub const NPIPES_1_0_1: Self =
         Self { byte_order: ByteOrder::Big, length_rule: LengthRule::AfterItself };
 
-    /// Every reading of a header. At most one of them fits any eight bytes: in one byte order the
-    /// two lengths differ by 8 or 12 in their least significant byte, which is the other order's
-    /// most significant one, where lengths so close to each other differ by 1 at most.
+    /// Every reading of a header. At most one of them fits any eight bytes. If a reading fits in
+    /// one byte order, the two lengths differ by 8 or 12, and so do their least significant bytes.
+    /// In the other byte order, these are the most significant bytes. But for a reading that fits
+    /// in that order, the most significant bytes differ by 1 at most.
     pub(super) const ALL: [Self; 4] = [
         Self::DOCUMENTED,
         Self::NPIPES_1_0_1,

@@ -8,9 +8,9 @@ use super::Dialect;
 
 /// What the peer did wrong on the wire.
 ///
-/// [`Checksum`](Self::Checksum) and [`ChecksumMissing`](Self::ChecksumMissing) concern one frame,
-/// whose end is known: it is skipped and the next one is delivered. Every other one is fatal, since
-/// the place of the next frame is not known.
+/// [`Checksum`](Self::Checksum) and [`ChecksumMissing`](Self::ChecksumMissing) concern one frame
+/// whose end is known: it is skipped and the next one is delivered. Every other error is fatal,
+/// since the place of the next frame is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -26,7 +26,7 @@ pub enum FrameError {
         message_len: u32,
         /// The second field, read in the expected byte order.
         data_len: u32,
-        /// The dialect that the receiver was told to speak.
+        /// The dialect that the receiver is set to.
         expected: Dialect,
         /// The dialect in which these eight bytes are a header, if there is one.
         fits: Option<Dialect>,
@@ -66,7 +66,7 @@ pub enum FrameError {
     Truncated {
         /// Bytes of the frame that arrived, its header included.
         have: usize,
-        /// Bytes that the frame has; the size of a header when not even that arrived.
+        /// Bytes that the frame has in all, or the size of a header if the header is not complete.
         need: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! What a frame looks like to a codec, and how large it may be.
+//! The format of a frame for a codec, and its largest size.
 
 use super::{
     checksum::{ReceiveChecksum, SendChecksum},
@@ -7,11 +7,11 @@ use super::{
     wire::{Header, MAX_PAYLOAD_LIMIT},
 };
 
-/// What a frame looks like and how large it may be: the dialect, the largest payload, and what
-/// becomes of the checksum in each direction.
+/// The format of a frame and its largest size: the dialect, the largest payload, and what is done
+/// with the checksum in each direction.
 ///
-/// The default is the documented dialect, 16 MiB, a CRC-32 on everything sent, and checked on what
-/// arrives unless it is 0.
+/// The default is the documented dialect and 16 MiB. Every sent frame has a CRC-32. The CRC-32 of a
+/// received frame is checked unless it is 0.
 ///
 /// # Examples
 ///
@@ -40,21 +40,22 @@ impl FrameFormat {
     /// receiver hold, and is twice what `LengthDelimitedCodec` allows.
     pub const DEFAULT_MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
 
-    /// The default for the largest payload that goes out in a write of its own, in bytes: 4 MiB.
+    /// The default for the largest payload that is sent in its own write, in bytes: 4 MiB.
     ///
-    /// The kernel takes a write whole, whatever the pipe's quota, into memory that is never paged
-    /// out, and keeps it until the peer has read it. A longer one may find no such memory
-    /// (`ERROR_NO_SYSTEM_RESOURCES`, 1450), which ends the connection, or take it from others.
+    /// The kernel takes a write whole, whatever the pipe's quota is. It keeps it in memory that is
+    /// never paged out until the peer has read it. For a longer write there may be no such memory
+    /// (`ERROR_NO_SYSTEM_RESOURCES`, 1450), which ends the connection. Or the write may take this
+    /// memory from others.
     pub const DEFAULT_MAX_PER_WRITE: u32 = 4 * 1024 * 1024;
 
-    /// What PyPI `npipes` 1.0.1 speaks and can read, as it comes: [`Dialect::NPIPES_1_0_1`], and
-    /// nothing sent that is longer than 65,524 bytes, since it reads a frame with one `ReadFile` of
-    /// 65,536. What it sends itself has no such limit.
+    /// What PyPI `npipes` 1.0.1 speaks and can read without options: [`Dialect::NPIPES_1_0_1`], and
+    /// no payload longer than 65,524 bytes sent to it, since it reads a frame with one `ReadFile`
+    /// of 65,536 bytes. What the module itself sends has no such limit.
     ///
-    /// It reads a frame as one message of a message-type pipe: see `Ipc` and
-    /// `ListenerOptions::for_npipes_1_0_1`. The CRC-32 is sent, since it then understands both
-    /// `receive_message()` and `receive_message(crc=True)`; it sends none unless asked, so 0 is
-    /// accepted.
+    /// The module reads a frame as one message of a message-type pipe: see `Ipc` and
+    /// `ListenerOptions::for_npipes_1_0_1`. The CRC-32 is sent, since both `receive_message()` and
+    /// `receive_message(crc=True)` then accept the frame. The module sends no CRC-32 by default, so
+    /// 0 is accepted.
     pub const NPIPES_1_0_1: Self = Self::new().dialect(Dialect::NPIPES_1_0_1).max_send(65_524);
 
     /// Returns the default format.
@@ -69,7 +70,7 @@ impl FrameFormat {
         }
     }
 
-    /// Speaks this dialect and no other. The default is [`Dialect::DOCUMENTED`].
+    /// Sets the only dialect. The default is [`Dialect::DOCUMENTED`].
     pub const fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self.detect = false;
@@ -86,24 +87,24 @@ impl FrameFormat {
         self
     }
 
-    /// Refuses payloads longer than `len` bytes, in both directions: those of the peer end the
-    /// connection, those of the caller are handed back unsent. The default is 16 MiB; more than
-    /// 2^32 - 13, which the format cannot express, counts as that.
+    /// Sets the largest payload in bytes, in both directions. A longer payload of the peer ends the
+    /// connection. A longer payload of the caller is returned unsent. The default is 16 MiB. The
+    /// format cannot express more than 2^32 - 13: a larger value counts as that.
     pub const fn max_payload(mut self, len: u32) -> Self {
         self.max_payload = if len > MAX_PAYLOAD_LIMIT { MAX_PAYLOAD_LIMIT } else { len };
         self
     }
 
-    /// Refuses to send payloads longer than `len` bytes, for a peer that can read less than it may
-    /// send. The default is what [`max_payload`](Self::max_payload) says, which holds as well; and
-    /// where a frame goes out in one write, as on a message-type pipe,
-    /// [`DEFAULT_MAX_PER_WRITE`](Self::DEFAULT_MAX_PER_WRITE).
+    /// Sets the largest payload to send in bytes, for a peer that can read less than it may send.
+    /// The default is the value of [`max_payload`](Self::max_payload), which also applies if this
+    /// is set. If each frame is sent in its own write, as on a message-type pipe, the default is at
+    /// most [`DEFAULT_MAX_PER_WRITE`](Self::DEFAULT_MAX_PER_WRITE).
     pub const fn max_send(mut self, len: u32) -> Self {
         self.max_send = Some(len);
         self
     }
 
-    /// Returns the format for frames that go out in one write each.
+    /// Returns the format for frames that are each sent in one write.
     pub(crate) fn one_write(mut self) -> Self {
         self.max_send.get_or_insert(Self::DEFAULT_MAX_PER_WRITE);
         self
@@ -115,7 +116,7 @@ impl FrameFormat {
         self
     }
 
-    /// Sets what becomes of the CRC-32 of a received frame. The default is
+    /// Sets what is done with the CRC-32 of a received frame. The default is
     /// [`ReceiveChecksum::CheckUnlessZero`].
     pub const fn receive_checksum(mut self, policy: ReceiveChecksum) -> Self {
         self.receive_checksum = policy;
@@ -126,8 +127,8 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`] for exactly what a receiver with the same format refuses, and for what
-    /// [`max_send`](Self::max_send) forbids.
+    /// [`TooLarge`] for exactly the payloads that a receiver with the same format refuses, and for
+    /// those that [`max_send`](Self::max_send) forbids.
     #[inline]
     pub(crate) fn header(&self, len: usize) -> Result<Header, TooLarge> {
         let max = self.max_send.map_or(self.max_payload, |max| max.min(self.max_payload));
@@ -137,7 +138,7 @@ impl FrameFormat {
         }
     }
 
-    /// Returns what goes into the trailer of a frame with this payload.
+    /// Returns the CRC-32 for the trailer of a frame with this payload.
     #[inline]
     pub(crate) fn checksum(&self, payload: &[u8]) -> u32 {
         match self.send_checksum {

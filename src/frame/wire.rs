@@ -5,9 +5,10 @@ use super::{
     dialect::{ByteOrder, Dialect},
 };
 
-/// A frame's first eight bytes as a value: how long its payload is.
+/// A frame's first eight bytes as a value: the length of its payload.
 ///
-/// The message length is not kept: in a header that decoded it follows from the payload's length.
+/// The message length is not kept: in a header that was decoded it follows from the payload's
+/// length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) payload_len: u32,
@@ -22,7 +23,8 @@ impl Header {
         self.payload_len as usize
     }
 
-    /// Returns the header's bytes. The caller has kept the length within [`MAX_PAYLOAD_LIMIT`].
+    /// Returns the header's bytes. The length is at most [`MAX_PAYLOAD_LIMIT`]: the caller has
+    /// checked it.
     #[inline]
     pub(crate) fn encode(self, dialect: Dialect) -> [u8; Self::LEN] {
         let message_len = self.payload_len.wrapping_add(dialect.length_rule.surplus());
@@ -32,17 +34,17 @@ impl Header {
         bytes
     }
 
-    /// Reads a header in one dialect; `None` for whatever [`decode`](Self::decode) refuses.
+    /// Reads a header in one dialect. Returns `None` if [`decode`](Self::decode) returns an error.
     #[inline]
     pub(crate) fn read(bytes: [u8; Self::LEN], dialect: Dialect, max_payload: u32) -> Option<Self> {
         let (message_len, payload_len) = lengths(bytes, dialect.byte_order);
         let surplus = message_len.wrapping_sub(payload_len);
-        // No payload within the maximum, which leaves room for the surplus, makes this wrap.
+        // `max_payload` is at most u32::MAX - 12, so no accepted header has wrapped.
         (surplus == dialect.length_rule.surplus() && payload_len <= max_payload)
             .then_some(Self { payload_len })
     }
 
-    /// Reads a header in one dialect, or says what is wrong with it.
+    /// Reads a header in one dialect, or returns what is wrong with it.
     pub(crate) fn decode(
         bytes: [u8; Self::LEN],
         dialect: Dialect,
@@ -95,8 +97,8 @@ impl Trailer {
 /// Bytes that a frame has beyond its payload.
 pub(crate) const OVERHEAD: usize = Header::LEN + Trailer::LEN;
 
-/// The largest payload that any format can be told to carry, in bytes: 2^32 - 13, since the message
-/// length is four bytes wide and counts up to 12 bytes more than the payload.
+/// The largest payload that a format can be set to, in bytes: 2^32 - 13. The message length is four
+/// bytes wide and counts up to 12 bytes more than the payload.
 pub(crate) const MAX_PAYLOAD_LIMIT: u32 = u32::MAX - 12;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl fmt::Display for InvalidName {
     }
 }
 
-/// The text says the whole cause.
+/// Has no `source`, since the text includes the whole cause.
 impl error::Error for InvalidName {}
 
 impl InvalidName {
@@ -33,32 +33,32 @@ impl InvalidName {
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Nothing stands where the pipe's own name should.
+    /// The pipe's own name is missing.
     #[error(r"the name of the pipe is empty; write one, as in \\.\pipe\name")]
     Empty,
-    /// A NUL ends a name early for the operating system.
+    /// The name contains a NUL, at which the operating system would end it.
     #[error("a name cannot contain NUL, and this one has it at byte {at}; write it without")]
     #[non_exhaustive]
     Nul {
         /// The position of the NUL in bytes.
         at: usize,
     },
-    /// The path is longer than the operating system takes.
+    /// The path is longer than the operating system allows.
     #[error("the path has {len} UTF-16 units, {max} are possible; write a shorter name")]
     #[non_exhaustive]
     TooLong {
-        /// The length of the path, its prefix included, in UTF-16 units.
+        /// The length of the path in UTF-16 units, including its prefix.
         len: usize,
         /// The longest path possible, in UTF-16 units.
         max: usize,
     },
-    /// Windows would take it for another name, or for no pipe's.
+    /// Windows would take the name for another one, or for something that is not a pipe.
     #[error("{fault}; write {write}")]
     #[non_exhaustive]
     Misspelled {
         /// What is wrong with it.
         fault: NameFault,
-        /// What may have been meant, which is a name as it stands.
+        /// What the caller may have meant. It is an accepted name.
         write: Box<str>,
     },
     /// A server was asked to own a pipe of another machine.
@@ -68,27 +68,27 @@ pub enum NameError {
     Remote,
 }
 
-/// What makes Windows take a name for another one.
+/// Why Windows takes a name for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum NameFault {
     /// It looks like a path, but not like `\\server\pipe\name`.
     #[error("it is a path, and not one to a pipe")]
     NotAPipePath,
-    /// It begins with `pipe\`, which stands in a path only. A pipe whose name begins so is
-    /// `\\.\pipe\pipe\name`.
+    /// It begins with `pipe\`, which is a part of a path. A pipe whose name really begins with it
+    /// is `\\.\pipe\pipe\name`.
     #[error(r"it is half of a path to a pipe")]
     HalfAPath,
-    /// A name has a `/`, which Windows takes for a backslash.
+    /// The name contains a `/`, which Windows takes for a backslash.
     #[error("Windows takes / for a backslash")]
     Slash,
-    /// A part is `.` or `..`, which leads to another folder, out of that of the pipes too.
+    /// A part is `.` or `..`, which leads to another folder, even out of the folder of pipes.
     #[error("a part that is . or .. leads elsewhere")]
     DotPart,
-    /// There is nothing between two backslashes, before the first or after the last.
+    /// There is nothing between two backslashes, before the first backslash, or after the last.
     #[error("there is nothing between two backslashes, or after the last")]
     EmptyPart,
-    /// A part ends in a dot, or the name in a dot or a space, which Windows cuts off.
+    /// A part ends with a dot, or the name ends with a dot or a space. Windows cuts these off.
     #[error("Windows cuts off a dot or a space at the end")]
     DotOrSpaceAtEnd,
 }

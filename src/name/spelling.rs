@@ -1,22 +1,22 @@
-//! The spellings of a pipe's name: which are understood, and which Windows would take for another
-//! name than what they look like.
+//! The spellings of a pipe's name: which ones are accepted, and which ones Windows would take for
+//! another name than they look like.
 //!
-//! `CreateNamedPipeW` and `CreateFileW` normalize a path that begins with `\\.\` ("File path formats
-//! on Windows systems"): `/` becomes `\`, `.` and `..` are followed, also out of the folder of pipes,
-//! backslashes in a row become one, a dot at the end of a part goes, and so do all dots and spaces at
-//! the end of the path. What is accepted here is what that leaves as it is. So two names that differ
-//! beyond case are two pipes, and none is anything but a pipe.
+//! `CreateNamedPipeW` and `CreateFileW` normalize a path that begins with `\\.\` ("File path
+//! formats on Windows systems"): `/` becomes `\`, `.` and `..` are followed, also out of the folder
+//! of pipes, backslashes in a row become one, a dot at the end of a part is removed, and so are all
+//! dots and spaces at the end of the path. A name is accepted here only if this does not change it.
+//! So two names that differ in more than case are two pipes, and every name is a pipe.
 
 use super::{NameError, NameFault};
 
-/// What a text means: the host, `.` for this machine, and the name of the pipe there.
+/// The meaning of a text: the host, or `.` for this machine, and the name of the pipe there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Spelled {
     pub(super) host: String,
     pub(super) name: String,
 }
 
-/// Returns what `text` means.
+/// Returns the meaning of `text`.
 pub(super) fn read(text: &str) -> Result<Spelled, NameError> {
     let path = without_scheme(text);
     let Some(rest) = path.strip_prefix(r"\\").or_else(|| path.strip_prefix("//")) else {
@@ -30,14 +30,14 @@ pub(super) fn read(text: &str) -> Result<Spelled, NameError> {
     let is_pipe = device.is_some_and(|device| device.eq_ignore_ascii_case("pipe"));
     match (host, name) {
         (Some(host), Some(name)) if is_pipe => checked(here_or(host), name),
-        // What follows a scheme is no host.
+        // After a scheme, this part is not a host.
         _ if path.len() < text.len() => Err(misspelled(NameFault::NotAPipePath, suggestion(path))),
         _ => Err(misspelled(NameFault::NotAPipePath, suggestion(&rest))),
     }
 }
 
-/// Docker's clients and their like put a scheme before the path: `npipe:////./pipe/x`, and by
-/// mistake `npipe://./pipe/x`.
+/// Removes a scheme. Docker's clients and similar programs put one before the path:
+/// `npipe:////./pipe/x`, and by mistake `npipe://./pipe/x`.
 fn without_scheme(text: &str) -> &str {
     const SCHEME: &str = "npipe:";
     let path = match text.get(..SCHEME.len()) {
@@ -47,7 +47,7 @@ fn without_scheme(text: &str) -> &str {
     let separators = path.len() - path.trim_start_matches(['/', '\\']).len();
     match separators {
         0 | 1 => text,
-        // All but the last two, which begin the path.
+        // Remove all separators but the last two, which begin the path.
         _ => &path[separators - 2..],
     }
 }
@@ -64,8 +64,8 @@ fn bare(name: &str) -> Result<Spelled, NameError> {
     }
 }
 
-/// `\\?\` names the same device, but `CreateFileW` takes what follows it unchanged: one form is
-/// enough.
+/// `\\?\` names the same device, but `CreateFileW` takes the rest of such a path unchanged. One
+/// form is enough.
 fn here_or(host: &str) -> &str {
     if host == "?" { "." } else { host }
 }
@@ -84,7 +84,7 @@ fn checked(host: &str, name: &str) -> Result<Spelled, NameError> {
     }
 }
 
-/// Returns why Windows would take `name` for another one.
+/// Returns why Windows would take `name` for another name.
 fn fault(name: &str) -> Option<NameFault> {
     if name.contains('/') {
         return Some(NameFault::Slash);
@@ -95,7 +95,7 @@ fn fault(name: &str) -> Option<NameFault> {
         _ if part.ends_with('.') => Some(NameFault::DotOrSpaceAtEnd),
         _ => None,
     };
-    // A space at the end of a part that is not the last one stays.
+    // Windows keeps a space at the end of a part that is not the last one.
     let at_end = name.ends_with(' ').then_some(NameFault::DotOrSpaceAtEnd);
     name.split('\\').find_map(of_part).or(at_end)
 }
@@ -104,7 +104,7 @@ fn misspelled(fault: NameFault, write: String) -> NameError {
     NameError::Misspelled { fault, write: write.into() }
 }
 
-/// Returns the path that may have been meant by one that is not to a pipe.
+/// Returns the path that the caller may have meant by a path that is not to a pipe.
 fn suggestion(text: &str) -> String {
     let parts: Vec<&str> = text.split(['\\', '/']).filter(|part| !part.is_empty()).collect();
     let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word);
@@ -115,7 +115,7 @@ fn suggestion(text: &str) -> String {
             in_folder(".", rest)
         }
         [pipe, rest @ ..] if is(pipe, "pipe") => in_folder(".", rest),
-        // Another machine's only if it looked like that.
+        // It is another machine's path only if the text looked like one.
         [host, rest @ ..] if !text.starts_with(['\\', '/']) => in_folder(host, rest),
         rest => in_folder(".", rest),
     }
@@ -129,7 +129,7 @@ fn path(host: &str, name: &str) -> String {
     format!(r"\\{host}\pipe\{name}")
 }
 
-/// Returns the name with every fault taken out; `name` if nothing is left.
+/// Returns the name without its faults, or `name` if nothing is left.
 fn cleaned(name: &str) -> String {
     let name = name.trim_end_matches(['.', ' ', '\\', '/']);
     let parts = name.split(['\\', '/']).map(|part| part.trim_end_matches('.'));
@@ -143,8 +143,8 @@ mod tests {
 
     use super::*;
 
-    /// What Windows makes of the path of a pipe, by "File path formats on Windows systems" and what
-    /// Wine's `RtlGetFullPathName_U` does.
+    /// Returns what Windows makes of the path of a pipe, according to "File path formats on Windows
+    /// systems" and Wine's `RtlGetFullPathName_U`.
     fn normalized(path: &str) -> String {
         let path = path.replace('/', r"\");
         let (root, rest) = path.split_at(4);
@@ -251,7 +251,7 @@ mod tests {
         means("//./pipe/docker/x", r"\\.\pipe\docker\x");
         means("//host/pipe/x", r"\\host\pipe\x");
         means("npipe:////host/pipe/x", r"\\host\pipe\x");
-        // No path follows.
+        // No path follows the scheme.
         means("npipe:x", r"\\.\pipe\npipe:x");
     }
 
@@ -269,7 +269,7 @@ mod tests {
         is_corrected(r"\\host\x", NameFault::NotAPipePath, r"\\host\pipe\x");
         is_corrected(r"\\host", NameFault::NotAPipePath, r"\\host\pipe\name");
         is_corrected(r"\\", NameFault::NotAPipePath, r"\\.\pipe\name");
-        // Whoever means such a pipe says so.
+        // The full path means such a pipe.
         means(r"\\.\pipe\pipe\x", r"\\.\pipe\pipe\x");
     }
 

@@ -11,7 +11,7 @@ use crate::{connection::Connection, error::Error};
 ///
 /// # Cancel safety
 ///
-/// As [`ServeOptions::serve`].
+/// The same as [`ServeOptions::serve`].
 ///
 /// # Examples
 ///

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// Connects to a simulated pipe, and keeps trying, as a `Connector` and `ConnectOptions` do on
-/// Windows; each setter says its default, which is theirs.
+/// Connects to a simulated pipe and retries, as a `Connector` and `ConnectOptions` do on Windows.
+/// Each setter names its default, which is the same as on Windows.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Connector {
@@ -37,7 +37,7 @@ impl Connector {
         Self { pipe, policy: RetryPolicy::new(), connection: ConnectionOptions::new() }
     }
 
-    /// Gives up after this time, whatever the causes were. The default is 5 s.
+    /// Gives up after this time, whatever the causes are. The default is 5 s.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.policy.timeout = timeout;
         self
@@ -50,14 +50,14 @@ impl Connector {
         self
     }
 
-    /// Sets what to do when there is no such pipe. The default is to give up at once. One that was
-    /// busy before in the same call is looked for again for 100 ms at least.
+    /// Sets what to do if there is no such pipe. The default is to give up at once. If the pipe was
+    /// busy before in the same call, it is tried again for at least 100 ms.
     pub const fn not_found(mut self, retry: Retry) -> Self {
         self.policy.not_found = retry;
         self
     }
 
-    /// Sets what to do when the pipe does not let this user in. The default is to give up at once.
+    /// Sets what to do if the pipe does not let this user in. The default is to give up at once.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
         self.policy.access_denied = retry;
         self
@@ -69,20 +69,20 @@ impl Connector {
         self
     }
 
-    /// Connects, as often and as long as these options say.
+    /// Connects, with as many attempts and for as long as these options say.
     ///
     /// # Errors
     ///
-    /// [`Error::Connect`], which says what was tried: when the deadline passes, and at once for a
-    /// cause that these options do not wait out.
+    /// [`Error::Connect`], which counts the attempts. It is returned when the deadline passes, and
+    /// at once for a cause that these options do not wait for.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped stops trying and leaves nothing behind.
+    /// A dropped future stops trying and leaves nothing behind.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime with time enabled.
+    /// Panics outside a Tokio runtime with time enabled.
     pub async fn connect(&self) -> Result<Connection<Stream>, Error> {
         let name = self.pipe.name();
         let opener = Opener { connector: self, freed: None, until: None };
@@ -101,9 +101,10 @@ impl Connector {
 
 struct Opener<'a> {
     connector: &'a Connector,
-    /// Registered before each attempt, so that an instance that becomes free just after it is noticed.
+    /// Registered before each attempt, so that an instance that becomes free just after the attempt
+    /// is noticed.
     freed: Option<Pin<Box<Notified<'a>>>>,
-    /// When the refusal of the last attempt ends, if it is known.
+    /// The moment at which the refusal of the last attempt ends, if it is known.
     until: Option<Instant>,
 }
 

@@ -1,10 +1,10 @@
-//! What a test can have go wrong.
+//! The faults that a test can ask for.
 
 use std::io;
 
 use crate::retry::attempts::Failure;
 
-/// Why a simulated pipe lets no client in.
+/// Why a simulated pipe does not let a client in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -39,10 +39,11 @@ impl Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cut {
-    /// As when the process at the other end is killed: what it had written is still read, then comes
-    /// the end of the stream; writing fails with `BrokenPipe`.
+    /// The connection breaks as if the process at the other end was killed. What it had written is
+    /// still read, and then the stream ends. Writing fails with `BrokenPipe`.
     End,
-    /// As when the server disconnects the pipe: reading and writing fail with `ConnectionReset`.
+    /// The connection breaks as if the server disconnects the pipe: reading and writing fail with
+    /// `ConnectionReset`.
     Reset,
 }
 
@@ -56,7 +57,7 @@ impl Cut {
     }
 }
 
-/// What is wrong with one connection; each setter says its default.
+/// The faults of one connection. Each setter names its default.
 ///
 /// # Examples
 ///
@@ -80,24 +81,26 @@ impl Faults {
         Self { split: None, to_server: None, to_client: None }
     }
 
-    /// Lets no read return more than this many bytes, at either end; 0 counts as 1. The default is no
-    /// limit. Tokio's pipes have read 4,096 at a time.
+    /// Limits each read to this many bytes, at either end. 0 counts as 1. The default is no limit.
+    /// Tokio's pipes have read 4,096 bytes at a time.
     pub const fn split(mut self, bytes: usize) -> Self {
         self.split = Some(if bytes == 0 { 1 } else { bytes });
         self
     }
 
-    /// Breaks the connection when the client has written this many bytes, headers and checksums of
-    /// frames included: the server can read so many and no more. The default is not to.
+    /// Breaks the connection when the client has written this many bytes, including headers and
+    /// checksums of frames. The server can read exactly these bytes. The default is not to break
+    /// it.
     ///
-    /// As on a pipe, the write that breaks it succeeds, since it was queued; the next one fails.
+    /// As on a pipe, the write that breaks the connection succeeds, since it was queued. The next
+    /// write fails.
     pub const fn cut_to_server(mut self, after: u64, cut: Cut) -> Self {
         self.to_server = Some((after, cut));
         self
     }
 
-    /// Breaks the connection when the server has written this many bytes, as
-    /// [`cut_to_server`](Self::cut_to_server) does for the client's.
+    /// Breaks the connection when the server has written this many bytes, in the same way as
+    /// [`cut_to_server`](Self::cut_to_server).
     pub const fn cut_to_client(mut self, after: u64, cut: Cut) -> Self {
         self.to_client = Some((after, cut));
         self

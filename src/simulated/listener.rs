@@ -21,13 +21,13 @@ use crate::{
     server::Accept,
 };
 
-/// Listens on a simulated pipe, as a `Listener` does on Windows: the name is its own until it is
+/// Listens on a simulated pipe, as a `Listener` does on Windows. It owns the name until it is
 /// dropped or closed, and clients connect before they are accepted.
 #[derive(Debug)]
 pub struct Listener {
     pipe: Arc<Shared>,
     connection: ConnectionOptions,
-    /// Connections handed out, to number them by.
+    /// The number of connections handed out. It numbers the next connection.
     accepted: u64,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -50,25 +50,25 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// None so far.
+    /// There are none so far.
     ///
     /// # Cancel safety
     ///
-    /// No client is lost: one that has connected meanwhile is returned by the next call.
+    /// No client is lost: the next call returns a client that has connected meanwhile.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime with time enabled, if it has to wait for the pipe's delay.
+    /// Panics outside a Tokio runtime with time enabled, if it has to wait for the pipe's delay.
     pub async fn accept(&mut self) -> Result<Connection<Stream>, Error> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// Stops listening, as dropping does. Clients that were not accepted find their connections
-    /// reset; those that were are left alone.
+    /// Stops listening, as a drop does. Clients that were not accepted find their connections
+    /// reset. Accepted connections go on.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped has dropped the listener.
+    /// A dropped future has dropped the listener.
     pub async fn close(self) {
         drop(self);
     }

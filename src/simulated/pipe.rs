@@ -1,4 +1,4 @@
-//! The name that both sides meet on, and what a test has it do.
+//! The pipe that both sides meet on, and that a test controls.
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{error::Error, name::PipeName};
 
-/// A simulated pipe: where its listener and its connectors meet, and what a test scripts. Clones
-/// are the same pipe; two pipes of the same name have nothing to do with each other.
+/// A simulated pipe. Its listener and its connectors meet on it, and a test scripts it. Clones are
+/// the same pipe. Two pipes of the same name have no connection.
 ///
 /// # Examples
 ///
@@ -38,13 +38,13 @@ use crate::{error::Error, name::PipeName};
 pub struct Pipe(Arc<Shared>);
 
 impl Pipe {
-    /// The default of [`backlog`](Self::backlog), a listener's own.
+    /// The default of [`backlog`](Self::backlog), the same as that of a real listener.
     pub const DEFAULT_BACKLOG: u8 = 4;
 
-    /// The default of [`buffer`](Self::buffer), a listener's own: 132 KiB.
+    /// The default of [`buffer`](Self::buffer), the same as that of a real listener: 132 KiB.
     pub const DEFAULT_BUFFER: usize = 132 * 1024;
 
-    /// Returns a pipe that nobody listens on.
+    /// Returns a pipe without a listener.
     ///
     /// # Errors
     ///
@@ -65,24 +65,25 @@ impl Pipe {
         self.0.name()
     }
 
-    /// Lets this many clients connect before the first of them is accepted. Further ones find the
-    /// server busy. The default is 4; 0 counts as 1.
+    /// Sets how many clients can connect before the first of them is accepted. Further clients find
+    /// the server busy. The default is 4. 0 counts as 1.
     pub fn backlog(&self, instances: u8) {
         self.0.state().backlog = instances.max(1).into();
     }
 
-    /// Sets how many bytes each direction of a connection that is yet to be made holds. A write that
-    /// makes it more is queued as on a pipe, and the next one waits. The default is 132 KiB.
+    /// Sets how many bytes each direction of a later connection holds. A write that exceeds this is
+    /// queued, as on a pipe, and the next write waits. The default is 132 KiB.
     pub fn buffer(&self, bytes: usize) {
         self.0.state().buffer = bytes;
     }
 
-    /// Listens. Before this, and after the listener was dropped, clients find no pipe.
+    /// Returns a listener on the pipe. Before this call, and after the listener was dropped,
+    /// clients find no pipe.
     ///
     /// # Errors
     ///
-    /// [`Error::NameTaken`] if a listener or a connection that one accepted is still there, and
-    /// [`Error::InvalidName`] if the name is another machine's.
+    /// [`Error::NameTaken`] if a listener still exists, or a connection that one accepted.
+    /// [`Error::InvalidName`] if the name belongs to another machine.
     pub fn listener(&self) -> Result<Listener, Error> {
         self.0.listen()?;
         Ok(Listener::new(Arc::clone(&self.0)))
@@ -93,21 +94,21 @@ impl Pipe {
         Connector::new(Arc::clone(&self.0))
     }
 
-    /// Refuses every attempt to connect until [`admit`](Self::admit).
+    /// Refuses every attempt to connect until [`admit`](Self::admit) is called.
     pub fn refuse(&self, refusal: Refusal) {
         self.0.state().refusing = Some((refusal, Span::UntilAdmitted));
     }
 
-    /// Refuses the next attempts to connect, this many.
+    /// Refuses the next `times` attempts to connect.
     ///
-    /// A client waits its whole delay after each: as if others had come first.
+    /// A client waits its whole delay after each attempt, as if other clients had come first.
     pub fn refuse_times(&self, refusal: Refusal, times: u32) {
         self.0.state().refusing = Some((refusal, Span::Times(times)));
     }
 
     /// Refuses every attempt to connect for this time from now.
     ///
-    /// A client that waits for a busy server goes on when it is over, as on a pipe.
+    /// A client that waits for a busy server continues when the time is over, as on a pipe.
     pub fn refuse_for(&self, refusal: Refusal, time: Duration) {
         self.0.state().refusing = Some((
             refusal,
@@ -121,7 +122,7 @@ impl Pipe {
         self.0.freed().notify_waiters();
     }
 
-    /// Lets each attempt to connect take this time, as another machine's pipe does.
+    /// Makes each attempt to connect take this time, like a pipe of another machine.
     pub fn delay_connects(&self, delay: Duration) {
         self.0.state().connect_delay = delay;
     }
@@ -131,18 +132,17 @@ impl Pipe {
         self.0.state().accept_delay = delay;
     }
 
-    /// Gives these faults to a connection that is yet to be made: the next one that has not been
-    /// given any.
+    /// Gives these faults to a later connection: the next one that has no faults yet.
     pub fn fault_next(&self, faults: Faults) {
         self.0.state().next_faults.push_back(faults);
     }
 
-    /// Gives these faults to every connection that is yet to be made and is given no others.
+    /// Gives these faults to every later connection that is given no others.
     pub fn fault_all(&self, faults: Faults) {
         self.0.state().faults = faults;
     }
 
-    /// Breaks every connection that there is. With [`Cut::Reset`], what was not read is lost.
+    /// Breaks every open connection. With [`Cut::Reset`], what was not read is lost.
     pub fn cut_all(&self, cut: Cut) {
         let wires = mem::take(&mut self.0.state().wires);
         for wire in wires {

@@ -1,5 +1,5 @@
-//! What a simulated pipe is: who listens, who waits, and what a test has asked for. It knows nobody
-//! who uses it.
+//! The state of a simulated pipe: the listener, the waiting clients, and what a test has asked for.
+//! This module does not depend on its users.
 
 use std::{
     collections::VecDeque,
@@ -20,25 +20,25 @@ use crate::{
     name::{InvalidName, NameError, PipeName},
 };
 
-/// What everybody who knows a simulated pipe shares.
+/// The state that all users of a simulated pipe share.
 pub(super) struct Shared {
     name: PipeName,
     state: Mutex<State>,
-    /// Tells those who wait for a free instance that there may be one.
+    /// Wakes the clients that wait for a free instance when there may be one.
     freed: Notify,
 }
 
-/// What a pipe is, and what a test has it do.
+/// The pipe, and what a test has asked for.
 pub(super) struct State {
     pub(super) backlog: usize,
     pub(super) buffer: usize,
     pub(super) listening: bool,
-    /// Clients that have connected and were not accepted; oldest first.
+    /// Clients that have connected and were not accepted, oldest first.
     pub(super) arrived: VecDeque<Arrival>,
     acceptor: Option<Waker>,
-    /// Instances that are connected. As long as there is one the name exists.
+    /// The number of connected instances. The name exists as long as there is one.
     instances: usize,
-    /// Connections made and accepted, to number them by.
+    /// The number of connections made and accepted. It numbers the next connection.
     connected: u64,
     pub(super) attempts: u64,
     pub(super) refusing: Option<(Refusal, Span)>,
@@ -49,7 +49,7 @@ pub(super) struct State {
     pub(super) wires: Vec<Wire>,
 }
 
-/// For how long clients are refused.
+/// How long clients are refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Span {
     Times(u32),
@@ -64,7 +64,7 @@ pub(super) struct Arrival {
     pub(super) at: Instant,
 }
 
-/// What refused an attempt, and when that ends if it is known.
+/// The refusal of an attempt, and the moment at which it ends if that is known.
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
     pub(super) until: Option<Instant>,
@@ -116,7 +116,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Nobody listens any more; clients that were not accepted are disconnected.
+    /// Ends the listening. Clients that were not accepted are disconnected.
     pub(super) fn unlisten(&self) {
         let mut state = self.state();
         state.listening = false;
@@ -128,7 +128,7 @@ impl Shared {
         }
     }
 
-    /// Makes one attempt to connect, and returns the number of the connection too.
+    /// Makes one attempt to connect. Also returns the number of the connection.
     pub(super) fn open(self: &Arc<Self>) -> Result<(Wire, u64), Refused> {
         let mut state = self.state();
         state.attempts += 1;
@@ -168,8 +168,8 @@ impl Shared {
         Ok((wire, state.connected))
     }
 
-    /// Returns the client that has waited for the longest, if it has waited long enough; otherwise
-    /// when it will have, if there is one. `acceptor` is woken by the next client.
+    /// Returns the client that has waited longest, if it has waited long enough. Otherwise returns
+    /// the moment at which it will have, if there is a client. The next client wakes `acceptor`.
     pub(super) fn take_arrival(&self, acceptor: &Waker) -> Result<Arrival, Option<Instant>> {
         let mut state = self.state();
         let due = state.arrived.front().map(|arrival| arrival.at + state.accept_delay);
@@ -195,7 +195,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// A connected instance, which keeps the name in existence.
+/// A connected instance. The name exists while it does.
 pub(super) struct Instance(Arc<Shared>);
 
 impl Drop for Instance {

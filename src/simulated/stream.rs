@@ -25,17 +25,17 @@ use crate::{
     name::PipeName,
 };
 
-/// One end of an open simulated pipe: what a `PipeStream` is on Windows.
+/// One end of an open simulated pipe. A `PipeStream` is the same on Windows.
 ///
-/// A write is done when it is queued; one that finds the buffer overfull waits. Shutting down waits
-/// until the other end has read everything or has left, for the
-/// [close timeout](crate::ConnectionOptions::close_timeout) at most, which it reports as
-/// `TimedOut`. It closes nothing: dropping does, and what was written then can still be read.
+/// A write is done when it is queued. A write that finds the buffer overfull waits. A shutdown
+/// waits until the other end has read everything or has left. If it takes longer than the [close
+/// timeout](crate::ConnectionOptions::close_timeout), it returns `TimedOut`. A shutdown does not
+/// close the end; a drop does, and what was written can still be read then.
 pub struct Stream {
     seat: Arc<Seat>,
     name: PipeName,
     close_timeout: Duration,
-    /// Something was written that the other end is not known to have read.
+    /// Whether something was written that the other end is not known to have read.
     undrained: bool,
     written: Written,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -45,7 +45,7 @@ pub struct Stream {
 struct Seat {
     wire: Wire,
     end: End,
-    /// The server's end holds the name.
+    /// The server's end keeps the name in existence.
     _instance: Option<Instance>,
 }
 
@@ -123,7 +123,7 @@ impl Transport for Stream {
         self.deadline = None;
     }
 
-    /// By the rule that holds for pipes.
+    /// The same rule as for pipes.
     fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
         Some(self.written.unread_at_most(self.seat.wire.capacity(self.seat.end)))
     }
@@ -166,7 +166,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A write begins something new, so it ends a wait.
+        // A write is something new, so it ends a wait.
         self.deadline = None;
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Poll::Ready(Ok(0));

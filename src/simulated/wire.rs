@@ -1,4 +1,4 @@
-//! The two directions between two ends, and how they break. It knows no clock.
+//! The two directions between two ends, and how they break. There is no clock.
 
 use std::{
     collections::VecDeque,
@@ -35,9 +35,9 @@ struct State {
 #[derive(Debug)]
 struct Lane {
     unread: VecDeque<u8>,
-    /// What the pipe's buffer holds, in bytes.
+    /// The size of the pipe's buffer in bytes.
     capacity: usize,
-    /// Bytes written so far, and where the connection breaks.
+    /// The bytes written so far, and the place at which the connection breaks.
     written: u64,
     cut: Option<(u64, Cut)>,
     split: usize,
@@ -97,7 +97,7 @@ impl Wire {
         }
     }
 
-    /// Takes all of `bytes`, unless an earlier write has not found room yet: a write is done when it
+    /// Takes all of `bytes`, unless an earlier write still waits for room: a write is done when it
     /// is queued.
     pub(super) fn poll_write(
         &self,
@@ -121,7 +121,7 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
-    /// Is ready when the other end has read everything, or never will.
+    /// Is ready when the other end has read everything, or will never read it.
     pub(super) fn poll_drained(&self, end: End, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         if let Some(cut) = state.end_of(end) {
@@ -135,8 +135,8 @@ impl Wire {
         Poll::Pending
     }
 
-    /// Returns how many bytes the other end has not read. Windows tells if they are fewer than the
-    /// pipe's buffer holds.
+    /// Returns how many bytes the other end has not read. Windows reports this if it is less than
+    /// the pipe's buffer holds.
     pub(super) fn unread(&self, end: End) -> Option<u64> {
         let mut state = self.state();
         let lane = state.outbound(end);
@@ -157,7 +157,7 @@ impl Wire {
         state.wake();
     }
 
-    /// Breaks it now.
+    /// Breaks the connection now.
     pub(super) fn cut(&self, cut: Cut) {
         let mut state = self.state();
         if cut == Cut::Reset {
@@ -229,7 +229,7 @@ impl Lane {
         }
     }
 
-    /// Takes a write, as far as it arrives, and returns its length and the cut that it brings about.
+    /// Takes as much of a write as arrives, and returns its length and the cut that it causes.
     fn take(&mut self, bytes: &[&[u8]]) -> (usize, Option<Cut>) {
         let count = bytes.iter().map(|piece| piece.len()).sum();
         let room = match self.cut {
