@@ -1,4 +1,4 @@
-//! An HTTP API over a pipe: axum serves it, hyper-util's client uses it.
+//! An HTTP API over a pipe. axum serves it, and hyper-util's client uses it.
 //!
 //! `cargo run --features axum_0_8,hyper_util_0_1 --example axum_api`
 

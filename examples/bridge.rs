@@ -1,10 +1,11 @@
-//! The way out of one machine: relays messages between a pipe and TCP, for any number of clients.
+//! Relays messages between a pipe and TCP, for any number of clients, so that pipes can reach other
+//! machines.
 //!
-//! `cargo run --example bridge -- tcp 127.0.0.1:7000 pipe orders` takes clients from TCP to a pipe,
-//! `cargo run --example bridge -- pipe orders tcp 10.0.0.7:7000` from a pipe to another machine.
+//! `cargo run --example bridge -- tcp 127.0.0.1:7000 pipe orders` relays clients from TCP to a pipe.
+//! `cargo run --example bridge -- pipe orders tcp 10.0.0.7:7000` relays clients to another machine.
 //!
-//! TCP asks nobody who he is and hides nothing. Beyond this machine put TLS around the `TcpStream`:
-//! a `Connection` works over anything that reads and writes.
+//! TCP identifies nobody and encrypts nothing. If the messages leave this machine, put TLS around
+//! the `TcpStream`: a `Connection` works over anything that reads and writes.
 
 #[cfg(not(windows))]
 fn main() {

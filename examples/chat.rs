@@ -1,4 +1,5 @@
-//! A hub: what one says, all hear. Who does not keep up is dropped, and holds nobody back.
+//! A hub: everybody hears what one says. A client that does not keep up is dropped, and delays
+//! nobody.
 //!
 //! `cargo run --example chat -- hub parlour`; `chat -- join parlour Ada` in other windows
 

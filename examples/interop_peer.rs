@@ -4,8 +4,8 @@
 //! `interop_peer server byte|message <pipe name> [connections]`
 //! `interop_peer client byte|message <pipe name>`
 //!
-//! The server takes whatever dialect its client speaks; "message" makes a message-type pipe. Exit
-//! codes: 0, 1 after a failure, 64 for a wrong command line.
+//! The server accepts every dialect and answers in the client's. "message" makes a message-type
+//! pipe. Exit codes: 0, 1 after a failure, 64 for a wrong command line.
 
 #[cfg(not(windows))]
 fn main() {

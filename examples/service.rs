@@ -1,5 +1,6 @@
-//! A service that ends in good order. On Ctrl-C it lets nobody in any more, answers what it has
-//! been asked, waits until that has been read, and says how its connections ended.
+//! A service that stops in an orderly way. On Ctrl-C it accepts no more clients, answers the
+//! requests that it has received, waits until the answers have been read, and prints how its
+//! connections ended.
 //!
 //! `cargo run --example service -- orders`, then `echo_client orders` in other windows
 

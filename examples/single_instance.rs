@@ -1,7 +1,7 @@
-//! A program of which one instance runs for each user: the first start serves, every further one hands
-//! its arguments to the first and ends.
+//! A program that runs once for each user. The first start serves. Every further start hands its
+//! arguments to the first one and ends.
 //!
-//! `cargo run --example single_instance -- orders open report.txt`, twice; and `... orders stop`.
+//! `cargo run --example single_instance -- orders open report.txt`, twice, and then `... orders stop`
 
 #[cfg(not(windows))]
 fn main() {

@@ -1,9 +1,9 @@
-//! An SSH agent on a pipe: another protocol, by a crate that knows it, over a `PipeStream`.
+//! An SSH agent on a pipe: another protocol, with a crate for that protocol, over a `PipeStream`.
 //!
 //! `cargo run --example ssh_agent`
 //!
-//! `ssh`, `ssh-add` and Git for Windows find an agent at `\\.\pipe\openssh-ssh-agent`, or where
-//! `SSH_AUTH_SOCK` says. The key of this one is no secret.
+//! `ssh`, `ssh-add` and Git for Windows look for an agent at `\\.\pipe\openssh-ssh-agent`, or at
+//! `SSH_AUTH_SOCK` if it is set. The key of this agent is not secret.
 
 #[cfg(not(windows))]
 fn main() {

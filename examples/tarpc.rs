@@ -1,9 +1,9 @@
-//! Remote procedure calls by tarpc: calls that overlap, one that is late, one that is called off.
+//! Remote procedure calls with tarpc: calls that overlap, one that is late, and one that is
+//! cancelled.
 //!
 //! `cargo run --example tarpc`
 //!
-//! A tarpc transport is a stream and a sink of values, which is what tokio-serde makes of a
-//! `Connection`.
+//! A tarpc transport is a stream and a sink of values. tokio-serde makes one of a `Connection`.
 
 #[cfg(not(windows))]
 fn main() {

@@ -1,5 +1,5 @@
-//! What sits behind a tray icon: it shows whether the service is there and what it says, sends what
-//! is clicked, and outlives any restart of the service.
+//! The client behind a tray icon. It shows whether the service is there and what the service says,
+//! sends what is clicked, and keeps working through any restart of the service.
 //!
 //! `cargo run --example tray -- orders`, with `cargo run --example service -- orders` started
 //! before, after, or again. Each line of standard input is a click.

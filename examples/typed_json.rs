@@ -1,9 +1,9 @@
-//! Values instead of bytes: JSON by tokio-serde, over a `Connection`.
+//! Values instead of bytes: JSON with tokio-serde, over a `Connection`.
 //!
 //! `cargo run --example typed_json`
 //!
-//! The two libraries' errors meet in `io::Error`, into which both can be converted. What is no
-//! `Request` costs the client an answer, and not the connection.
+//! Both libraries' errors convert into `io::Error`. For a message that is not a `Request`, the
+//! client gets an answer, and the connection stays open.
 
 #[cfg(not(windows))]
 fn main() {

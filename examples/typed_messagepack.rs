@@ -1,4 +1,5 @@
-//! Values instead of bytes: MessagePack by tokio-serde, over `FrameCodec` in tokio-util's `Framed`.
+//! Values instead of bytes: MessagePack with tokio-serde, over `FrameCodec` in tokio-util's
+//! `Framed`.
 //!
 //! `cargo run --example typed_messagepack`
 

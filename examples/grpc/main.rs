@@ -1,9 +1,10 @@
-//! gRPC over a pipe by tonic: a call, and a stream of answers.
+//! gRPC over a pipe with tonic: a call, and a stream of answers.
 //!
 //! `cargo run --features tonic_0_14 --example grpc`
 //!
-//! `kitchen.rs` is generated from `kitchen.proto` and kept here, so that building takes no `protoc`;
-//! a project of its own has `tonic_prost_build::compile_protos("kitchen.proto")` in its `build.rs`.
+//! `kitchen.rs` is generated from `kitchen.proto` and kept here, so that the build needs no
+//! `protoc`. Your own project calls `tonic_prost_build::compile_protos("kitchen.proto")` in its
+//! `build.rs`.
 
 #[cfg(not(windows))]
 fn main() {

@@ -1,7 +1,7 @@
-//! Takes a stream of bytes apart into frames, and tells of each what it says and what it is.
+//! Takes a stream of bytes apart into frames, and reports what each frame says and what it is.
 //!
-//! Whether eight bytes are a header is for the crate's own codec to judge. A payload is read in
-//! pieces and not held, however long it is.
+//! The crate's own codec judges whether eight bytes are a header. A payload is read in pieces and
+//! not kept in memory, however long it is.
 
 use std::{fmt, io};
 

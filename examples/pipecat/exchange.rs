@@ -1,4 +1,4 @@
-//! Sends what is to be sent, and shows what arrives meanwhile.
+//! Sends the messages of the plan, and shows what arrives meanwhile.
 
 use std::{cell::Cell, fmt, io::ErrorKind, path::Path, time::Duration};
 

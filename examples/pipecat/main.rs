@@ -1,9 +1,9 @@
 //! Talks to a named pipe by hand, and shows what its other end really does: lengths, CRCs and
-//! dialects, the wrong ones above all. The tool for when a peer misbehaves.
+//! dialects, especially the wrong ones. Use it when a peer misbehaves.
 //!
 //! `cargo run --example pipecat -- --help`
 //!
-//! Everything but the pipes themselves works on any system, `pipecat decode` among it.
+//! Everything except the pipes themselves works on any system, including `pipecat decode`.
 
 mod args;
 mod conform;

@@ -1,4 +1,4 @@
-//! Coming by the other end of a pipe: what needs Windows is in this file.
+//! Opens the other end of a pipe. Everything that needs Windows is in this file.
 
 #[cfg(windows)]
 use npipes::{

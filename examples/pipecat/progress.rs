@@ -1,4 +1,4 @@
-//! How far a long transfer is, on standard error.
+//! Shows the progress of a long transfer on standard error.
 
 use std::{
     io::{IsTerminal, stderr},

@@ -1,4 +1,4 @@
-//! How frames, and what is no frame, look on the screen.
+//! Prints frames, and bytes that are not frames.
 
 use npipes::frame::{Dialect, FrameError, ReceiveChecksum};
 

@@ -1,4 +1,5 @@
-//! A file as many messages, never held as a whole, and its checksum at both ends.
+//! Sends a file as many messages, without holding it as a whole, and compares its checksum at both
+//! ends.
 //!
 //! ```text
 //! sender                                   receiver
