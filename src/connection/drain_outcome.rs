@@ -37,7 +37,7 @@ pub enum DrainOutcome {
     /// The deadline passed before the peer had read everything.
     TimedOut {
         /// Bytes in the pipe that the peer had not read. Windows reports them if they are fewer
-        /// than the pipe's buffer holds; Wine never does.
+        /// than the pipe's buffer holds; a stock Wine never does.
         unread: Option<u64>,
     },
     /// The peer closed its end, or disconnected the pipe, before it was known to have read
