@@ -201,10 +201,11 @@ impl FrameCodec {
         src: &mut BytesMut,
     ) -> Result<Header, FrameError> {
         if self.detecting {
-            if let Some(dialect) = Header::detect(bytes) {
-                self.dialect = dialect;
-                self.detecting = false;
-            }
+            let Some(dialect) = Header::detect(bytes) else {
+                return Err(self.poison(FrameError::NoDialect { header: bytes }, src));
+            };
+            self.dialect = dialect;
+            self.detecting = false;
         }
         Header::decode(bytes, self.dialect, self.format.max_payload)
             .map_err(|error| self.poison(error, src))

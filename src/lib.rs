@@ -1,4 +1,6 @@
-//! Framed, checksummed messages over Windows named pipes on Tokio.
+//! Local endpoints on Tokio: Windows named pipes that are safe by default and turn no client away, as
+//! streams for any protocol, and messages, framed and checksummed, for programs that need none of their
+//! own.
 //!
 //! ```
 //! # #[cfg(windows)]

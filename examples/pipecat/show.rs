@@ -100,7 +100,11 @@ pub(crate) fn broken(broken: &Broken, view: &View) {
     println!("{}! at byte {}: {}", time(view), broken.offset, broken.why);
     dump(&broken.bytes, broken.bytes.len());
     let Ok(header) = <[u8; 8]>::try_from(&broken.bytes[..]) else { return };
-    let Why::Header(FrameError::LengthMismatch { fits, .. }) = broken.why else { return };
+    let fits = match broken.why {
+        Why::Header(FrameError::LengthMismatch { fits, .. }) => fits,
+        Why::Header(FrameError::NoDialect { .. }) => None,
+        _ => return,
+    };
     let [a, b, c, d, e, f, g, h] = header;
     let (first, second) = ([a, b, c, d], [e, f, g, h]);
     reading("little-endian", u32::from_le_bytes(first), u32::from_le_bytes(second));

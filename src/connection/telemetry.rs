@@ -148,6 +148,9 @@ impl Telemetry {
                 let fits = fits.map(field::display);
                 debug!(frame, %expected, fits, "lengths do not fit");
             }
+            Error::Frame(FrameError::NoDialect { .. }) => {
+                debug!(frame, "the first header fits no dialect");
+            }
             Error::Frame(FrameError::TooLarge { len, max }) => {
                 debug!(frame, len, max, "frame too large");
             }

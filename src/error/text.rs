@@ -62,6 +62,9 @@ impl Display for WithoutContent<'_> {
                     Suggestion(*fits)
                 )
             }
+            Error::Frame(FrameError::NoDialect { .. }) => {
+                f.write_str("the first header fits no dialect")
+            }
             Error::Frame(FrameError::Checksum { .. }) => f.write_str("corrupt frame"),
             Error::Frame(FrameError::ChecksumMissing { .. }) => {
                 f.write_str("the peer sends no CRC-32, which is required here")

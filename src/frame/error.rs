@@ -32,6 +32,15 @@ pub enum FrameError {
         fits: Option<Dialect>,
     },
 
+    /// The first header of a stream fits no dialect, where the dialect is
+    /// [detected](super::FrameFormat::detect_dialect): the peer speaks another protocol.
+    #[error("the stream begins with {header:02x?}, which is a header in no dialect")]
+    #[non_exhaustive]
+    NoDialect {
+        /// The first bytes that the peer sent.
+        header: [u8; 8],
+    },
+
     /// The peer announced a payload longer than the receiver allows. Nothing was reserved for it.
     #[error("the peer announces a payload of {len} bytes, {max} are allowed")]
     #[non_exhaustive]

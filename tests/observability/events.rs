@@ -161,12 +161,14 @@ async fn each_end_of_receiving_has_its_event() {
     let any = ConnectionOptions::new();
     let big_endian = b"\0\0\0\x0d\0\0\0\x05Hello";
     type Fact = (&'static str, &'static str);
-    let cases: [(_, &[u8], bool, &str, &[Fact]); 7] = [
+    let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect(true));
+    let cases: [(_, &[u8], bool, &str, &[Fact]); 8] = [
         (&any, HELLO, true, "the peer has closed", &[("messages_received", "1")]),
         (&any, &HELLO[..10], true, "ended inside a frame", &[("have", "10"), ("need", "17")]),
         (&any, &HELLO[..3], true, "ended inside a frame", &[("have", "3"), ("need", "8")]),
         (&small, HELLO, false, "frame too large", &[("frame", "1"), ("len", "5"), ("max", "4")]),
         (&any, big_endian, false, "lengths do not fit", &[("frame", "1")]),
+        (&detecting, b"GET / HT", false, "the first header fits no dialect", &[("frame", "1")]),
         (&slow, &HELLO[..10], false, "frame timed out", &[("timeout", "2s"), ("have", "10")]),
         (&idle, HELLO, false, "idle for too long", &[("frame", "2"), ("timeout", "1s")]),
     ];
