@@ -68,6 +68,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `axum_0_8` | the module `adapters::axum_0_8`: axum serves a `Listener`, and a handler knows its client |
+//! | `blocking` | the module `blocking`: the same calls for programs and threads that are not async |
 //! | `encoding_rs` | `TextEncoding::Standard`: text in the encodings of the Encoding Standard |
 //! | `hyper_util_0_1` | the module `adapters::hyper_util_0_1`: hyper-util's HTTP client over a pipe |
 //! | `simulated` | the module `simulated`: a pipe without an operating system, for tests |
@@ -123,6 +124,9 @@ pub mod observability {}
 #[doc = include_str!("../docs/peers/npipes_frames.py")]
 /// ```
 pub mod peers {}
+#[cfg(all(windows, feature = "blocking"))]
+#[cfg_attr(docsrs, doc(cfg(all(windows, feature = "blocking"))))]
+pub mod blocking;
 #[cfg(windows)]
 pub mod pipe;
 #[cfg_attr(

@@ -182,6 +182,10 @@ pub enum Error {
         source: Arc<Self>,
     },
 
+    /// The caller's fault: a call of `npipes::blocking` was made inside an async runtime, whose tasks
+    /// it would hold up. Nothing was done.
+    BlockingInRuntime,
+
     /// Messages that were sent through a client's duplex came back: fetch them with
     /// [`ClientDuplex::take_returned`](crate::client::ClientDuplex::take_returned).
     #[non_exhaustive]

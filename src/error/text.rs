@@ -140,6 +140,10 @@ impl Display for Outcome<'_> {
                 write!(f, "an attempt to connect was not done after {timeout:?}")
             }
             Error::Refused { reason, .. } => write!(f, "the server refused: {reason}"),
+            Error::BlockingInRuntime => f.write_str(
+                "a blocking call inside an async runtime would hold up its tasks: call the async \
+                 one, or make the call on a thread of its own",
+            ),
             Error::OutboxFull => f.write_str("the outbox is full"),
             Error::NotTaken { connections } => write!(
                 f,

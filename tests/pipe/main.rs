@@ -22,6 +22,8 @@ mod support;
 
 mod acting;
 mod autotraits;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod chaos;
 mod child;
 mod client;

@@ -1,0 +1,155 @@
+//! One connection, blocking.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    halves::{ReceiveHalf, SendHalf},
+    runtime::{Limit, block_on},
+};
+use crate::{
+    connection::{self, AbortHandle, ConnectionStats, DrainOutcome},
+    error::{Error, Operation},
+    name::PipeName,
+    pipe::{identity::ServerIdentity, peer::Peer, stream::PipeStream},
+};
+
+/// Messages over a pipe: [`npipes::Connection`](crate::Connection), blocking.
+///
+/// A call that times out returns [`Error::Io`] with `TimedOut` and leaves the connection usable. A
+/// receive has lost nothing. A message that was to be sent may or may not be sent, but never half of it.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) inner: connection::Connection<PipeStream>,
+    pub(super) name: Option<PipeName>,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Connection {
+    pub(super) fn new(inner: connection::Connection<PipeStream>) -> Self {
+        Self { name: inner.get_ref().name().cloned(), inner, timeout: None }
+    }
+
+    /// Sets how long each call may take. The default is `None`: for ever. [`close`](Self::close) has
+    /// the timeout of the options.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// Sends one message: [`Connection::send`](crate::Connection::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`](crate::Connection::send), [`Error::Io`] with `TimedOut`, and
+    /// [`Error::BlockingInRuntime`] inside a runtime.
+    pub fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
+        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
+        block_on(limit, self.inner.send(message))
+    }
+
+    /// Sends one message that is a text: [`Connection::send_text`](crate::Connection::send_text).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and [`Error::TextEncode`].
+    pub fn send_text(&mut self, text: &str) -> Result<(), Error> {
+        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
+        block_on(limit, self.inner.send_text(text))
+    }
+
+    /// Queues one message, so that several share a write: [`Connection::feed`](crate::Connection::feed).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
+        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
+        block_on(limit, self.inner.feed(message))
+    }
+
+    /// Writes everything that was queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
+        block_on(limit, self.inner.flush())
+    }
+
+    /// Returns the next message, or `None` when the peer has closed its end:
+    /// [`Connection::receive`](crate::Connection::receive).
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive`](crate::Connection::receive), [`Error::Io`] with `TimedOut`, and
+    /// [`Error::BlockingInRuntime`] inside a runtime.
+    pub fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
+        let limit = Limit::new(Operation::Read, self.name.as_ref(), self.timeout);
+        block_on(limit, self.inner.receive())
+    }
+
+    /// Returns the next message as a text:
+    /// [`Connection::receive_text`](crate::Connection::receive_text).
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive), and [`Error::TextDecode`].
+    pub fn receive_text(&mut self) -> Result<Option<String>, Error> {
+        let limit = Limit::new(Operation::Read, self.name.as_ref(), self.timeout);
+        block_on(limit, self.inner.receive_text())
+    }
+
+    /// Sends what is queued, waits until the peer has read it, and closes:
+    /// [`Connection::close`](crate::Connection::close).
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::close`](crate::Connection::close), and [`Error::BlockingInRuntime`] inside a
+    /// runtime, after which the connection is dropped.
+    pub fn close(self) -> Result<DrainOutcome, Error> {
+        let limit = Limit::new(Operation::Close, self.name.as_ref(), None);
+        block_on(limit, self.inner.close())
+    }
+
+    /// Splits it into two halves, for two threads.
+    #[must_use]
+    pub fn split(self) -> (SendHalf, ReceiveHalf) {
+        let Self { inner, name, timeout } = self;
+        let (send, receive) = inner.split();
+        let send = SendHalf { inner: send, name: name.clone(), timeout };
+        (send, ReceiveHalf { inner: receive, name, timeout })
+    }
+
+    /// Returns what ends the connection at once, from another thread: a call that waits returns with
+    /// an error.
+    #[must_use]
+    pub fn abort_handle(&self) -> Option<AbortHandle> {
+        self.inner.abort_handle()
+    }
+
+    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeStream::peer`].
+    pub fn peer(&self) -> Result<Peer, Error> {
+        self.inner.peer()
+    }
+
+    /// Returns who the server is; on the client's end only: [`PipeStream::server`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PipeStream::server`].
+    pub fn server(&self) -> Result<ServerIdentity, Error> {
+        self.inner.server()
+    }
+
+    /// Returns what has gone over the connection so far.
+    #[must_use]
+    pub fn stats(&self) -> ConnectionStats {
+        self.inner.stats()
+    }
+}

@@ -1,0 +1,77 @@
+//! The runtime that drives the pipes of all blocking calls.
+
+use std::{future::Future, io, sync::OnceLock, time::Duration};
+
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::timeout,
+};
+
+use crate::{
+    error::{Error, Operation},
+    name::PipeName,
+};
+
+/// How long a call may take, and what it is called in an error.
+pub(super) struct Limit<'a> {
+    operation: Operation,
+    pipe: Option<&'a PipeName>,
+    timeout: Option<Duration>,
+}
+
+impl<'a> Limit<'a> {
+    pub(super) const fn new(
+        operation: Operation,
+        pipe: Option<&'a PipeName>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        Self { operation, pipe, timeout }
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        Error::io(self.operation, self.pipe, source)
+    }
+}
+
+/// Blocks this thread until the future is done, or for the timeout.
+pub(super) fn block_on<T>(
+    limit: Limit<'_>,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let runtime = enter(&limit)?;
+    let Some(at_most) = limit.timeout else { return runtime.block_on(future) };
+    runtime
+        .block_on(async { timeout(at_most, future).await })
+        .unwrap_or_else(|_| Err(limit.error(io::ErrorKind::TimedOut.into())))
+}
+
+/// Calls what must be called inside a runtime and does not wait.
+pub(super) fn inside<T>(
+    limit: &Limit<'_>,
+    call: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let _context = enter(limit)?.enter();
+    call()
+}
+
+fn enter(limit: &Limit<'_>) -> Result<&'static Runtime, Error> {
+    // A runtime's threads, those for blocking calls among them, cannot be told from its tasks.
+    if Handle::try_current().is_ok() {
+        return Err(Error::BlockingInRuntime);
+    }
+    shared().map_err(|e| limit.error(e))
+}
+
+/// One worker drives the I/O and the timers. What is waited for runs on the threads that wait.
+fn shared() -> io::Result<&'static Runtime> {
+    static SHARED: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = SHARED.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("npipes-blocking")
+        .enable_all()
+        .build()?;
+    Ok(SHARED.get_or_init(|| runtime))
+}
