@@ -1,10 +1,13 @@
-//! Several messages at once, where they have arrived.
+//! Many small messages: lent where they have arrived, and sent from where they are.
 
-use std::fmt;
+use std::{fmt, future::poll_fn, pin::Pin};
 
-use super::telemetry::Telemetry;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, ReceiveHalf, SendHalf, telemetry::Telemetry};
 use crate::{
     codec::FrameCodec,
+    error::Error,
     frame::{Header, OVERHEAD},
 };
 
@@ -49,5 +52,101 @@ impl<'a> Iterator for Batch<'a> {
 impl fmt::Debug for Batch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").field("bytes", &self.rest.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// Queues one message that is copied into its frame, where [`feed`](Self::feed) takes one that is
+    /// handed over.
+    ///
+    /// This is for small messages in a buffer of the caller's. [`feed`](Self::feed) does not copy one of
+    /// 8 KiB or more.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has not queued the message.
+    pub async fn feed_slice(&mut self, message: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
+        self.writer.start_send_slice(message)
+    }
+
+    /// Returns all messages that have arrived, one at least, or `None` when the peer has closed its
+    /// end.
+    ///
+    /// This is for many small messages: [`receive`](Self::receive) gives each a buffer of its own, which
+    /// can be kept; a batch lends them where they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive). A batch ends before a frame that is corrupt or no frame; the next
+    /// call reports it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what has arrived, and what was not taken out of a batch, stays for the next call.
+    ///
+    /// # Panics
+    ///
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), npipes::Error> {
+    /// # let (mut sensor, mut connection) = npipes::Connection::pair();
+    /// # sensor.feed_slice(&[1; 8]).await?;
+    /// # sensor.feed_slice(&[2; 8]).await?;
+    /// # sensor.flush().await?;
+    /// # drop(sensor);
+    /// let mut sum = 0;
+    /// while let Some(batch) = connection.receive_batch().await? {
+    ///     for reading in batch {
+    ///         sum += u64::from(reading[0]);
+    ///     }
+    /// }
+    /// assert_eq!(sum, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn receive_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        poll_fn(|cx| self.reader.poll_arrived(Pin::new(&mut self.io), cx)).await?;
+        Ok(self.reader.batch())
+    }
+}
+
+impl<T: AsyncWrite + Unpin> SendHalf<T> {
+    /// Queues one message that is copied into its frame, as [`Connection::feed_slice`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has not queued the message.
+    pub async fn feed_slice(&mut self, message: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
+        self.writer.start_send_slice(message)
+    }
+}
+
+impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
+    /// Returns all messages that have arrived, as [`Connection::receive_batch`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive_batch`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Connection::receive_batch`].
+    pub async fn receive_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        poll_fn(|cx| self.reader.poll_arrived(Pin::new(&mut self.io), cx)).await?;
+        Ok(self.reader.batch())
     }
 }

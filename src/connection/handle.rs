@@ -7,9 +7,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
 use super::{
-    AbortHandle, Batch, ConnectionOptions, ConnectionStats, DrainOutcome, Origin, ReceiveHalf,
-    SendHalf, Transport, drain::Drain, reader::Reader, split, telemetry::Telemetry,
-    transport::Whole, writer::Writer,
+    AbortHandle, ConnectionOptions, ConnectionStats, DrainOutcome, Origin, ReceiveHalf, SendHalf,
+    Transport, drain::Drain, reader::Reader, split, telemetry::Telemetry, transport::Whole,
+    writer::Writer,
 };
 use crate::{
     error::{Error, Operation},
@@ -140,24 +140,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.writer.start_send(&message.into())
     }
 
-    /// Queues one message that is copied into its frame, where [`feed`](Self::feed) takes one that is
-    /// handed over.
-    ///
-    /// This is for small messages in a buffer of the caller's. [`feed`](Self::feed) does not copy one of
-    /// 8 KiB or more.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped has not queued the message.
-    pub async fn feed_slice(&mut self, message: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
-        self.writer.start_send_slice(message)
-    }
-
     /// Writes everything that was queued.
     ///
     /// # Errors
@@ -192,50 +174,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// enabled.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
-    }
-
-    /// Returns all messages that have arrived, one at least, or `None` when the peer has closed its
-    /// end.
-    ///
-    /// This is for many small messages: [`receive`](Self::receive) gives each a buffer of its own, which
-    /// can be kept; a batch lends them where they are.
-    ///
-    /// # Errors
-    ///
-    /// As [`receive`](Self::receive). A batch ends before a frame that is corrupt or no frame; the next
-    /// call reports it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost: what has arrived, and what was not taken out of a batch, stays for the next call.
-    ///
-    /// # Panics
-    ///
-    /// As [`receive`](Self::receive).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), npipes::Error> {
-    /// # let (mut sensor, mut connection) = npipes::Connection::pair();
-    /// # sensor.feed_slice(&[1; 8]).await?;
-    /// # sensor.feed_slice(&[2; 8]).await?;
-    /// # sensor.flush().await?;
-    /// # drop(sensor);
-    /// let mut sum = 0;
-    /// while let Some(batch) = connection.receive_batch().await? {
-    ///     for reading in batch {
-    ///         sum += u64::from(reading[0]);
-    ///     }
-    /// }
-    /// assert_eq!(sum, 3);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn receive_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
-        poll_fn(|cx| self.reader.poll_arrived(Pin::new(&mut self.io), cx)).await?;
-        Ok(self.reader.batch())
     }
 
     /// Sends what is queued, waits until the peer has read it, and closes.

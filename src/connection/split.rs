@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
 use super::{
-    Batch, Connection, ConnectionStats, DrainOutcome, drain::Drain, read_text, reader::Reader,
+    Connection, ConnectionStats, DrainOutcome, drain::Drain, read_text, reader::Reader,
     transport::Half, writer::Writer,
 };
 use crate::{error::Error, text::TextEncoding};
@@ -30,8 +30,8 @@ pub(super) fn split<T>(connection: Connection<T>) -> (SendHalf<T>, ReceiveHalf<T
 ///
 /// The transport closes when both halves are dropped.
 pub struct SendHalf<T> {
-    io: Half<T>,
-    writer: Writer,
+    pub(super) io: Half<T>,
+    pub(super) writer: Writer,
     text: TextEncoding,
 }
 
@@ -76,20 +76,6 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     pub async fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
         poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
         self.writer.start_send(&message.into())
-    }
-
-    /// Queues one message that is copied into its frame, as [`Connection::feed_slice`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped has not queued the message.
-    pub async fn feed_slice(&mut self, message: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.writer.poll_ready(Pin::new(&mut self.io), cx)).await?;
-        self.writer.start_send_slice(message)
     }
 
     /// Writes everything that was queued.
@@ -254,8 +240,8 @@ impl<T> fmt::Debug for SendHalf<T> {
 ///
 /// The transport closes when both halves are dropped.
 pub struct ReceiveHalf<T> {
-    io: Half<T>,
-    reader: Reader,
+    pub(super) io: Half<T>,
+    pub(super) reader: Reader,
     text: TextEncoding,
 }
 
@@ -271,20 +257,6 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     /// Nothing is lost: what has arrived stays for the next call.
     pub async fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
         poll_fn(|cx| self.reader.poll_receive(Pin::new(&mut self.io), cx)).await
-    }
-
-    /// Returns all messages that have arrived, as [`Connection::receive_batch`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::receive_batch`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Connection::receive_batch`].
-    pub async fn receive_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
-        poll_fn(|cx| self.reader.poll_arrived(Pin::new(&mut self.io), cx)).await?;
-        Ok(self.reader.batch())
     }
 
     /// Returns the next message as a text, as [`Connection::receive_text`] does.
