@@ -25,7 +25,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     use http_body_util::BodyExt;
     use hyper::Request;
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-    use npipes::{Listener, adapters::hyper_util_0_1::PipeConnector, pipe::PeerHandle};
+    use npipes::{
+        Listener,
+        pipe::{Connector, PeerHandle},
+    };
     use tokio::sync::{Mutex, Notify};
 
     type Orders = Arc<Mutex<Vec<String>>>;
@@ -55,7 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .with_graceful_shutdown(async move { stopped.notified().await });
     let server = tokio::spawn(server.into_future());
 
-    let client = Client::builder(TokioExecutor::new()).build(PipeConnector::new(&name)?);
+    let client = Client::builder(TokioExecutor::new()).build(Connector::new(&name)?);
     for order in ["two coffees", "one tea"] {
         let request = Request::post("http://kitchen/orders").body(order.to_owned())?;
         let answer = client.request(request).await?;

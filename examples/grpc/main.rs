@@ -29,11 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     use futures::{Stream, stream};
-    use npipes::{
-        Listener,
-        adapters::tonic_0_14::{PipeConnector, PipeIncoming},
-        pipe::PeerHandle,
-    };
+    use npipes::{Listener, adapters::tonic_0_14::PipeIncoming, pipe::Connector, pipe::PeerHandle};
     use tokio::sync::oneshot;
     use tonic::{
         Request, Response, Status,
@@ -86,7 +82,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The authority of the URI is a header of the requests, no address.
     let endpoint = Endpoint::from_static("http://kitchen");
-    let channel = endpoint.connect_with_connector(PipeConnector::new(&name)?).await?;
+    let channel = endpoint.connect_with_connector(Connector::new(&name)?).await?;
     let mut kitchen = KitchenClient::new(channel);
     for dish in ["pie", "tart"] {
         let receipt = kitchen.place(Order { dish: dish.to_owned() }).await?.into_inner();

@@ -10,9 +10,9 @@
 //! ```no_run
 //! # async fn order() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-//! use npipes::adapters::hyper_util_0_1::PipeConnector;
+//! use npipes::pipe::Connector;
 //!
-//! let connector = PipeConnector::new("orders")?;
+//! let connector = Connector::new("orders")?;
 //! let client = Client::builder(TokioExecutor::new()).build::<_, String>(connector);
 //! let answer = client.get("http://orders/menu".parse()?).await?;
 //! println!("{}", answer.status());
@@ -22,7 +22,7 @@
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 
-pub use super::connector::{Connecting, PipeConnector};
+pub use super::connector::Connecting;
 use crate::pipe::stream::PipeStream;
 
 impl Connection for PipeStream {

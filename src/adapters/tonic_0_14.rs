@@ -29,10 +29,10 @@
 //!
 //! ```no_run
 //! # async fn order() -> Result<(), Box<dyn std::error::Error>> {
-//! use npipes::adapters::tonic_0_14::PipeConnector;
+//! use npipes::pipe::Connector;
 //! use tonic::transport::Endpoint;
 //!
-//! let connector = PipeConnector::new("orders")?;
+//! let connector = Connector::new("orders")?;
 //! let channel = Endpoint::from_static("http://orders").connect_with_connector(connector).await?;
 //! # Ok(())
 //! # }
@@ -48,7 +48,7 @@ use futures_core::Stream;
 use tonic::transport::server::Connected;
 
 use super::accepting::Accepting;
-pub use super::connector::{Connecting, PipeConnector};
+pub use super::connector::Connecting;
 use crate::pipe::{listener::Listener, peer_handle::PeerHandle, stream::PipeStream};
 
 /// The clients of a [`Listener`], for `serve_with_incoming`.

@@ -8,8 +8,7 @@ use npipes::adapters::{hyper_util_0_1, tonic_0_14};
 fn public_types_can_be_sent_and_shown() {
     fn is_sendable<T: Send + Unpin + Debug + 'static>() {}
     fn is_shared<T: Send + Sync + Clone + Debug + 'static>() {}
-    is_shared::<hyper_util_0_1::PipeConnector>();
-    is_shared::<tonic_0_14::PipeConnector>();
+    is_shared::<npipes::pipe::Connector>();
     is_sendable::<hyper_util_0_1::Connecting>();
     is_sendable::<tonic_0_14::Connecting>();
     is_sendable::<tonic_0_14::PipeIncoming>();

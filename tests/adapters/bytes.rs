@@ -3,7 +3,7 @@
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use npipes::adapters::{hyper_util_0_1, tonic_0_14};
+use npipes::pipe::Connector;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::windows::named_pipe::{ClientOptions, NamedPipeServer, ServerOptions},
@@ -37,7 +37,7 @@ fn raw(name: &str) -> (String, NamedPipeServer) {
 async fn hyper_utils_client_begins_with_its_request() {
     let (_troubles, _guard) = Troubles::record();
     let (path, server) = raw(&unique_name());
-    let connector = hyper_util_0_1::PipeConnector::new(&*path).unwrap();
+    let connector = Connector::new(&*path).unwrap();
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
     let asking = tokio::spawn(client.get("http://kitchen/menu".parse().unwrap()));
     begins(server, b"GET /menu HTTP/1.1\r\nhost: kitchen\r\n\r\n").await;
@@ -48,7 +48,7 @@ async fn hyper_utils_client_begins_with_its_request() {
 async fn tonics_channel_begins_with_the_preface_of_http_2() {
     let (_troubles, _guard) = Troubles::record();
     let (path, server) = raw(&unique_name());
-    let connector = tonic_0_14::PipeConnector::new(&*path).unwrap();
+    let connector = Connector::new(&*path).unwrap();
     let channel = tokio::spawn(async move {
         Endpoint::from_static("http://kitchen").connect_with_connector(connector).await
     });

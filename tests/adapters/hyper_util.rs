@@ -9,7 +9,10 @@ use futures::future::join_all;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::{Response, body::Bytes, rt::Executor, server::conn::http1, service::service_fn};
 use hyper_util::{client::legacy::Client, rt::TokioIo, server::graceful::GracefulShutdown};
-use npipes::{Listener, PipeStream, adapters::hyper_util_0_1::PipeConnector, pipe::PeerHandle};
+use npipes::{
+    Listener, PipeStream,
+    pipe::{Connector, PeerHandle},
+};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
@@ -98,7 +101,7 @@ impl Tasks {
     }
 }
 
-type HttpClient = Client<PipeConnector, Empty<Bytes>>;
+type HttpClient = Client<Connector, Empty<Bytes>>;
 
 async fn ask(clients: &[HttpClient], times: usize) {
     join_all(clients.iter().map(|client| async move {
@@ -116,7 +119,7 @@ async fn ask(clients: &[HttpClient], times: usize) {
 async fn a_thousand_requests_outlive_a_restart_and_nobody_fails() {
     let (troubles, _guard) = Troubles::record();
     let (name, endings) = (unique_name(), Endings::default());
-    let connector = PipeConnector::with_options(&*name, &patient()).unwrap();
+    let connector = Connector::with_options(&*name, &patient()).unwrap();
     let tasks = Tasks::default();
     let client = || Client::builder(tasks.clone()).build(connector.clone());
     let clients: Vec<HttpClient> = (0..20).map(|_| client()).collect();

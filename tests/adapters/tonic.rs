@@ -9,10 +9,7 @@ use std::{
 };
 
 use futures::{Stream, TryStreamExt, future::join_all, stream};
-use npipes::{
-    adapters::tonic_0_14::{PipeConnector, PipeIncoming},
-    pipe::PeerHandle,
-};
+use npipes::{adapters::tonic_0_14::PipeIncoming, pipe::Connector, pipe::PeerHandle};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{
     Request, Response, Status,
@@ -96,7 +93,7 @@ impl Server {
 }
 
 pub(crate) async fn channel(name: &str) -> KitchenClient<Channel> {
-    let connector = PipeConnector::with_options(name, &patient()).unwrap();
+    let connector = Connector::with_options(name, &patient()).unwrap();
     let endpoint = Endpoint::from_static("http://kitchen");
     KitchenClient::new(within(endpoint.connect_with_connector(connector)).await.unwrap())
 }

@@ -64,6 +64,23 @@ impl Connector {
         Ok(Self { name: name.try_into()?, options: options.clone(), connections: Arc::default() })
     }
 
+    /// Connects, for a protocol of your own: [`ConnectOptions::connect_stream`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ConnectOptions::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ConnectOptions::connect`].
+    ///
+    /// # Panics
+    ///
+    /// As [`ConnectOptions::connect`].
+    pub async fn connect_stream(&self) -> Result<PipeStream, Error> {
+        self.options.connect_stream::<&PipeName>(&self.name).await
+    }
+
     /// Returns the name of the pipe.
     #[must_use]
     pub fn name(&self) -> &PipeName {
