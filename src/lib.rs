@@ -144,8 +144,8 @@ pub mod text;
 pub use self::pipe::{
     connect::{ConnectOptions, connect, connect_stream},
     listener::{Listener, ListenerOptions},
-    peer::Peer,
     stream::PipeStream,
+    windows::peer::Peer,
 };
 pub use self::{
     client::handle::Client,
@@ -159,13 +159,13 @@ pub use self::{
 /// The two calls of the Python module as async methods: see [`Ipc`](ipc::Ipc).
 #[cfg(windows)]
 pub mod ipc {
-    pub use crate::pipe::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
+    pub use crate::pipe::windows::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
 }
 
 /// Who may connect, who is at the other end, and who is trusted to be the server.
 pub mod security {
     #[cfg(windows)]
-    pub use crate::pipe::{
+    pub use crate::pipe::windows::{
         identity::{MayServe, ServerIdentity, ServerTrust},
         peer::IntegrityLevel,
         process::PeerProcess,

@@ -9,10 +9,12 @@ use super::{
     runtime::{Limit, block_on},
 };
 use crate::{
+    Peer,
     connection::{self, AbortHandle, ConnectionStats, DrainOutcome},
     error::{Error, Operation},
     name::PipeName,
-    pipe::{identity::ServerIdentity, peer::Peer, stream::PipeStream},
+    pipe::stream::PipeStream,
+    security::ServerIdentity,
 };
 
 /// Messages over a pipe: [`npipes::Connection`](crate::Connection), blocking.

@@ -1,10 +1,9 @@
 //! Who is at the other end, asked of whatever has an end.
 
-use std::{io, os::windows::io::AsHandle};
+use std::io;
 
 use super::{
-    identity::ServerIdentity,
-    peer::Peer,
+    imp::{Peer, ServerIdentity},
     stream::{OwnedReadHalf, OwnedWriteHalf, PipeStream},
 };
 use crate::{
@@ -41,7 +40,7 @@ impl PipeStream {
     /// ```
     pub fn peer(&self) -> Result<Peer, Error> {
         self.only_server()?;
-        Peer::client_of(self.as_handle(), self.opened())
+        Peer::client_of(&**self.handle(), self.opened())
             .map_err(|e| Error::io(Operation::Identify, self.name(), e))
     }
 
@@ -83,7 +82,7 @@ impl PipeStream {
         let local = self.name().is_none_or(PipeName::is_local);
         match self.is_server() {
             true => Err(io::ErrorKind::Unsupported.into()),
-            false => ServerIdentity::of(self.as_handle(), local, self.opened()),
+            false => ServerIdentity::of(self.handle(), local, self.opened()),
         }
         .map_err(|e| Error::io(Operation::Identify, self.name(), e))
     }

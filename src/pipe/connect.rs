@@ -2,16 +2,14 @@
 
 mod connector;
 mod opener;
-mod waiter;
 
 use std::time::Duration;
 
 pub use self::connector::Connector;
 use self::opener::Opener;
 use super::{
-    identity::ServerTrust,
+    imp::{OpenSettings, ServerTrust},
     stream::PipeStream,
-    sys::{Direction, ImpersonationLevel, PipeType},
 };
 use crate::{
     connection::{Connection, ConnectionOptions},
@@ -105,8 +103,8 @@ where
 #[must_use]
 pub struct ConnectOptions {
     policy: RetryPolicy,
-    direction: Direction,
-    impersonation: ImpersonationLevel,
+    /// What only this system has.
+    pub(super) system: OpenSettings,
     server_trust: ServerTrust,
     connection: ConnectionOptions,
 }
@@ -137,8 +135,7 @@ impl ConnectOptions {
     pub const fn new() -> Self {
         Self {
             policy: RetryPolicy::new(),
-            direction: Direction::Duplex,
-            impersonation: ImpersonationLevel::Identification,
+            system: OpenSettings::new(),
             server_trust: ServerTrust::same_user_or_privileged(),
             connection: ConnectionOptions::new(),
         }
@@ -182,24 +179,6 @@ impl ConnectOptions {
     /// name over.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
         self.policy.access_denied = retry;
-        self
-    }
-
-    /// Sets in which directions data goes. The default is both; a server's pipe must have them.
-    ///
-    /// The pipe is opened with the least rights that serve, so that a server need not grant
-    /// `FILE_GENERIC_WRITE`, which contains the right to create instances of its pipe
-    /// (`FILE_CREATE_PIPE_INSTANCE`): `FILE_GENERIC_READ` for data from the server, and
-    /// `FILE_WRITE_DATA` for data to it.
-    pub const fn direction(mut self, direction: Direction) -> Self {
-        self.direction = direction;
-        self
-    }
-
-    /// Sets how far the server may act as this client. The default is
-    /// [`ImpersonationLevel::Identification`]: it learns who the client is, and no more.
-    pub const fn impersonation(mut self, level: ImpersonationLevel) -> Self {
-        self.impersonation = level;
         self
     }
 
@@ -283,7 +262,7 @@ impl ConnectOptions {
     ) -> Result<Connection<PipeStream>, Error> {
         let (stream, attempts) = self.open(name).await?;
         let mut options = self.connection.clone();
-        if stream.pipe_type().is_ok_and(|kind| kind == PipeType::Message) {
+        if stream.handle().keeps_messages().is_ok_and(|keeps| keeps) {
             options = options.frame_per_write(true);
         }
         let connection = stream.into_connection(&options, id(), attempts.total());

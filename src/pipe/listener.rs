@@ -1,11 +1,9 @@
 //! The server's side: a name that is owned from `bind` on, and instances that wait on it.
 
 mod admission;
-mod backlog;
-mod hold;
 mod incoming;
 mod options;
-mod outage;
+pub(super) mod outage;
 
 use std::{
     collections::VecDeque,
@@ -16,16 +14,16 @@ use std::{
 
 use tracing::debug;
 
-use self::{
-    admission::{Admission, Candidacy, Candidate},
-    backlog::Backlog,
-    hold::Hold,
-};
+use self::admission::{Admission, Candidacy, Candidate};
 pub use self::{
     incoming::{Incoming, IncomingStreams},
     options::ListenerOptions,
 };
-use super::{places::Arrival, stream::PipeStream};
+use super::{
+    imp::{Backlog, Hold},
+    places::Arrival,
+    stream::PipeStream,
+};
 use crate::{
     connection::{Connection, ConnectionOptions},
     error::Error,
@@ -60,12 +58,13 @@ use crate::{
 /// # }
 /// ```
 pub struct Listener {
+    name: PipeName,
     backlog: Backlog,
     admission: Admission,
     /// Connected, and not admitted yet; oldest first.
     candidates: VecDeque<Candidate>,
     connection: ConnectionOptions,
-    /// Keeps the name while no other instance does.
+    /// Keeps the name, and is dropped after what lets clients in.
     _hold: Hold,
     /// Connections handed out, to number them by.
     accepted: u64,
@@ -92,7 +91,7 @@ impl Listener {
     /// Returns the name that it listens on.
     #[must_use]
     pub fn name(&self) -> &PipeName {
-        self.backlog.name()
+        &self.name
     }
 
     /// Waits for a client and returns the connection to it.

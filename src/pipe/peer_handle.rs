@@ -2,14 +2,13 @@
 
 use std::{
     fmt, io,
-    os::windows::io::AsHandle,
     sync::{Arc, Weak},
     time::SystemTime,
 };
 
 use super::{
-    peer::Peer,
-    stream::{PipeHandle, PipeStream},
+    imp::{Peer, PipeHandle},
+    stream::PipeStream,
 };
 use crate::{
     error::{Error, Operation},
@@ -59,7 +58,7 @@ impl PeerHandle {
     fn ask(&self) -> io::Result<Peer> {
         let pipe = self.pipe.upgrade().ok_or(io::ErrorKind::NotConnected)?;
         match pipe.is_server() {
-            true => Peer::client_of(pipe.as_handle(), self.opened),
+            true => Peer::client_of(&*pipe, self.opened),
             // Before any system call: Wine would name the client itself.
             false => Err(io::ErrorKind::Unsupported.into()),
         }

@@ -8,11 +8,10 @@ use std::{
     time::SystemTime,
 };
 
-use tokio::{
-    net::windows::named_pipe::NamedPipeServer,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
+
+use super::imp::Server;
 
 /// The places of a listener: one for each instance that waits, is being examined, or is handed out.
 pub(super) struct Places {
@@ -62,14 +61,14 @@ impl fmt::Debug for Place {
 
 /// The server's end of a client that has connected. Its fields are dropped in this order.
 pub(super) struct Arrival {
-    pub(super) server: NamedPipeServer,
+    pub(super) server: Server,
     pub(super) place: Place,
     /// When it was seen: by then the client had opened the pipe.
     pub(super) seen: SystemTime,
 }
 
 impl Arrival {
-    pub(super) fn now(server: NamedPipeServer, place: Place) -> Self {
+    pub(super) fn now(server: Server, place: Place) -> Self {
         Self { server, place, seen: SystemTime::now() }
     }
 }

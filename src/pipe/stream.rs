@@ -1,28 +1,19 @@
 //! Either end of a pipe as one type, so that users write one function for both roles.
 
 mod closing;
-mod end;
-mod handle;
 mod io;
-mod linger;
 mod split;
 
 use std::{
     fmt,
-    os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, RawHandle},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode};
-
-use self::end::End;
-pub(super) use self::handle::PipeHandle;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 use super::{
-    drain::{Drain, Locality},
+    imp::{Drain, PipeHandle},
     places::Arrival,
-    sys::{PipeType, token},
 };
 use crate::{
     connection::{AbortHandle, Connection, ConnectionOptions, Origin, Role, Written},
@@ -51,8 +42,6 @@ use crate::{
 pub struct PipeStream {
     handle: Arc<PipeHandle>,
     name: Option<PipeName>,
-    /// If the system has told when the pipe was opened.
-    pipe_type: Option<PipeType>,
     /// By when the pipe was open at both ends.
     opened: SystemTime,
     close_timeout: Duration,
@@ -63,24 +52,23 @@ pub struct PipeStream {
     written: Written,
     /// The bytes that may still be written to a peer that has left.
     write_grace: usize,
-    /// The bytes that the pipe holds in a direction, once they were asked for.
-    quota: Option<u32>,
     drain: Option<Box<Drain>>,
 }
 
 impl PipeStream {
     pub(super) fn of_server(arrival: Arrival, name: PipeName) -> Self {
         let Arrival { server, place, seen } = arrival;
-        let handle = PipeHandle::new(End::Server(server)).in_place(place);
+        let handle = PipeHandle::of_server(server).in_place(place);
         Self { name: Some(name), opened: seen, ..Self::over(handle) }
     }
 
-    pub(super) fn of_client(
-        handle: NamedPipeClient,
-        pipe_type: Option<PipeType>,
-        name: PipeName,
-    ) -> Self {
-        Self { name: Some(name), pipe_type, ..Self::over(PipeHandle::new(End::Client(handle))) }
+    pub(super) fn of_client(handle: PipeHandle, name: PipeName) -> Self {
+        Self { name: Some(name), ..Self::over(handle) }
+    }
+
+    /// A stream to which somebody else may have written.
+    pub(super) fn of_stranger(handle: PipeHandle) -> Self {
+        Self { undrained: true, ..Self::over(handle) }
     }
 
     /// A stream that nothing was written to.
@@ -88,14 +76,12 @@ impl PipeStream {
         Self {
             handle: Arc::new(handle),
             name: None,
-            pipe_type: None,
             opened: SystemTime::now(),
             close_timeout: ConnectionOptions::DEFAULT_CLOSE_TIMEOUT,
             undrained: false,
             completing: false,
             written: Written::default(),
             write_grace: 0,
-            quota: None,
             drain: None,
         }
     }
@@ -169,12 +155,7 @@ impl PipeStream {
         let connection = Connection::over_transport(stream, options, origin);
         // Another machine's process ids say nothing here, and asking takes as long as its network.
         if local && !connection.span().is_disabled() {
-            let handle = connection.get_ref().as_handle();
-            let peer = match role {
-                Role::Server => token::client_process_id(handle),
-                Role::Client => token::server_process_id(handle),
-            };
-            if let Ok(peer) = peer {
+            if let Some(peer) = connection.get_ref().handle.peer_process_id() {
                 connection.span().record("peer", peer);
             }
         }
@@ -182,9 +163,9 @@ impl PipeStream {
     }
 
     fn role(&self) -> Role {
-        match self.handle.end() {
-            End::Server(_) => Role::Server,
-            End::Client(_) => Role::Client,
+        match self.is_server() {
+            true => Role::Server,
+            false => Role::Client,
         }
     }
 
@@ -207,101 +188,20 @@ impl PipeStream {
         self.name.as_ref()
     }
 
-    /// Returns the type of the pipe, which its server has chosen.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn pipe_type(&self) -> std::io::Result<PipeType> {
-        if let Some(pipe_type) = self.pipe_type {
-            return Ok(pipe_type);
-        }
-        Ok(match self.handle.end().info()?.mode {
-            PipeMode::Message => PipeType::Message,
-            _ => PipeType::Byte,
-        })
-    }
-
-    fn locality(&self) -> Locality {
-        match &self.name {
-            Some(name) if !name.is_local() => Locality::Remote,
-            _ => Locality::Local,
-        }
-    }
-
-    /// Returns Tokio's handle if this is the server's end.
-    ///
-    /// From then on a listener's [`max_instances`](crate::ListenerOptions::max_instances) does not
-    /// count the client. Its instance is still one of the pipe's: at the limit the next client gets in
-    /// when the handle is closed, which the listener is not told and looks for.
-    ///
-    /// # Errors
-    ///
-    /// The stream itself if it is the client's end.
-    pub fn into_server(self) -> Result<NamedPipeServer, Self> {
-        match self.is_server() {
-            true => self.into_end().map(|end| match end {
-                End::Server(handle) => handle,
-                End::Client(_) => unreachable!("it is the server's"),
-            }),
-            false => Err(self),
-        }
-    }
-
-    /// Returns Tokio's handle if this is the client's end.
-    ///
-    /// # Errors
-    ///
-    /// The stream itself if it is the server's end.
-    pub fn into_client(self) -> Result<NamedPipeClient, Self> {
-        match self.is_server() {
-            true => Err(self),
-            false => self.into_end().map(|end| match end {
-                End::Client(handle) => handle,
-                End::Server(_) => unreachable!("it is the client's"),
-            }),
-        }
+    /// Returns whether the other end is on this machine: it always is where no path leads elsewhere.
+    fn is_local(&self) -> bool {
+        self.name.as_ref().is_none_or(PipeName::is_local)
     }
 
     /// Fails only at the moment in which an [`AbortHandle`] or a `PeerHandle` uses the handle too.
-    fn into_end(self) -> Result<End, Self> {
-        match Arc::try_unwrap(self.handle) {
-            Ok(handle) => Ok(handle.into_end()),
-            Err(handle) => Err(Self { handle, ..self }),
-        }
-    }
-}
-
-impl From<NamedPipeServer> for PipeStream {
-    fn from(handle: NamedPipeServer) -> Self {
-        Self { undrained: true, ..Self::over(PipeHandle::new(End::Server(handle))) }
-    }
-}
-
-impl From<NamedPipeClient> for PipeStream {
-    fn from(handle: NamedPipeClient) -> Self {
-        Self { undrained: true, ..Self::over(PipeHandle::new(End::Client(handle))) }
-    }
-}
-
-impl AsHandle for PipeStream {
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.handle.as_handle()
-    }
-}
-
-impl AsRawHandle for PipeStream {
-    fn as_raw_handle(&self) -> RawHandle {
-        self.as_handle().as_raw_handle()
+    pub(super) fn into_handle(self) -> Result<PipeHandle, Self> {
+        Arc::try_unwrap(self.handle).map_err(|handle| Self { handle, ..self })
     }
 }
 
 impl fmt::Debug for PipeStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = match self.handle.end() {
-            End::Server(_) => "server",
-            End::Client(_) => "client",
-        };
+        let end = if self.is_server() { "server" } else { "client" };
         f.debug_struct("PipeStream").field("end", &end).field("name", &self.name).finish()
     }
 }

@@ -1,16 +1,17 @@
 //! What a client must show before it is handed out: who it is, and that it has something to say.
 
-use std::{fmt, os::windows::io::AsHandle, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{
-    net::windows::named_pipe::NamedPipeServer,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use crate::{
     name::PipeName,
-    pipe::{peer::Peer, pending::Pending, places::Arrival, sys::Code},
+    pipe::{
+        imp::{self, Peer, Server},
+        pending::Pending,
+        places::Arrival,
+    },
 };
 
 /// A connected client whose admission is not decided: the server's end if it is admitted.
@@ -57,16 +58,14 @@ impl Admission {
             let Some(filter) = conditions.filter else {
                 return Some(arrival);
             };
-            let mut peer = Peer::client_of(server.as_handle(), arrival.seen);
-            if peer.as_ref().is_err_and(|e| Code::of(e) == Code::NothingRead)
-                && speaks(server, deadline).await
-            {
-                peer = Peer::client_of(server.as_handle(), arrival.seen);
+            let mut peer = Peer::client_of(server, arrival.seen);
+            if peer.as_ref().is_err_and(imp::shows_itself_later) && speaks(server, deadline).await {
+                peer = Peer::client_of(server, arrival.seen);
             }
             match peer {
                 Ok(peer) if filter(&peer) => Some(arrival),
                 Ok(peer) => {
-                    warn!(%pipe, user = %peer.user, process = peer.process_id, "refused a client");
+                    warn!(%pipe, user = %peer.account(), process = peer.process_id, "refused a client");
                     None
                 }
                 Err(error) => {
@@ -79,7 +78,7 @@ impl Admission {
 }
 
 /// Waits until something has arrived from the client, or it has left; false when it is too late.
-async fn speaks(server: &NamedPipeServer, deadline: Option<Instant>) -> bool {
+async fn speaks(server: &Server, deadline: Option<Instant>) -> bool {
     match deadline {
         Some(deadline) => timeout_at(deadline, server.readable()).await.is_ok(),
         None => server.readable().await.is_ok(),

@@ -2,24 +2,16 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tokio::net::windows::named_pipe::NamedPipeServer;
 use tracing::debug;
 
-use super::{
-    Listener,
-    admission::Admission,
-    backlog::Backlog,
-    hold::{Hold, claim},
-};
+use super::{Listener, admission::Admission};
 use crate::{
     connection::ConnectionOptions,
-    error::{Error, Operation},
+    error::Error,
     name::{InvalidName, NameError, PipeName},
     pipe::{
-        peer::Peer,
+        imp::{self, Access, ListenSettings, Peer},
         places::Places,
-        security::{Access, SecurityDescriptor},
-        sys::{self, Direction, InstanceFlags, PipeType},
     },
 };
 
@@ -43,21 +35,11 @@ use crate::{
 #[must_use]
 pub struct ListenerOptions {
     backlog: u8,
-    max_instances: Option<u8>,
-    direction: Direction,
-    pipe_type: PipeType,
-    out_buffer_size: u32,
-    in_buffer_size: u32,
-    accept_remote: bool,
-    security: Security,
+    pub(in crate::pipe) max_instances: Option<u8>,
+    /// What only this system has.
+    pub(in crate::pipe) system: ListenSettings,
     admission: Admission,
     connection: ConnectionOptions,
-}
-
-#[derive(Debug, Clone)]
-enum Security {
-    Access(Access),
-    Descriptor(SecurityDescriptor),
 }
 
 impl ListenerOptions {
@@ -67,45 +49,15 @@ impl ListenerOptions {
     /// The most instances that a listener can be limited to.
     pub const MAX_INSTANCES: u8 = 254;
 
-    /// The default size of each of the operating system's buffers, in bytes: 132 KiB, which a
-    /// full send buffer fits into, so that the reader finds 64 KiB whenever it comes back.
-    /// It is a quota for unread data, taken from memory only while there is such data. A write that
-    /// is longer is taken into memory whole, however small the quota, and waits.
-    pub const DEFAULT_BUFFER: u32 = 132 * 1024;
-
-    /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
-    const UNLIMITED: u32 = 255;
-
     /// Returns the default options.
     pub const fn new() -> Self {
         Self {
             backlog: Self::DEFAULT_BACKLOG,
             max_instances: None,
-            direction: Direction::Duplex,
-            pipe_type: PipeType::Byte,
-            out_buffer_size: Self::DEFAULT_BUFFER,
-            in_buffer_size: Self::DEFAULT_BUFFER,
-            accept_remote: false,
-            security: Security::Access(Access::current_user_and_system()),
+            system: ListenSettings::new(),
             admission: Admission::none(),
             connection: ConnectionOptions::new(),
         }
-    }
-
-    /// Makes the pipe that the Python module `npipes` 1.0.1 expects when it is a client: of message
-    /// type, with one instance and buffers of 64 KiB, speaking [`ConnectionOptions::NPIPES_1_0_1`].
-    ///
-    /// One client at a time, then: the next one gets `ERROR_PIPE_BUSY` until the connection is gone.
-    /// The name stays the listener's in between too. The pipe itself has two instances, of which one
-    /// holds the name: the module does not ask how many there are.
-    pub fn for_npipes_1_0_1(self) -> Self {
-        self.backlog(1)
-            .max_instances(1)
-            .direction(Direction::Duplex)
-            .pipe_type(PipeType::Message)
-            .in_buffer_size(64 * 1024)
-            .out_buffer_size(64 * 1024)
-            .connection(ConnectionOptions::NPIPES_1_0_1)
     }
 
     /// Keeps this many instances waiting for clients, 1 to 254. A client that finds none waiting
@@ -127,53 +79,9 @@ impl ListenerOptions {
         self
     }
 
-    /// Sets in which directions data goes. The default is both.
-    pub const fn direction(mut self, direction: Direction) -> Self {
-        self.direction = direction;
-        self
-    }
-
-    /// Sets what the operating system keeps of write boundaries. The default is
-    /// [`PipeType::Byte`]. On a message-type pipe each frame is one message.
-    pub const fn pipe_type(mut self, pipe_type: PipeType) -> Self {
-        self.pipe_type = pipe_type;
-        self
-    }
-
-    /// Sets the quota, in bytes, for data that clients have sent and the server has not read. The
-    /// default is 132 KiB.
-    pub const fn in_buffer_size(mut self, bytes: u32) -> Self {
-        self.in_buffer_size = bytes;
-        self
-    }
-
-    /// Sets the quota, in bytes, for data that the server has sent and the client has not read. The
-    /// default is 132 KiB.
-    pub const fn out_buffer_size(mut self, bytes: u32) -> Self {
-        self.out_buffer_size = bytes;
-        self
-    }
-
-    /// Sets whether clients of other machines can connect, through the SMB server. The default is
-    /// `false`: they are refused.
-    pub const fn accept_remote_clients(mut self, accept: bool) -> Self {
-        self.accept_remote = accept;
-        self
-    }
-
     /// Sets who may connect. The default is [`Access::current_user_and_system`].
     pub fn access(mut self, access: Access) -> Self {
-        self.security = Security::Access(access);
-        self
-    }
-
-    /// Sets who may connect, in the full language of Windows. It takes the place of an
-    /// [`access`](Self::access): the last of the two calls counts.
-    ///
-    /// It must let the server itself create instances beside the one that holds the name
-    /// (`FILE_CREATE_PIPE_INSTANCE`), or [`bind`](Self::bind) fails.
-    pub fn security_descriptor(mut self, descriptor: SecurityDescriptor) -> Self {
-        self.security = Security::Descriptor(descriptor);
+        self.system.set_access(access);
         self
     }
 
@@ -242,60 +150,26 @@ impl ListenerOptions {
         Error: From<N::Error>,
     {
         let name = name.try_into()?;
-        let security = self.rules_for(&name)?;
-        let flags = self.flags(match self.max_instances {
-            // One more, to hold the name.
-            Some(max) => u32::from(max) + 1,
-            None => Self::UNLIMITED,
-        });
-        let hold = Hold::take(&name, flags, &security)?;
-        let connection = match self.pipe_type {
-            PipeType::Byte => self.connection.clone(),
-            PipeType::Message => self.connection.clone().frame_per_write(true),
+        if !name.is_local() {
+            return Err(InvalidName::new(name.as_str(), NameError::Remote).into());
+        }
+        let connection = match self.system.keeps_messages() {
+            false => self.connection.clone(),
+            true => self.connection.clone().frame_per_write(true),
         };
-        let size = self.max_instances.unwrap_or(self.backlog).min(self.backlog).into();
+        let size = self.max_instances.unwrap_or(self.backlog).min(self.backlog);
         let places = Places::limited(self.max_instances);
+        let (backlog, hold) = imp::listen(&name, &self.system, self.max_instances, size, places)?;
         debug!(pipe = %name, backlog = size, "listening");
         Ok(Listener {
-            backlog: Backlog::new(name, flags, security, size, places)?,
+            name,
+            backlog,
             admission: self.admission.clone(),
             candidates: VecDeque::new(),
             connection,
             _hold: hold,
             accepted: 0,
         })
-    }
-
-    /// Takes possession of the name with one instance, which a client can open.
-    pub(in crate::pipe) fn claim(&self, name: &PipeName) -> Result<NamedPipeServer, Error> {
-        let security = self.rules_for(name)?;
-        let flags = self.flags(self.max_instances.map_or(Self::UNLIMITED, u32::from));
-        let first = claim(name, flags, &security)?;
-        sys::register_server(first).map_err(|e| Error::io(Operation::Listen, Some(name), e))
-    }
-
-    /// Returns who may connect to a pipe of this machine.
-    fn rules_for(&self, name: &PipeName) -> Result<SecurityDescriptor, Error> {
-        if !name.is_local() {
-            return Err(InvalidName::new(name.as_str(), NameError::Remote).into());
-        }
-        match &self.security {
-            Security::Access(access) => {
-                access.descriptor().map_err(|e| Error::io(Operation::Listen, Some(name), e))
-            }
-            Security::Descriptor(descriptor) => Ok(descriptor.clone()),
-        }
-    }
-
-    fn flags(&self, max_instances: u32) -> InstanceFlags {
-        let flags = InstanceFlags::new(self.direction, self.pipe_type);
-        let flags = if self.accept_remote { flags.accept_remote_clients() } else { flags };
-        InstanceFlags {
-            max_instances,
-            out_buffer: self.out_buffer_size,
-            in_buffer: self.in_buffer_size,
-            ..flags
-        }
     }
 }
 
@@ -310,37 +184,5 @@ const fn at_most_254(instances: u8) -> u8 {
         0 => 1,
         255 => ListenerOptions::MAX_INSTANCES,
         _ => instances,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn has_modes(options: ListenerOptions, open_mode: u32, pipe_mode: u32) {
-        let flags = options.flags(ListenerOptions::UNLIMITED).first();
-        assert_eq!((flags.open_mode, flags.pipe_mode), (open_mode, pipe_mode));
-    }
-
-    #[test]
-    fn the_default_words_are_exclusive_and_local() {
-        has_modes(ListenerOptions::new(), 0x4008_0003, 8);
-    }
-
-    #[test]
-    fn no_setter_but_its_own_lets_remote_clients_in() {
-        let all = ListenerOptions::new()
-            .direction(Direction::Inbound)
-            .access(Access::authenticated_users())
-            .filter(|_| true)
-            .handshake_timeout(Duration::from_secs(1))
-            .max_instances(9)
-            .out_buffer_size(1)
-            .in_buffer_size(1)
-            .backlog(1)
-            .pipe_type(PipeType::Message);
-        has_modes(all.clone(), 0x4008_0001, 12);
-        has_modes(all.accept_remote_clients(true).pipe_type(PipeType::Byte), 0x4008_0001, 0);
     }
 }

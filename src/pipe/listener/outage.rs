@@ -12,21 +12,21 @@ use tokio::{
 };
 
 use crate::{
-    pipe::{pending::Pending, sys::Code},
+    pipe::pending::Pending,
     retry::{Backoff, Delays},
 };
 
 /// A time in which no further instance could be created.
 ///
-/// `ERROR_PIPE_BUSY` is no failure at first: a connection that was given up holds its instance until
-/// the runtime's driver has closed the handle.
-pub(super) struct Outage {
+/// On Windows `ERROR_PIPE_BUSY` is no failure at first: a connection that was given up holds its
+/// instance until the runtime's driver has closed the handle.
+pub(in crate::pipe) struct Outage {
     /// Not reported yet.
     unreported: Option<io::Error>,
     retry: Pending<()>,
     delays: Delays,
     /// That have failed.
-    pub(super) attempts: u32,
+    pub(in crate::pipe) attempts: u32,
     begun: Instant,
     /// Worth telling the log.
     reported: bool,
@@ -45,10 +45,11 @@ impl Outage {
     /// something holds it, such as a write that its client does not read.
     const QUIET: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(error: io::Error) -> Self {
-        let busy = Code::of(&error) == Code::Busy;
+    /// Begins one with the failure that the caller of `accept` is to see; `None` is one that may well
+    /// pass by itself.
+    pub(in crate::pipe) fn new(error: Option<io::Error>) -> Self {
         Self {
-            unreported: Some(error).filter(|_| !busy),
+            unreported: error,
             retry: Pending::new(yield_now()),
             delays: Self::RETRY.delays(),
             attempts: 1,
@@ -58,7 +59,7 @@ impl Outage {
     }
 
     /// Notes that another attempt has failed.
-    pub(super) fn prolong(&mut self) {
+    pub(in crate::pipe) fn prolong(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
         self.retry = if self.attempts <= Self::TURNS {
             Pending::new(yield_now())
@@ -68,17 +69,17 @@ impl Outage {
     }
 
     /// Waits until it is time for another attempt.
-    pub(super) fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::pipe) fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.retry.poll(cx)
     }
 
     /// Returns the error that the caller of `accept` is to see, once.
-    pub(super) fn take_unreported(&mut self) -> Option<io::Error> {
+    pub(in crate::pipe) fn take_unreported(&mut self) -> Option<io::Error> {
         self.unreported.take()
     }
 
     /// Returns whether the log is to be told now, once.
-    pub(super) fn begins_to_be_reported(&mut self) -> bool {
+    pub(in crate::pipe) fn begins_to_be_reported(&mut self) -> bool {
         let due = self.unreported.is_some() || self.begun.elapsed() >= Self::QUIET;
         let begins = due && !self.reported;
         self.reported |= due;
@@ -86,7 +87,7 @@ impl Outage {
     }
 
     /// Returns whether the log was told.
-    pub(super) fn was_reported(&self) -> bool {
+    pub(in crate::pipe) fn was_reported(&self) -> bool {
         self.reported
     }
 }
@@ -94,30 +95,22 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use futures::future::poll_fn;
-    use windows_sys::Win32::Foundation::{ERROR_NO_SYSTEM_RESOURCES, ERROR_PIPE_BUSY};
 
     use super::*;
 
-    fn error(code: u32) -> io::Error {
-        io::Error::from_raw_os_error(code.try_into().unwrap())
-    }
-
     #[tokio::test]
     async fn a_failure_is_reported_and_told_once() {
-        let mut outage = Outage::new(error(ERROR_NO_SYSTEM_RESOURCES));
+        let mut outage = Outage::new(Some(io::ErrorKind::OutOfMemory.into()));
         assert!(outage.begins_to_be_reported());
         assert!(!outage.begins_to_be_reported() && outage.was_reported());
-        assert_eq!(
-            outage.take_unreported().unwrap().raw_os_error(),
-            error(ERROR_NO_SYSTEM_RESOURCES).raw_os_error()
-        );
+        assert_eq!(outage.take_unreported().unwrap().kind(), io::ErrorKind::OutOfMemory);
         outage.prolong();
         assert!(outage.take_unreported().is_none() && !outage.begins_to_be_reported());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_pipe_is_not_reported_and_told_only_when_it_stays_busy() {
-        let mut outage = Outage::new(error(ERROR_PIPE_BUSY));
+        let mut outage = Outage::new(None);
         let begun = Instant::now();
         while !outage.begins_to_be_reported() {
             assert!(outage.take_unreported().is_none());
@@ -131,7 +124,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tries_follow_the_driver_first_and_then_the_clock_without_an_end() {
-        let mut outage = Outage::new(error(ERROR_PIPE_BUSY));
+        let mut outage = Outage::new(None);
         let mut delays = Vec::new();
         for _ in 0..Outage::TURNS + 7 {
             let before = Instant::now();

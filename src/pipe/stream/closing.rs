@@ -6,7 +6,6 @@ use super::PipeStream;
 use crate::{
     connection::{Connection, DrainOutcome, Transport},
     error::{Error, Operation},
-    pipe::sys::PipeType,
 };
 
 impl PipeStream {
@@ -72,9 +71,9 @@ impl PipeStream {
     }
 
     fn check_half_close(&self) -> Result<(), Error> {
-        match self.pipe_type() {
-            Ok(PipeType::Message) => Ok(()),
-            Ok(_) => Err(Error::HalfClose { pipe: self.name().cloned() }),
+        match self.handle.can_half_close() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::HalfClose { pipe: self.name().cloned() }),
             Err(e) => Err(Error::io(Operation::Close, self.name(), e)),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IoSlice},
-    os::windows::io::AsHandle,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -10,34 +9,27 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    PipeStream,
-    handle::{PipeHandle, classify},
-};
+use super::PipeStream;
 use crate::{
     connection::{AbortHandle, Transport, unless_peer_left},
-    pipe::{
-        drain::{Drain, Locality},
-        sys::{self, PipeType},
-    },
+    pipe::imp::{Drain, PipeHandle},
 };
 
-/// So few bytes, that fit into almost any pipe, are not worth asking for its quota.
+/// So few bytes, that fit into almost any pipe, are not worth asking the system about.
 const UNASKED: u64 = 64 * 1024;
 
 impl Transport for PipeStream {
     fn poll_drained(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.undrained {
-            let locality = this.locality();
-            let pipe = this.handle.end().as_handle();
+            let local = this.is_local();
             if this.drain.is_none() {
-                this.drain = Drain::begin(pipe, locality, this.close_timeout)?.map(Box::new);
+                this.drain = Drain::begin(&this.handle, local, this.close_timeout)?.map(Box::new);
             }
             if let Some(drain) = &mut this.drain {
-                let drained = ready!(drain.poll(pipe, cx));
+                let drained = ready!(drain.poll(&this.handle, cx));
                 this.drain = None;
-                drained.map_err(classify)?;
+                drained?;
             }
             this.undrained = false;
             this.completing = true;
@@ -56,24 +48,20 @@ impl Transport for PipeStream {
     }
 
     /// `None` on a pipe of another machine, where more holds data on the way.
-    fn unread_at_most(mut self: Pin<&mut Self>) -> Option<u64> {
-        if self.written.total() <= UNASKED {
-            return Some(self.written.total());
+    fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
+        let written = self.written.total();
+        if written <= UNASKED {
+            return Some(written);
         }
-        if self.quota.is_none() && self.locality() == Locality::Local {
-            self.quota = sys::write_quota(self.as_handle());
-        }
-        Some(self.written.unread_at_most(self.quota?.into()))
+        self.is_local().then(|| self.handle.unread_at_most(&self.written)).flatten()
     }
 
-    /// Writes no bytes, which is a message on a message-type pipe. The peer has read what came before:
-    /// one whose handle reads bytes would get the end glued to unread data.
     fn poll_close_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.pipe_type()? != PipeType::Message {
+        if !self.handle.can_half_close()? {
             return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
         }
         self.undrained = true;
-        self.handle.poll_write(cx, &[]).map_ok(|_| ())
+        self.handle.poll_close_write(cx)
     }
 
     fn abort_handle(&self) -> Option<AbortHandle> {

@@ -3,7 +3,6 @@
 use std::{
     error, fmt,
     io::{self, IoSlice},
-    os::windows::io::{AsHandle, BorrowedHandle},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -34,14 +33,12 @@ impl PipeStream {
         Self {
             handle: Arc::clone(&self.handle),
             name: self.name.clone(),
-            pipe_type: self.pipe_type,
             opened: self.opened(),
             close_timeout: self.close_timeout,
             undrained: false,
             completing: false,
             written: self.written,
             write_grace: 0,
-            quota: self.quota,
             drain: None,
         }
     }
@@ -144,12 +141,6 @@ macro_rules! half {
         impl AsRef<PipeStream> for $half {
             fn as_ref(&self) -> &PipeStream {
                 &self.0
-            }
-        }
-
-        impl AsHandle for $half {
-            fn as_handle(&self) -> BorrowedHandle<'_> {
-                self.0.as_handle()
             }
         }
     };

@@ -1,12 +1,17 @@
 //! What the operating system tells of a pipe's server.
 
-use std::{io, os::windows::io::BorrowedHandle, time::SystemTime};
+use std::{
+    io,
+    os::windows::io::{AsHandle, BorrowedHandle},
+    time::SystemTime,
+};
 
 use super::creators::MayServe;
 use crate::{
-    pipe::{
+    pipe::windows::{
         peer::{IntegrityLevel, Peer},
         process::PeerProcess,
+        stream::PipeHandle,
         sys::{
             process::Process,
             security,
@@ -43,10 +48,11 @@ pub struct ServerIdentity {
 impl ServerIdentity {
     /// Returns who serves a pipe that was open by that moment, by all that there is to ask.
     pub(in crate::pipe) fn of(
-        pipe: BorrowedHandle<'_>,
+        pipe: &PipeHandle,
         local: bool,
         opened: SystemTime,
     ) -> io::Result<Self> {
+        let pipe = pipe.as_handle();
         let this = Peer::this_process()?;
         let evidence = Evidence::of(pipe, this.user, Questions { local, all: true })?;
         Ok(evidence.server(&this, opened))

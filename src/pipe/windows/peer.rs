@@ -1,11 +1,11 @@
 //! Who is at the other end, and how much of that is to be relied on.
 
-use std::{fmt, io, os::windows::io::BorrowedHandle, sync::OnceLock, time::SystemTime};
+use std::{fmt, io, os::windows::io::AsHandle, sync::OnceLock, time::SystemTime};
 
 use super::{
     process::PeerProcess,
     sys::{
-        self,
+        self, Code,
         token::{self, Token},
     },
 };
@@ -32,7 +32,7 @@ pub struct Peer {
     /// may be decided by it. [`process`](Self::process) says more.
     pub process_id: Option<u32>,
     /// When that process was created, if it could be seen and was older than the connection.
-    pub(super) process_created: Option<SystemTime>,
+    pub(in crate::pipe) process_created: Option<SystemTime>,
     /// The terminal services session.
     pub session: u32,
     /// The user.
@@ -51,7 +51,11 @@ impl Peer {
     /// The calling thread acts as the client for the time of two system calls, inside this call,
     /// and cannot fail to return to itself: should the operating system refuse that, the process
     /// ends.
-    pub(super) fn client_of(server: BorrowedHandle<'_>, opened: SystemTime) -> io::Result<Self> {
+    pub(in crate::pipe) fn client_of(
+        server: &impl AsHandle,
+        opened: SystemTime,
+    ) -> io::Result<Self> {
+        let server = server.as_handle();
         let token = Token::of_client(server)?;
         let id = token::client_process_id(server).ok();
         let process = id.filter(|_| !sys::client_is_remote(server)).and_then(|id| {
@@ -64,7 +68,7 @@ impl Peer {
 
     /// Returns this process, which is asked once: a process keeps its user, and asking costs as much
     /// as opening a pipe.
-    pub(super) fn this_process() -> io::Result<Self> {
+    pub(in crate::pipe) fn this_process() -> io::Result<Self> {
         static THIS: OnceLock<Peer> = OnceLock::new();
         if let Some(this) = THIS.get() {
             return Ok(*this);
@@ -75,7 +79,7 @@ impl Peer {
         Ok(*THIS.get_or_init(|| this))
     }
 
-    pub(super) fn of(
+    pub(in crate::pipe) fn of(
         token: &Token,
         process_id: Option<u32>,
         process_created: Option<SystemTime>,
@@ -89,6 +93,11 @@ impl Peer {
             elevated: token.is_elevated()?,
             administrator: token.is_member(Sid::ADMINISTRATORS)?,
         })
+    }
+
+    /// Returns what a log calls the account.
+    pub(in crate::pipe) fn account(&self) -> impl fmt::Display {
+        self.user
     }
 
     /// Returns the peer's process, held so that its id stays its own.
@@ -131,6 +140,12 @@ impl Peer {
     }
 }
 
+/// Returns whether a client could not be identified because it shows who it is with what it writes,
+/// and nothing was read of it yet.
+pub(in crate::pipe) fn shows_itself_later(error: &io::Error) -> bool {
+    Code::of(error) == Code::NothingRead
+}
+
 /// A process's integrity level: it writes to nothing of a higher one, whoever its user is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntegrityLevel(u32);
@@ -147,7 +162,7 @@ impl IntegrityLevel {
     /// A system process.
     pub const SYSTEM: Self = Self(0x4000);
 
-    pub(super) const fn new(level: u32) -> Self {
+    pub(in crate::pipe) const fn new(level: u32) -> Self {
         Self(level)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     error::{Error, Operation},
     name::PipeName,
-    pipe::{
+    pipe::windows::{
         security::SecurityDescriptor,
         sys::{self, Code, InstanceFlags},
     },
@@ -43,7 +43,7 @@ pub(super) fn claim(
 
 /// The instance that holds a listener's name. No client gets in by it: where no other instance
 /// waits, the pipe is busy.
-pub(super) struct Hold {
+pub(in crate::pipe) struct Hold {
     _instance: OwnedHandle,
 }
 

@@ -121,7 +121,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::sys::security::Descriptor;
+    use crate::pipe::windows::sys::security::Descriptor;
 
     const OWNER: Sid = Sid::SYSTEM;
 

@@ -6,11 +6,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     name::PipeName,
-    pipe::sys::{FreeInstance, PipeDevice},
+    pipe::windows::sys::{FreeInstance, PipeDevice},
 };
 
 /// Waits for free instances of one pipe on behalf of one client.
-pub(super) struct Waiter<'a> {
+pub(in crate::pipe) struct Waiter<'a> {
     name: &'a PipeName,
     device: Device,
 }
@@ -24,7 +24,7 @@ enum Device {
 }
 
 impl<'a> Waiter<'a> {
-    pub(super) fn new(name: &'a PipeName) -> Self {
+    pub(in crate::pipe) fn new(name: &'a PipeName) -> Self {
         let device = if name.is_local() { Device::Unopened } else { Device::Missing };
         Self { name, device }
     }
@@ -33,7 +33,7 @@ impl<'a> Waiter<'a> {
     ///
     /// One that is free already ends the wait at once. That is no reason to spin: it was free after
     /// an attempt had found none, so some client makes progress each time.
-    pub(super) async fn free_instance(&mut self, delay: Duration) {
+    pub(in crate::pipe) async fn free_instance(&mut self, delay: Duration) {
         match self.start(delay) {
             // The system's timeout would do, were it as punctual everywhere.
             Some(free) => drop(timeout(delay, free).await),

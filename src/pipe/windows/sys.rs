@@ -36,7 +36,7 @@ use windows_sys::Win32::{
 };
 
 pub use self::flags::{Direction, ImpersonationLevel, PipeType};
-pub(super) use self::{
+pub(in crate::pipe) use self::{
     end::{cancel_io, disconnect},
     flags::{InstanceFlags, OpenFlags},
     flush::{
@@ -52,7 +52,7 @@ use crate::name::PipeName;
 
 /// The failures that decide what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Code {
+pub(in crate::pipe) enum Code {
     /// `ERROR_FILE_NOT_FOUND` (2).
     NotFound,
     /// `ERROR_ACCESS_DENIED` (5).
@@ -70,7 +70,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    pub(super) fn of(error: &io::Error) -> Self {
+    pub(in crate::pipe) fn of(error: &io::Error) -> Self {
         match error.raw_os_error().and_then(|code| u32::try_from(code).ok()).unwrap_or_default() {
             ERROR_FILE_NOT_FOUND => Self::NotFound,
             ERROR_ACCESS_DENIED => Self::AccessDenied,
@@ -84,7 +84,7 @@ impl Code {
 }
 
 /// Creates one instance of a pipe, which clients can open from then on.
-pub(super) fn create_instance(
+pub(in crate::pipe) fn create_instance(
     name: &PipeName,
     flags: InstanceFlags,
     security: &security::Descriptor,
@@ -112,14 +112,14 @@ pub(super) fn create_instance(
 /// # Panics
 ///
 /// Outside a Tokio runtime with I/O enabled, as Tokio's handles do.
-pub(super) fn register_server(handle: OwnedHandle) -> io::Result<NamedPipeServer> {
+pub(in crate::pipe) fn register_server(handle: OwnedHandle) -> io::Result<NamedPipeServer> {
     // SAFETY: the handle comes from `create_instance`, which asks for overlapped I/O, and is nobody
     // else's.
     unsafe { NamedPipeServer::from_raw_handle(handle.into_raw_handle()) }
 }
 
 /// Returns how many instances the pipe has.
-pub(super) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
+pub(in crate::pipe) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut count = 0;
     // SAFETY: the handle is open while it is borrowed; every other pointer may be null, as
     // `GetNamedPipeHandleStateW` documents.
@@ -143,7 +143,7 @@ pub(super) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> {
 struct NotAPipe;
 
 /// Opens the client end of a pipe, and returns the pipe's type too if the system tells.
-pub(super) fn open(
+pub(in crate::pipe) fn open(
     name: &PipeName,
     flags: OpenFlags,
 ) -> io::Result<(OwnedHandle, Option<PipeType>)> {
@@ -188,7 +188,7 @@ fn open_unchecked(path: &str, flags: OpenFlags) -> io::Result<OwnedHandle> {
 /// # Panics
 ///
 /// Outside a Tokio runtime with I/O enabled, as Tokio's handles do.
-pub(super) fn register_client(handle: OwnedHandle) -> io::Result<NamedPipeClient> {
+pub(in crate::pipe) fn register_client(handle: OwnedHandle) -> io::Result<NamedPipeClient> {
     // SAFETY: the handle comes from `open`, which asks for overlapped I/O, and is nobody else's.
     unsafe { NamedPipeClient::from_raw_handle(handle.into_raw_handle()) }
 }

@@ -16,7 +16,7 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::end::End;
-use crate::pipe::{places::Place, sys};
+use crate::pipe::{places::Place, windows::sys};
 
 /// How soon a cancelled write that is not over is cancelled again: mio may have been about to write
 /// the rest of a short write.

@@ -176,7 +176,7 @@ impl Default for Access {
 
 impl Access {
     /// Returns the descriptor for a server that runs as this process's user.
-    pub(super) fn descriptor(&self) -> io::Result<SecurityDescriptor> {
+    pub(in crate::pipe) fn descriptor(&self) -> io::Result<SecurityDescriptor> {
         let user = Peer::this_process()?.user;
         Descriptor::from_sddl(&self.to_sddl(user)).map(SecurityDescriptor::new)
     }

@@ -8,20 +8,22 @@ use std::{
 
 use tracing::{debug, warn};
 
-use super::outage::Outage;
 use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
-        instance::Instance,
+        listener::outage::Outage,
         places::{Arrival, Place, Places},
-        security::SecurityDescriptor,
-        sys::{self, InstanceFlags},
+        windows::{
+            instance::Instance,
+            security::SecurityDescriptor,
+            sys::{self, Code, InstanceFlags},
+        },
     },
 };
 
 /// The instances of a listener that wait for clients.
-pub(super) struct Backlog {
+pub(in crate::pipe) struct Backlog {
     name: PipeName,
     flags: InstanceFlags,
     security: SecurityDescriptor,
@@ -36,7 +38,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Returns `size` instances of the name that wait, or as many as the limit lets.
-    pub(super) fn new(
+    pub(in crate::pipe) fn new(
         name: PipeName,
         flags: InstanceFlags,
         security: SecurityDescriptor,
@@ -53,17 +55,13 @@ impl Backlog {
         Ok(backlog)
     }
 
-    pub(super) fn name(&self) -> &PipeName {
-        &self.name
-    }
-
     /// Returns how many instances wait.
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::pipe) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Returns the next client that has connected.
-    pub(super) fn poll_connected(
+    pub(in crate::pipe) fn poll_connected(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Option<Result<Arrival, Error>> {
@@ -85,7 +83,7 @@ impl Backlog {
 
     /// Fills the backlog as far as the limit of instances lets it, and if that fails tries again
     /// after a while.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::pipe) fn poll_fill(&mut self, cx: &mut Context<'_>) {
         while self.waiting.len() < self.size {
             if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
                 return;
@@ -117,7 +115,10 @@ impl Backlog {
                 outage.prolong();
                 outage
             }
-            none => none.insert(Outage::new(error)),
+            none => {
+                let busy = Code::of(&error) == Code::Busy;
+                none.insert(Outage::new(Some(error).filter(|_| !busy)))
+            }
         };
         if outage.begins_to_be_reported() {
             warn!(pipe = %self.name, error = text, "no further instance can be created");
@@ -130,7 +131,7 @@ impl Backlog {
         Ok(())
     }
 
-    pub(super) fn unreported_outage(&mut self) -> Option<Error> {
+    pub(in crate::pipe) fn unreported_outage(&mut self) -> Option<Error> {
         if !self.waiting.is_empty() {
             return None;
         }

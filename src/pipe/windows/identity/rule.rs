@@ -6,7 +6,7 @@ use super::{
     creators::MayServe,
     evidence::{ServerIdentity, is_sandbox_to},
 };
-use crate::{pipe::peer::Peer, sid::Sid};
+use crate::{pipe::windows::peer::Peer, sid::Sid};
 
 #[derive(Clone)]
 pub(super) enum Rule {
@@ -99,7 +99,7 @@ impl Trusted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::peer::IntegrityLevel;
+    use crate::pipe::windows::peer::IntegrityLevel;
 
     const ALICE: Sid = Sid::EVERYONE;
     const BOB: Sid = Sid::AUTHENTICATED_USERS;

@@ -11,11 +11,11 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::options::{IpcOptions, IpcRole};
 use self::session::Session;
-use super::stream::PipeStream;
 use crate::{
     connection::{Connection, DrainOutcome, Undrained, read_text},
     error::{Error, Operation},
     name::PipeName,
+    pipe::stream::PipeStream,
 };
 
 /// What is known of a message that was [sent](Ipc::send_message).

@@ -3,7 +3,7 @@
 use std::{env, io, path::Path, sync::Arc};
 
 use super::evidence::ServerIdentity;
-use crate::pipe::peer::Peer;
+use crate::pipe::windows::peer::Peer;
 
 /// The limits of a rule, all of which a server must be within.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::identity::creators::MayServe;
+    use crate::pipe::windows::identity::creators::MayServe;
 
     fn server(session: Option<u32>) -> ServerIdentity {
         ServerIdentity {

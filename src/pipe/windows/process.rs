@@ -42,7 +42,7 @@ pub struct PeerProcess {
 
 /// Why a process is not the peer's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotThePeer {
+pub(in crate::pipe) enum NotThePeer {
     #[error("process {0} has ended")]
     Ended(u32),
     #[error("the peer's process has ended, and {0} is another's id by now")]
@@ -60,7 +60,7 @@ impl From<NotThePeer> for io::Error {
 impl PeerProcess {
     /// Returns the process that has had this id since before `opened`, when an end of the pipe was
     /// open whose process has this id: one that was created later cannot have opened it.
-    pub(super) fn as_of(id: u32, opened: SystemTime) -> io::Result<Self> {
+    pub(in crate::pipe) fn as_of(id: u32, opened: SystemTime) -> io::Result<Self> {
         let process = Self::open(id)?;
         match process.is_older_than(opened) {
             true => Ok(process),
@@ -70,7 +70,7 @@ impl PeerProcess {
 
     /// Returns the process that has this id and was created at that moment, which are those of one
     /// process alone.
-    pub(super) fn again(id: Option<u32>, created: Option<SystemTime>) -> io::Result<Self> {
+    pub(in crate::pipe) fn again(id: Option<u32>, created: Option<SystemTime>) -> io::Result<Self> {
         let id = id.ok_or(NotThePeer::Unknown)?;
         let process = Self::open(id)?;
         match created {

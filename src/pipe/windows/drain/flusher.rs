@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::pipe::sys::{self, PipeState};
+use crate::pipe::windows::sys::{self, PipeState};
 
 /// The most threads. Waits beyond that take turns, which with a thousand pipes that nobody reads
 /// takes each of them 0.16 s to come round; each thread costs the kernel some 20 KiB.

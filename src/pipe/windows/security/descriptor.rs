@@ -5,7 +5,7 @@ use std::{fmt, io, os::windows::io::AsHandle, str::FromStr, sync::Arc};
 use super::sddl::first_refused;
 use crate::{
     error::Error,
-    pipe::{peer::Peer, sys::security::Descriptor},
+    pipe::windows::{peer::Peer, sys::security::Descriptor},
     sid::Sid,
 };
 

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use super::evidence::ServerIdentity;
-use crate::{pipe::sys::service, sid::Sid};
+use crate::{pipe::windows::sys::service, sid::Sid};
 
 /// What the service control manager says of a service.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::{
+    use crate::pipe::windows::{
         identity::creators::MayServe,
         peer::{IntegrityLevel, Peer},
     };

@@ -5,7 +5,7 @@ mod flusher;
 use std::{
     future::Future,
     io,
-    os::windows::io::BorrowedHandle,
+    os::windows::io::{AsHandle, BorrowedHandle},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -14,7 +14,10 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep};
 
 use self::flusher::{Flush, Flushed};
-use super::sys::{self, Code, PipeState};
+use super::{
+    stream::{PipeHandle, classify},
+    sys::{self, Code, PipeState},
+};
 use crate::connection::Undrained;
 
 /// How long after the deadline the waiting thread may take to come back. It is back within
@@ -23,7 +26,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// A wait under way. Dropped, it ends and leaves nothing behind.
 #[derive(Debug)]
-pub(super) struct Drain {
+pub(in crate::pipe) struct Drain {
     flush: Flush,
     deadline: Pin<Box<Sleep>>,
     /// Bytes unread at the deadline, where known; `None` before the deadline.
@@ -34,7 +37,7 @@ pub(super) struct Drain {
 /// Where the pipe's other end is. A look at a pipe through the network takes as long as the network
 /// does, so there only the waiting thread looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Locality {
+enum Locality {
     Local,
     Remote,
 }
@@ -50,11 +53,13 @@ impl Locality {
 
 impl Drain {
     /// Begins to wait; `None` if a look shows that there is nothing to wait for.
-    pub(super) fn begin(
-        pipe: BorrowedHandle<'_>,
-        locality: Locality,
+    pub(in crate::pipe) fn begin(
+        pipe: &PipeHandle,
+        local: bool,
         timeout: Duration,
     ) -> io::Result<Option<Self>> {
+        let pipe = pipe.as_handle();
+        let locality = if local { Locality::Local } else { Locality::Remote };
         match locality.pipe_state(pipe) {
             PipeState::Empty => return Ok(None),
             PipeState::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
@@ -66,7 +71,15 @@ impl Drain {
 
     /// Succeeds when the peer has read everything. The failures are those that
     /// [`DrainOutcome`](crate::DrainOutcome) is made of.
-    pub(super) fn poll(
+    pub(in crate::pipe) fn poll(
+        &mut self,
+        pipe: &PipeHandle,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read(pipe.as_handle(), cx).map_err(classify)
+    }
+
+    fn poll_read(
         &mut self,
         pipe: BorrowedHandle<'_>,
         cx: &mut Context<'_>,

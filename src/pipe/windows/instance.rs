@@ -8,13 +8,13 @@ use std::{
 
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
-use super::{
+use crate::pipe::{
     pending::Pending,
     places::{Arrival, Place},
 };
 
 /// An instance that waits for a client. One that is dropped lets nobody in any more.
-pub(super) struct Instance {
+pub(in crate::pipe) struct Instance {
     /// Taken when a client has connected.
     server: Option<Arc<NamedPipeServer>>,
     /// Shares the server until it is dropped.
@@ -23,7 +23,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(server: NamedPipeServer, place: Place) -> Self {
+    pub(in crate::pipe) fn new(server: NamedPipeServer, place: Place) -> Self {
         let server = Arc::new(server);
         let waiting = Arc::clone(&server);
         let connected = Pending::new(async move { waiting.connect().await });
@@ -31,7 +31,7 @@ impl Instance {
     }
 
     /// Is ready when a client has connected, and not to be polled again then.
-    pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::pipe) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.connected {
             Some(connected) => connected.poll(cx),
             None => Poll::Ready(Ok(())),
@@ -39,7 +39,7 @@ impl Instance {
     }
 
     /// Returns the server's end of the client that has connected.
-    pub(super) fn into_arrival(mut self) -> Option<Arrival> {
+    pub(in crate::pipe) fn into_arrival(mut self) -> Option<Arrival> {
         self.connected = None;
         let server = self.server.take().and_then(Arc::into_inner)?;
         Some(Arrival::now(server, std::mem::take(&mut self.place)))

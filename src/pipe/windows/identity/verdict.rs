@@ -1,6 +1,6 @@
 //! The judgement of an open pipe's server: what is asked, in which order, and what comes of it.
 
-use std::{io, os::windows::io::AsHandle};
+use std::{io, os::windows::io::AsHandle, time::SystemTime};
 
 use tracing::warn;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{Error, Operation, UntrustedServer},
     name::PipeName,
-    pipe::{peer::Peer, stream::PipeStream},
+    pipe::windows::{peer::Peer, stream::PipeHandle},
 };
 
 impl ServerTrust {
@@ -32,7 +32,8 @@ impl ServerTrust {
     /// pipe a handle, for as long as a question to that machine takes.
     pub(in crate::pipe) async fn judge(
         &self,
-        pipe: &PipeStream,
+        pipe: &PipeHandle,
+        opened: SystemTime,
         name: &PipeName,
     ) -> Result<(), Error> {
         let unknown = |e| Error::io(Operation::Identify, Some(name), e);
@@ -62,7 +63,7 @@ impl ServerTrust {
         if self.limits.are_none() && self.rule.trusts_user(&this) && evidence.are_plainly(&this) {
             return Ok(());
         }
-        let server = evidence.server(&this, pipe.opened());
+        let server = evidence.server(&this, opened);
         let is_of_this_machine = matches!(self.rule, Rule::Service(_)) || !self.limits.are_none();
         let refusal = if is_of_this_machine && !local {
             Some(Refusal(Some("of another machine's processes nothing is known".to_owned())))

@@ -4,19 +4,26 @@ use std::{
     io::{self, IoSlice},
     mem,
     os::windows::io::{AsHandle, BorrowedHandle},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use tokio::{io::ReadBuf, runtime::Handle};
+use tokio::{
+    io::ReadBuf,
+    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer, PipeMode},
+    runtime::Handle,
+};
 
 use super::{end::End, linger};
 use crate::{
-    connection::ConnectionOptions,
+    connection::{ConnectionOptions, Written},
     pipe::{
         places::Place,
-        sys::{self, Code},
+        windows::sys::{self, Code, PipeType, token},
     },
 };
 
@@ -26,6 +33,10 @@ pub(in crate::pipe) struct PipeHandle {
     end: Option<End>,
     /// What drives the end; without one nothing can wait for its last write.
     runtime: Option<Handle>,
+    /// If the system has told when the pipe was opened.
+    pipe_type: Option<PipeType>,
+    /// The bytes that the pipe holds in a direction, once they were asked for.
+    quota: OnceLock<u32>,
     /// In milliseconds.
     linger: AtomicU64,
     was_written_to: AtomicBool,
@@ -35,9 +46,19 @@ pub(in crate::pipe) struct PipeHandle {
 }
 
 impl PipeHandle {
-    pub(super) fn new(end: End) -> Self {
+    pub(in crate::pipe) fn of_server(server: NamedPipeServer) -> Self {
+        Self::new(End::Server(server), None)
+    }
+
+    pub(in crate::pipe) fn of_client(client: NamedPipeClient, pipe_type: Option<PipeType>) -> Self {
+        Self::new(End::Client(client), pipe_type)
+    }
+
+    fn new(end: End, pipe_type: Option<PipeType>) -> Self {
         Self {
             end: Some(end),
+            pipe_type,
+            quota: OnceLock::new(),
             runtime: Handle::try_current().ok(),
             linger: AtomicU64::new(millis(ConnectionOptions::DEFAULT_LINGER)),
             was_written_to: AtomicBool::new(false),
@@ -47,17 +68,66 @@ impl PipeHandle {
     }
 
     /// Says that the end has a place among a listener's instances.
-    pub(super) fn in_place(mut self, place: Place) -> Self {
+    pub(in crate::pipe) fn in_place(mut self, place: Place) -> Self {
         self.place = place;
         self
     }
 
-    pub(super) fn set_linger(&self, time: Duration) {
+    pub(in crate::pipe) fn set_linger(&self, time: Duration) {
         self.linger.store(millis(time), Ordering::Relaxed);
     }
 
     pub(in crate::pipe) fn is_server(&self) -> bool {
         matches!(self.end(), End::Server(_))
+    }
+
+    /// Returns the type of the pipe, which its server has chosen.
+    pub(super) fn pipe_type(&self) -> io::Result<PipeType> {
+        if let Some(pipe_type) = self.pipe_type {
+            return Ok(pipe_type);
+        }
+        Ok(match self.end().info()?.mode {
+            PipeMode::Message => PipeType::Message,
+            _ => PipeType::Byte,
+        })
+    }
+
+    /// Returns whether the system keeps write boundaries.
+    pub(in crate::pipe) fn keeps_messages(&self) -> io::Result<bool> {
+        Ok(self.pipe_type()? == PipeType::Message)
+    }
+
+    /// Returns whether one direction can be ended alone.
+    pub(in crate::pipe) fn can_half_close(&self) -> io::Result<bool> {
+        self.keeps_messages()
+    }
+
+    /// Writes no bytes, which is a message on a message-type pipe. The peer has read what came before:
+    /// one whose handle reads bytes would get the end glued to unread data.
+    pub(in crate::pipe) fn poll_close_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write(cx, &[]).map_ok(|_| ())
+    }
+
+    /// Returns how many of the written bytes the peer has not read at most; `None` if that is not
+    /// known. The pipe is one of this machine.
+    pub(in crate::pipe) fn unread_at_most(&self, written: &Written) -> Option<u64> {
+        let quota = match self.quota.get() {
+            Some(quota) => *quota,
+            None => {
+                let quota = sys::write_quota(self.as_handle())?;
+                *self.quota.get_or_init(|| quota)
+            }
+        };
+        Some(written.unread_at_most(quota.into()))
+    }
+
+    /// Returns the process at the other end of a pipe of this machine, if the system tells.
+    pub(in crate::pipe) fn peer_process_id(&self) -> Option<u32> {
+        match self.is_server() {
+            true => token::client_process_id(self.as_handle()),
+            false => token::server_process_id(self.as_handle()),
+        }
+        .ok()
     }
 
     pub(super) fn end(&self) -> &End {
@@ -74,7 +144,7 @@ impl PipeHandle {
         }
     }
 
-    pub(super) fn poll_read(
+    pub(in crate::pipe) fn poll_read(
         &self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
@@ -91,12 +161,16 @@ impl PipeHandle {
     }
 
     /// Begins a write when the one before is complete, and returns its length.
-    pub(super) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    pub(in crate::pipe) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_with(cx, |end| end.try_write(buf))
     }
 
     /// As [`poll_write`](Self::poll_write).
-    pub(super) fn poll_write_vectored(
+    pub(in crate::pipe) fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
@@ -125,7 +199,7 @@ impl PipeHandle {
     /// (`DisconnectNamedPipe`) and ends a write that mio would not cancel. A client's end has no such
     /// call: its writes under way are cancelled, and what the system has taken before stays the
     /// server's to read.
-    pub(super) fn abort(&self) {
+    pub(in crate::pipe) fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
         match self.end() {
             // Without a client there is nothing to end.
@@ -142,7 +216,7 @@ impl PipeHandle {
     }
 
     /// Is ready when no write is under way.
-    pub(super) fn poll_written(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::pipe) fn poll_written(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_written_by(self.end(), cx)
     }
 
@@ -184,7 +258,7 @@ fn millis(time: Duration) -> u64 {
 
 /// Rust has no kind for `ERROR_PIPE_NOT_CONNECTED`, which an end sees that the other end has
 /// disconnected, so give it one.
-pub(super) fn classify(error: io::Error) -> io::Error {
+pub(in crate::pipe::windows) fn classify(error: io::Error) -> io::Error {
     match Code::of(&error) {
         Code::Disconnected => io::Error::new(io::ErrorKind::ConnectionReset, error),
         _ => error,

@@ -2,13 +2,11 @@
 
 use std::os::windows::io::{AsHandle, OwnedHandle};
 
-use super::{
-    stream::PipeStream,
-    sys::{ActingAsClient, token::Token},
-};
+use super::sys::{ActingAsClient, token::Token};
 use crate::{
     connection::Connection,
     error::{Error, Operation},
+    pipe::stream::PipeStream,
 };
 
 impl PipeStream {

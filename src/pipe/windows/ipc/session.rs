@@ -20,7 +20,9 @@ use crate::{
     connection::Connection,
     error::{ConnectError, Error, Operation},
     name::PipeName,
-    pipe::{instance::Instance, listener::ListenerOptions, places::Place, stream::PipeStream},
+    pipe::{
+        listener::ListenerOptions, places::Place, stream::PipeStream, windows::instance::Instance,
+    },
     retry::{Backoff, Delays},
 };
 

@@ -1,0 +1,27 @@
+//! A listener's instances: those that wait for clients, and the one that holds the name.
+
+mod backlog;
+mod hold;
+mod options;
+
+pub(in crate::pipe) use self::{backlog::Backlog, hold::Hold, options::ListenSettings};
+use crate::{error::Error, name::PipeName, pipe::places::Places};
+
+/// Takes possession of a name of this machine, and lets `size` clients connect.
+pub(in crate::pipe) fn listen(
+    name: &PipeName,
+    settings: &ListenSettings,
+    max_instances: Option<u8>,
+    size: u8,
+    places: Places,
+) -> Result<(Backlog, Hold), Error> {
+    let security = settings.rules_for(name)?;
+    let flags = settings.flags(match max_instances {
+        // One more, to hold the name.
+        Some(max) => u32::from(max) + 1,
+        None => ListenSettings::UNLIMITED,
+    });
+    let hold = Hold::take(name, flags, &security)?;
+    let backlog = Backlog::new(name.clone(), flags, security, size.into(), places)?;
+    Ok((backlog, hold))
+}

@@ -1,0 +1,30 @@
+//! Windows' named pipes.
+
+mod acting;
+mod connect;
+mod drain;
+pub(crate) mod identity;
+mod instance;
+pub(crate) mod ipc;
+mod listener;
+mod names;
+pub(crate) mod peer;
+pub(crate) mod process;
+pub(crate) mod security;
+mod stream;
+#[allow(unsafe_code)]
+pub(crate) mod sys;
+
+pub(super) use self::{
+    connect::{OpenSettings, Waiter, failure, has_left, open},
+    drain::Drain,
+    identity::{ServerIdentity, ServerTrust},
+    listener::{Backlog, Hold, ListenSettings, listen},
+    names::{list, random, user},
+    peer::{Peer, shows_itself_later},
+    security::Access,
+    stream::PipeHandle,
+};
+
+/// Tokio's handle of a server's end.
+pub(super) type Server = tokio::net::windows::named_pipe::NamedPipeServer;
