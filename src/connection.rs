@@ -20,7 +20,7 @@ mod text;
 mod transport;
 mod undrained;
 #[cfg_attr(
-    not(any(windows, test, feature = "simulated")),
+    not(any(unix, windows, test, feature = "simulated")),
     expect(dead_code, reason = "only pipes use it")
 )]
 mod unread;
@@ -35,7 +35,7 @@ pub use self::{
     transport::{AbortHandle, Transport},
 };
 #[cfg_attr(
-    not(any(windows, feature = "simulated")),
+    not(any(unix, windows, feature = "simulated")),
     expect(unused_imports, reason = "only what makes connections by itself uses all of it")
 )]
 pub(crate) use self::{

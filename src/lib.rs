@@ -3,7 +3,6 @@
 //! own.
 //!
 //! ```
-//! # #[cfg(windows)]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), npipes::Error> {
 //! use npipes::{Listener, connect};
@@ -16,8 +15,6 @@
 //! assert_eq!(server.receive().await?.unwrap(), b"two coffees"[..]);
 //! # Ok(())
 //! # }
-//! # #[cfg(not(windows))]
-//! # fn main() {}
 //! ```
 //!
 //! See the [guide] for more: servers and clients, typed messages, shutting down, security, errors,
@@ -124,13 +121,13 @@ pub mod observability {}
 #[doc = include_str!("../docs/peers/npipes_frames.py")]
 /// ```
 pub mod peers {}
-#[cfg(all(windows, feature = "blocking"))]
-#[cfg_attr(docsrs, doc(cfg(all(windows, feature = "blocking"))))]
+#[cfg(all(any(unix, windows), feature = "blocking"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
-#[cfg(windows)]
+#[cfg(any(unix, windows))]
 pub mod pipe;
 #[cfg_attr(
-    not(any(windows, feature = "simulated")),
+    not(any(unix, windows, feature = "simulated")),
     expect(dead_code, reason = "only what connects by itself uses all of it")
 )]
 pub mod retry;
@@ -140,12 +137,15 @@ mod sid;
 pub mod simulated;
 pub mod text;
 
+#[cfg(unix)]
+pub use self::pipe::unix::peer::Peer;
 #[cfg(windows)]
+pub use self::pipe::windows::peer::Peer;
+#[cfg(any(unix, windows))]
 pub use self::pipe::{
     connect::{ConnectOptions, connect, connect_stream},
     listener::{Listener, ListenerOptions},
     stream::PipeStream,
-    windows::peer::Peer,
 };
 pub use self::{
     client::handle::Client,
@@ -164,6 +164,11 @@ pub mod ipc {
 
 /// Who may connect, who is at the other end, and who is trusted to be the server.
 pub mod security {
+    #[cfg(unix)]
+    pub use crate::pipe::unix::{
+        access::Access,
+        trust::{ServerIdentity, ServerTrust},
+    };
     #[cfg(windows)]
     pub use crate::pipe::windows::{
         identity::{MayServe, ServerIdentity, ServerTrust},

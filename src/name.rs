@@ -2,19 +2,34 @@
 
 mod error;
 mod spelling;
+#[cfg(not(windows))]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 pub use self::error::{InvalidName, NameError, NameFault};
-use self::spelling::Spelled;
-
-pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
+#[cfg(not(windows))]
+use self::unix as imp;
+#[cfg(not(windows))]
+#[cfg_attr(not(unix), expect(unused_imports, reason = "there are no pipes here"))]
+pub(crate) use self::unix::{PREFIX, folder};
+#[cfg(windows)]
+use self::windows as imp;
+#[cfg(windows)]
+pub(crate) use self::windows::LOCAL_PREFIX;
 
 /// The name of a pipe: `orders`, `\\.\pipe\orders`, or `\\host\pipe\orders` on another machine.
 ///
-/// A bare name belongs to this machine. Windows ignores the case of names. A name may contain a
-/// backslash, for example `LOCAL\orders`: the pipes of an app container have this form. Cloning
-/// costs a reference count.
+/// A bare name belongs to this machine. Windows ignores the case of names, and no other system does. A
+/// name may contain a backslash, for example `LOCAL\orders`: the pipes of an app container have this
+/// form. Cloning costs a reference count.
+///
+/// Where pipes are Unix-domain sockets, every spelling of a name of this machine means the socket
+/// `$TMPDIR/CoreFxPipe_orders`, or `/tmp/CoreFxPipe_orders` if the variable is not set. .NET's named
+/// pipes have the same path. An absolute path is the path of the socket. There are no pipes of other
+/// machines.
 ///
 /// Other spellings are accepted if they can mean only one pipe: `\\?\pipe\orders`,
 /// `//./pipe/orders`, and Docker's `npipe:////./pipe/orders`. A name is refused if Windows would
@@ -29,10 +44,15 @@ pub(crate) const LOCAL_PREFIX: &str = r"\\.\pipe\";
 /// use npipes::PipeName;
 ///
 /// let name: PipeName = "orders".parse()?;
-/// assert_eq!(name.as_str(), r"\\.\pipe\orders");
 /// assert!(name.is_local());
-/// assert!(!PipeName::new(r"\\fileserver\pipe\orders")?.is_local());
+/// assert_eq!(PipeName::new(r"\\.\pipe\orders")?, name);
 /// assert_eq!(PipeName::new("npipe:////./pipe/orders")?, name);
+/// # #[cfg(windows)] {
+///
+/// // On Windows:
+/// assert_eq!(name.as_str(), r"\\.\pipe\orders");
+/// assert!(!PipeName::new(r"\\fileserver\pipe\orders")?.is_local());
+/// # }
 ///
 /// let error = PipeName::new(r"pipe\orders").unwrap_err();
 /// assert_eq!(
@@ -48,9 +68,10 @@ pub struct PipeName {
 }
 
 impl PipeName {
-    /// The longest path in UTF-16 units, including its prefix, as documented for
-    /// `CreateNamedPipeW`.
-    pub const MAX_LEN: usize = 256;
+    /// The longest path, including its prefix. On Windows it has 256 UTF-16 units, as documented for
+    /// `CreateNamedPipeW`. Elsewhere it has as many bytes as the address of a socket holds: 107 on
+    /// Linux and 103 on macOS.
+    pub const MAX_LEN: usize = imp::MAX_LEN;
 
     /// Returns the name that `text` spells.
     ///
@@ -67,20 +88,12 @@ impl PipeName {
         if let Some(at) = text.find('\0') {
             return Err(NameError::Nul { at });
         }
-        let Spelled { host, name } = spelling::read(text)?;
-        let local = host == ".";
-        let path: Arc<str> = match local {
-            true => format!("{LOCAL_PREFIX}{name}").into(),
-            false => format!(r"\\{host}\pipe\{name}").into(),
-        };
-        let len = path.encode_utf16().count();
-        if len > Self::MAX_LEN {
-            return Err(NameError::TooLong { len, max: Self::MAX_LEN });
-        }
-        Ok(Self { path, local })
+        let (path, local) = imp::path(text)?;
+        Ok(Self { path: path.into(), local })
     }
 
-    /// Returns the full path, as the operating system takes it.
+    /// Returns the full path, as the operating system takes it: that of the pipe on Windows, that of
+    /// the socket elsewhere.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.path
@@ -149,11 +162,6 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn means(text: &str, path: &str) {
-        assert_eq!(PipeName::new(text).unwrap().as_str(), path);
-    }
-
-    #[track_caller]
     fn is_refused(text: &str, reason: NameError) {
         match PipeName::new(text) {
             Err(InvalidName { name, source }) => {
@@ -164,25 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_name_belongs_to_this_machine() {
-        means("orders", r"\\.\pipe\orders");
-        means("two words: ü", r"\\.\pipe\two words: ü");
-        means(r"LOCAL\orders", r"\\.\pipe\LOCAL\orders");
-    }
-
-    #[test]
-    fn a_full_path_is_a_name_too() {
-        means(r"\\.\pipe\orders", r"\\.\pipe\orders");
-        means(r"\\.\PIPE\orders", r"\\.\pipe\orders");
-        means(r"\\?\pipe\orders", r"\\.\pipe\orders");
-        means(r"\\host\pipe\orders", r"\\host\pipe\orders");
-    }
-
-    #[test]
-    fn only_a_dot_is_local() {
+    fn a_full_path_of_this_machine_is_the_bare_name_too() {
+        for text in [r"\\.\pipe\orders", r"\\.\PIPE\orders", r"\\?\pipe\orders"] {
+            assert_eq!(PipeName::new(text), PipeName::new("orders"));
+        }
         assert!(PipeName::new("orders").unwrap().is_local());
-        assert!(!PipeName::new(r"\\host\pipe\orders").unwrap().is_local());
-        assert!(!PipeName::new(r"\\localhost\pipe\orders").unwrap().is_local());
     }
 
     #[test]
@@ -190,8 +184,10 @@ mod tests {
         is_refused("", NameError::Empty);
         is_refused(r"\\.\pipe\", NameError::Empty);
         is_refused("a\0b", NameError::Nul { at: 1 });
-        let longest = "x".repeat(PipeName::MAX_LEN - LOCAL_PREFIX.len());
-        assert!(PipeName::new(&longest).is_ok());
-        is_refused(&(longest + "x"), NameError::TooLong { len: 257, max: 256 });
+        let prefix = PipeName::new("x").unwrap().as_str().len() - 1;
+        let longest = "x".repeat(PipeName::MAX_LEN - prefix);
+        assert_eq!(PipeName::new(&longest).unwrap().as_str().len(), PipeName::MAX_LEN);
+        let (len, max) = (PipeName::MAX_LEN + 1, PipeName::MAX_LEN);
+        is_refused(&(longest + "x"), NameError::TooLong { len, max });
     }
 }

@@ -32,7 +32,8 @@ pub enum DrainOutcome {
     /// Everything was handed to a transport that cannot tell what its peer has read. For TCP, it
     /// was handed to the operating system. A [pair](crate::Connection::pair) in memory is such a
     /// transport too. A connection over a [`Transport`](crate::connection::Transport), such as a
-    /// pipe, does not end like this.
+    /// pipe of Windows or Linux, does not end like this unless the transport says so. A pipe of
+    /// macOS does.
     Flushed,
     /// The deadline passed before the peer had read everything.
     TimedOut {
@@ -47,7 +48,7 @@ pub enum DrainOutcome {
 
 impl DrainOutcome {
     /// Returns the outcome for the result of a transport's wait for its peer.
-    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
+    #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn of_drain(
         drained: io::Result<()>,
         operation: Operation,
@@ -58,6 +59,7 @@ impl DrainOutcome {
             Err(e) if e.kind() == io::ErrorKind::TimedOut => {
                 Ok(Self::TimedOut { unread: Undrained::unread(&e) })
             }
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(Self::Flushed),
             Err(e) => Self::of_failure(Error::io(operation, pipe, e)),
         }
     }

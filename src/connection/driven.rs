@@ -46,7 +46,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Ends the sending direction and keeps the receiving one. Call it only after everything was
     /// [drained](Self::drained).
-    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
+    #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) async fn end_sending(&mut self) -> Result<DrainOutcome, Error> {
         poll_fn(|cx| self.writer.poll_close_write(Pin::new(&mut self.io), cx)).await
     }

@@ -199,7 +199,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
 
 impl<T> SendHalf<T> {
     /// Calls `ask` with the transport and returns its result.
-    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
+    #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
         self.io.with_io(ask)
     }
@@ -287,7 +287,7 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
 
 impl<T> ReceiveHalf<T> {
     /// Calls `ask` with the transport and returns its result.
-    #[cfg_attr(not(windows), expect(dead_code, reason = "only pipe/ uses it"))]
+    #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
     pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
         self.io.with_io(ask)
     }

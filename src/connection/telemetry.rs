@@ -29,7 +29,7 @@ pub(crate) struct Origin {
 /// The end of a pipe.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
-    not(any(windows, feature = "simulated")),
+    not(any(unix, windows, feature = "simulated")),
     expect(dead_code, reason = "only what makes connections by itself knows it")
 )]
 pub(crate) enum Role {

@@ -94,7 +94,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
     ///
     /// `TimedOut` if the transport has its own deadline and the peer has not read everything.
     /// `BrokenPipe` or `ConnectionReset` if the peer has left: nothing can tell what it has read.
-    /// Any other error is a failure of the transport.
+    /// `Unsupported` if this transport cannot tell. Any other error is a failure of the transport.
     fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Ends a wait that [`poll_drained`](Self::poll_drained) has begun. The default does nothing.
@@ -138,7 +138,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
 /// Returns success also if the peer has left. This is no failure of a shutdown: a peer that has
 /// read what it wanted leaves, and most conversations end like that.
 #[cfg_attr(
-    not(any(windows, feature = "simulated")),
+    not(any(unix, windows, feature = "simulated")),
     expect(dead_code, reason = "only the crate's own transports use it")
 )]
 pub(crate) fn unless_peer_left(drained: io::Result<()>) -> io::Result<()> {

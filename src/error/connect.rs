@@ -96,7 +96,7 @@ impl error::Error for ConnectError {
 #[error(
     "the server of {pipe} is not trusted: {}{}{}",
     Reason(.reason),
-    Identity(.owner, .user, .process_id),
+    Identity(.owner, .user, .uid, .process_id),
     if *.others_may_serve { ", and others may create instances of the pipe" } else { "" }
 )]
 #[non_exhaustive]
@@ -107,6 +107,8 @@ pub struct UntrustedServer {
     pub owner: Option<Sid>,
     /// The user of the server's process, if this process may query it.
     pub user: Option<Sid>,
+    /// On Unix: the number of the server's user.
+    pub uid: Option<u32>,
     /// The server's process.
     pub process_id: Option<u32>,
     /// Whether the server's process is not known and the pipe's access rules let others than the
@@ -128,11 +130,18 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-struct Identity<'a>(&'a Option<Sid>, &'a Option<Sid>, &'a Option<u32>);
+struct Identity<'a>(&'a Option<Sid>, &'a Option<Sid>, &'a Option<u32>, &'a Option<u32>);
 
 impl fmt::Display for Identity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Self(owner, user, process_id) = self;
+        let &Self(owner, user, uid, process_id) = self;
+        if let Some(uid) = uid {
+            write!(f, "its user is {uid}")?;
+            return match process_id {
+                Some(id) => write!(f, ", its process {id}"),
+                None => f.write_str(", its process is unknown"),
+            };
+        }
         match owner {
             Some(owner) => write!(f, "the pipe's owner is {owner}")?,
             None => f.write_str("the pipe has no owner")?,

@@ -101,11 +101,19 @@ impl Display for Outcome<'_> {
                 }
                 write!(f, ": {source}")
             }
-            Error::NameTaken { pipe } => write!(
-                f,
-                "{pipe} is taken: another server, perhaps in this process, listens on it; or this is \
-                 an app container, which may create only pipes that are named LOCAL\\name"
-            ),
+            Error::NameTaken { pipe } => {
+                write!(
+                    f,
+                    "{pipe} is taken: another server, perhaps in this process, listens on it"
+                )?;
+                match cfg!(windows) {
+                    true => f.write_str(
+                        "; or this is an app container, which may create only pipes that are named \
+                         LOCAL\\name",
+                    ),
+                    false => Ok(()),
+                }
+            }
             Error::HalfClose { pipe } => {
                 write!(f, "half-closing {} takes a message-type pipe", Endpoint(pipe))
             }
@@ -124,7 +132,7 @@ impl Display for Outcome<'_> {
             Error::Io { operation, pipe, source } => {
                 write!(f, "{operation} {} failed: {source}", Endpoint(pipe))?;
                 match (operation, source.kind()) {
-                    (Operation::Listen, io::ErrorKind::PermissionDenied) => f.write_str(
+                    (Operation::Listen, io::ErrorKind::PermissionDenied) if cfg!(windows) => f.write_str(
                         "; its access rules do not let this user create a further instance \
                          (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create \
                          only pipes that are named LOCAL\\name",

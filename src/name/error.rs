@@ -44,12 +44,13 @@ pub enum NameError {
         at: usize,
     },
     /// The path is longer than the operating system allows.
-    #[error("the path has {len} UTF-16 units, {max} are possible; write a shorter name")]
+    #[error("the path has {len} {}, {max} are possible; write a shorter name", UNITS)]
     #[non_exhaustive]
     TooLong {
-        /// The length of the path in UTF-16 units, including its prefix.
+        /// The length of the path, including its prefix: in UTF-16 units on Windows, elsewhere in
+        /// bytes.
         len: usize,
-        /// The longest path possible, in UTF-16 units.
+        /// The longest path possible.
         max: usize,
     },
     /// Windows would take the name for another one, or for something that is not a pipe.
@@ -66,13 +67,20 @@ pub enum NameError {
         r"a pipe can be listened on only on the machine that it belongs to; write \\.\pipe\name"
     )]
     Remote,
+    /// It is a pipe of another machine, and only Windows can reach those.
+    #[error("only Windows can reach a pipe of another machine; write the name alone")]
+    OtherMachine,
 }
+
+/// What a path is measured in.
+const UNITS: &str = if cfg!(windows) { "UTF-16 units" } else { "bytes" };
 
 /// Why Windows takes a name for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum NameFault {
-    /// It looks like a path, but not like `\\server\pipe\name`.
+    /// It looks like a path, but not like `\\server\pipe\name`. Outside Windows an absolute path is a
+    /// name.
     #[error("it is a path, and not one to a pipe")]
     NotAPipePath,
     /// It begins with `pipe\`, which is a part of a path. A pipe whose name really begins with it

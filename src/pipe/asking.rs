@@ -17,9 +17,9 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is
-    /// with what it writes and nothing was read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368), or this
-    /// is the client's end. The second is so with every client that does not ask for static tracking:
+    /// [`Error::Io`]: this is the client's end. On Windows also: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is
+    /// with what it writes and nothing was read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368). The latter
+    /// is so with every client that does not ask for static tracking:
     /// std's `File`, Node, pywin32, .NET by default; a client of this crate does ask. After the first
     /// message it does not happen. Whoever cannot be identified is nobody: refuse it.
     ///
@@ -27,13 +27,13 @@ impl PipeStream {
     ///
     /// ```no_run
     /// # async fn serve() -> Result<(), npipes::Error> {
-    /// use npipes::{Listener, security::IntegrityLevel};
+    /// use npipes::Listener;
     ///
     /// let mut listener = Listener::bind("orders")?;
     /// let connection = listener.accept().await?;
     /// let peer = connection.peer()?;
-    /// if peer.integrity < IntegrityLevel::MEDIUM {
-    ///     println!("{} calls from a sandbox", peer.user);
+    /// if !peer.is_same_user() {
+    ///     println!("process {:?} of another user calls", peer.process_id);
     /// }
     /// # Ok(())
     /// # }
@@ -65,8 +65,8 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: this is the server's end (`Unsupported`), the server has disconnected, or its
-    /// owner is not told.
+    /// [`Error::Io`]: this is the server's end (`Unsupported`), or on Windows the server has
+    /// disconnected, or its owner is not told.
     ///
     /// # Examples
     ///
@@ -74,7 +74,7 @@ impl PipeStream {
     /// # async fn order() -> Result<(), npipes::Error> {
     /// let connection = npipes::connect("orders").await?;
     /// let server = connection.server()?;
-    /// println!("served by process {:?} of {:?}", server.process_id, server.owner);
+    /// println!("served by process {:?}", server.process_id);
     /// # Ok(())
     /// # }
     /// ```

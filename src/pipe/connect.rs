@@ -150,17 +150,18 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets what to do while the server has no free instance (`ERROR_PIPE_BUSY`). The default is
-    /// [`DEFAULT_BUSY`](Self::DEFAULT_BUSY).
+    /// Sets what to do while the server has no free instance (`ERROR_PIPE_BUSY`), or on Unix no room
+    /// in its queue (`EAGAIN`). The default is [`DEFAULT_BUSY`](Self::DEFAULT_BUSY).
     ///
-    /// A delay is the longest wait: on this machine it ends as soon as an instance becomes free.
+    /// On Windows a delay is the longest wait: on this machine it ends as soon as an instance becomes
+    /// free. On Unix no event tells of that, and it is the wait.
     pub const fn busy(mut self, retry: Retry) -> Self {
         self.policy.busy = retry;
         self
     }
 
-    /// Sets what to do when there is no such pipe (`ERROR_FILE_NOT_FOUND`): no server has started, or
-    /// it is restarting. The default is to give up at once;
+    /// Sets what to do when there is no such pipe (`ERROR_FILE_NOT_FOUND`; on Unix `ENOENT`, or
+    /// `ECONNREFUSED` from what a server has left behind): no server has started, or it is restarting. The default is to give up at once;
     /// [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER) waits for it.
     ///
     /// One that an attempt of the same call has found busy is looked for again during the
@@ -170,8 +171,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets what to do when the pipe does not let this user in (`ERROR_ACCESS_DENIED`). The default
-    /// is to give up at once.
+    /// Sets what to do when the pipe does not let this user in (`ERROR_ACCESS_DENIED`, `EACCES`). The
+    /// default is to give up at once.
     ///
     /// That is what the pipe's access rules say, and they stay for as long as the pipe does: a server
     /// that restarts is busy or not found for its clients, and not this.
@@ -183,7 +184,8 @@ impl ConnectOptions {
     }
 
     /// Sets whom the server must be for anything to be sent to it. The default is
-    /// [`ServerTrust::same_user_or_privileged`]: this process's user, SYSTEM or an administrator.
+    /// [`ServerTrust::same_user_or_privileged`]: this process's user, or who owns the
+    /// machine: SYSTEM, an administrator, root.
     pub fn server_trust(mut self, identity: ServerTrust) -> Self {
         self.server_trust = identity;
         self

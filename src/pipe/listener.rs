@@ -36,8 +36,14 @@ use crate::{
 ///
 /// Whether [`accept`](Self::accept) is awaited or not, nobody else can create the name meanwhile, and
 /// a client that comes while no instance waits finds the pipe busy, never absent. That is so at any
-/// [`max_instances`](ListenerOptions::max_instances): one instance more, which lets nobody in, holds
-/// the name.
+/// [`max_instances`](ListenerOptions::max_instances): on Windows one instance more, which lets nobody
+/// in, holds the name.
+///
+/// On Unix the name is a socket's path, and a lock on the file `PATH.lock` beside it is what owns it. The
+/// socket is at its path from the moment on in which clients can connect, with the mode that it is to
+/// have. Both files are removed when the listener is closed or dropped; should its process be killed,
+/// the next listener takes them over. A server that knows nothing of the lock keeps its socket, and one
+/// that removes whatever is at its path, as many do, takes the name away.
 ///
 /// # Examples
 ///
@@ -103,8 +109,8 @@ impl Listener {
     /// # Errors
     ///
     /// [`Error::Io`], after which `accept` can be called again. A failure to create a further
-    /// instance is reported once, when no instance waits any more; `accept` then keeps trying and
-    /// goes on when the cause is gone. That all instances are in use is no failure.
+    /// instance, or on Unix to accept a client for want of files or memory, is reported once, when no
+    /// instance waits any more; `accept` then keeps trying and goes on when the cause is gone. That all instances are in use is no failure.
     ///
     /// # Cancel safety
     ///
@@ -157,19 +163,19 @@ impl Listener {
         IncomingStreams::new(self)
     }
 
-    /// Stops listening. Clients can no longer connect when this returns, and the name is free again
-    /// when the accepted connections, which are left alone, are closed too. A client that had
-    /// connected and was not accepted finds its connection reset.
+    /// Stops listening. Clients can no longer connect when this returns, and the name is free again:
+    /// on Windows when the accepted connections, which are left alone, are closed too. A client that
+    /// had connected and was not accepted finds its connection reset.
     ///
-    /// Dropping the listener does the same, but the name stays in use until the runtime has next
-    /// looked for finished I/O.
+    /// Dropping the listener does the same, but on Windows the name stays in use until the runtime has
+    /// next looked for finished I/O.
     ///
     /// # Cancel safety
     ///
     /// A future that is dropped has dropped the listener.
     pub async fn close(self) {
         drop(self);
-        // mio keeps a handle open until the runtime has seen the end of its cancelled `connect`.
+        // On Windows mio keeps a handle open until the runtime has seen the end of its cancelled `connect`.
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
@@ -225,10 +231,6 @@ impl Listener {
     }
 
     fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Error>> {
-        self.backlog.poll_fill(cx);
-        if let Some(error) = self.backlog.unreported_outage() {
-            return Poll::Ready(Err(error));
-        }
         while let Some(connected) = self.backlog.poll_connected(cx) {
             match connected.map(|arrival| self.admission.examine(arrival, self.name())) {
                 Ok(Candidacy::Admitted(arrival)) => return Poll::Ready(Ok(arrival)),

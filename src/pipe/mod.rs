@@ -15,9 +15,13 @@ pub(crate) mod peer_handle;
 mod pending;
 mod places;
 pub(crate) mod stream;
+#[cfg(unix)]
+pub(crate) mod unix;
 #[cfg(windows)]
 pub(crate) mod windows;
 
+#[cfg(unix)]
+use self::unix as imp;
 #[cfg(windows)]
 use self::windows as imp;
 #[cfg(windows)]

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl PipeName {
-    /// Returns the name `NAME-SID` of this process's user, such as `agent-S-1-5-21-1-2-3-1001`: what
-    /// each user has one of.
+    /// Returns the name `NAME-USER` of this process's user, such as `agent-S-1-5-21-1-2-3-1001` or on
+    /// Unix `agent-1001`: what each user has one of.
     ///
     /// It keeps users apart who do nothing wrong. Whoever comes first has a name, so a client still
     /// [judges the server](crate::ConnectOptions::server_trust), as it does by default.
@@ -26,7 +26,9 @@ impl PipeName {
     /// use npipes::PipeName;
     ///
     /// let name = PipeName::per_user("agent")?;
+    /// # if cfg!(windows) {
     /// assert!(name.as_str().starts_with(r"\\.\pipe\agent-S-1-5-"));
+    /// # }
     /// # Ok::<(), npipes::Error>(())
     /// ```
     pub fn per_user(name: &str) -> Result<Self, Error> {
@@ -50,9 +52,11 @@ impl PipeName {
 
     /// Returns the names of the pipes that exist on this machine, in no order.
     ///
-    /// A name is there as long as a server's handle is, whether it lets anybody in or not. Those that
-    /// Windows cannot open as a path, such as one with a `/`, are left out. Looking for one's server
-    /// here says less than connecting does, which takes a single call.
+    /// On Windows a name is there as long as a server's handle is, whether it lets anybody in or not.
+    /// Those that Windows cannot open as a path, such as one with a `/`, are left out. On Unix these are
+    /// the sockets in the folder of names, also those that a server has left behind, and none that are at
+    /// a path of their own. Looking for one's server here says less than connecting does, which takes a
+    /// single call.
     ///
     /// # Errors
     ///

@@ -32,7 +32,7 @@ use crate::{
 ///     let (mut read, mut write) = tokio::io::split(stream);
 ///     tokio::io::copy(&mut read, &mut write).await
 /// });
-/// println!("{}", client.peer()?.user);
+/// println!("{:?}", client.peer()?.process_id);
 /// # Ok(())
 /// # }
 /// ```

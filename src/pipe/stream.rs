@@ -20,25 +20,27 @@ use crate::{
     name::PipeName,
 };
 
-/// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient`.
+/// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient` on Windows, and its
+/// `UnixStream` on Unix.
 ///
-/// A write is done when it is queued, and flushing does nothing, as with Tokio's own handles.
+/// A write is done when the operating system or Tokio has queued it, and flushing does nothing, as with
+/// Tokio's own handles.
 /// Shutting down waits until the peer has read everything or has left, for the
 /// [close timeout](Self::with_close_timeout) at most, which it reports as `TimedOut`. It closes
-/// nothing: a stream that was shut down can still be written to. [`drained`](Self::drained) tells a
+/// nothing, on no system: a stream that was shut down can still be written to. [`drained`](Self::drained) tells a
 /// peer that has read from one that has left.
 ///
 /// # Dropping it
 ///
 /// Dropping does not wait. What the operating system has taken can be read by the peer for as long
-/// as the peer likes. A write that still waits for room in the pipe goes on for the
-/// [linger time](Self::with_linger) at most, as long as the runtime lives, and is then cancelled.
-/// [`abort`](Self::abort) leaves nothing behind.
+/// as the peer likes. On Windows a write that still waits for room in the pipe goes on for the
+/// [linger time](Self::with_linger) at most, as long as the runtime lives, and is then cancelled; on
+/// Unix a write that waits has not begun. [`abort`](Self::abort) leaves nothing behind.
 ///
-/// A write of no bytes does nothing here; [`close_write`](Self::close_write) sends an empty message.
+/// A write of no bytes does nothing here; [`close_write`](Self::close_write) ends the direction.
 ///
-/// Reading from a pipe that the other end has disconnected fails with `ConnectionReset`: what this
-/// end had sent and the other had not read is lost.
+/// Reading fails with `ConnectionReset` if the other end has disconnected the pipe, or on Unix has
+/// closed it, without having read everything: what this end had sent is lost.
 pub struct PipeStream {
     handle: Arc<PipeHandle>,
     name: Option<PipeName>,
@@ -95,8 +97,8 @@ impl PipeStream {
         self
     }
 
-    /// Sets how long a write goes on, once the stream is dropped, that still waits for room in the
-    /// pipe. The default is 10 s; a connection that comes from a `Listener` or from `connect` has
+    /// Sets how long on Windows a write goes on, once the stream is dropped, that still waits for room in
+    /// the pipe; elsewhere none does. The default is 10 s; a connection that comes from a `Listener` or from `connect` has
     /// [`ConnectionOptions::linger`].
     #[must_use]
     pub fn with_linger(self, time: Duration) -> Self {
@@ -120,11 +122,12 @@ impl PipeStream {
     /// Closes the pipe at once, whatever the peer does: no handle, no instance, no name and no write
     /// is left behind.
     ///
-    /// A server's end is disconnected: the client finds its connection reset, and what it has not
-    /// read is discarded. A client's end discards what waits for room in the pipe; what the operating
-    /// system has taken before, up to the pipe's buffer, the server can still read.
+    /// On Windows a server's end is disconnected: the client finds its connection reset, and what it has
+    /// not read is discarded. Any other end discards what waits for room in the pipe; what the operating
+    /// system has taken before, up to the pipe's buffer, the peer can still read.
     ///
-    /// The operating system has closed the handle when the runtime has next looked for finished I/O.
+    /// On Windows the operating system has closed the handle when the runtime has next looked for
+    /// finished I/O, and on Unix when this returns.
     pub fn abort(self) {
         self.handle.abort();
     }

@@ -1,8 +1,8 @@
 //! What a real pipe has in common with a simulated one.
 
 use npipes::{
-    ConnectOptions, Connection, ConnectionOptions, Error, Listener, ListenerOptions, PipeStream,
-    client::Connect, pipe::Connector,
+    ConnectOptions, Connection, ConnectionOptions, Error, Listener, ListenerOptions, PipeName,
+    PipeStream, client::Connect, pipe::Connector,
 };
 
 use crate::{
@@ -16,12 +16,15 @@ impl Place for Name {
     type Io = PipeStream;
     type Listener = Listener;
 
+    const HAS_INSTANCES: bool = cfg!(windows);
+    const TELLS_OF_ROOM: bool = cfg!(windows);
+
     fn new() -> Self {
         Self(unique_name())
     }
 
     fn path(&self) -> String {
-        format!(r"\\.\pipe\{}", self.0)
+        PipeName::new(&self.0).unwrap().to_string()
     }
 
     fn listen(&self, backlog: u8, options: ConnectionOptions) -> Result<Listener, Error> {

@@ -45,14 +45,16 @@ impl Writer {
     ) -> Poll<Result<(), Error>> {
         if io.tells_reads() && self.state == State::Open {
             match ready!(self.poll_end(Operation::Close, io.as_mut(), cx))? {
-                DrainOutcome::Drained => match ready!(self.poll_close_write(io, cx)) {
-                    Ok(_) | Err(Error::HalfClose { .. }) => {}
-                    Err(e) => return Poll::Ready(Err(e)),
-                },
+                DrainOutcome::Drained | DrainOutcome::Flushed => {
+                    match ready!(self.poll_close_write(io, cx)) {
+                        Ok(_) | Err(Error::HalfClose { .. }) => {}
+                        Err(e) => return Poll::Ready(Err(e)),
+                    }
+                }
                 DrainOutcome::TimedOut { unread } => {
                     return Poll::Ready(Err(self.late(Operation::Close, unread)));
                 }
-                DrainOutcome::Flushed | DrainOutcome::PeerGone => {}
+                DrainOutcome::PeerGone => {}
             }
             self.set_closed();
             return Poll::Ready(Ok(()));
@@ -109,6 +111,7 @@ impl Writer {
                     io::ErrorKind::TimedOut => {
                         Ok(DrainOutcome::TimedOut { unread: Undrained::unread(&e) })
                     }
+                    io::ErrorKind::Unsupported => Ok(DrainOutcome::Flushed),
                     _ => DrainOutcome::of_failure(self.fail(operation, e)),
                 }));
             }

@@ -22,11 +22,11 @@ use crate::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), npipes::Error> {
-/// use npipes::{ListenerOptions, pipe::PipeType};
+/// use npipes::{ListenerOptions, security::Access};
 ///
 /// let listener = ListenerOptions::new()
 ///     .backlog(8)
-///     .pipe_type(PipeType::Message)
+///     .access(Access::current_user_only())
 ///     .bind("npipes-doc-listener-options")?;
 /// # Ok(())
 /// # }
@@ -43,10 +43,11 @@ pub struct ListenerOptions {
 }
 
 impl ListenerOptions {
-    /// The default number of instances that wait for clients.
-    pub const DEFAULT_BACKLOG: u8 = 4;
+    /// The default number of clients that can connect and wait to be accepted: 4 on Windows, where each
+    /// takes an instance of the pipe, and 128 on Unix, where it takes a place in a queue.
+    pub const DEFAULT_BACKLOG: u8 = if cfg!(windows) { 4 } else { 128 };
 
-    /// The most instances that a listener can be limited to.
+    /// The most clients that a listener can be limited to.
     pub const MAX_INSTANCES: u8 = 254;
 
     /// Returns the default options.
@@ -60,20 +61,26 @@ impl ListenerOptions {
         }
     }
 
-    /// Keeps this many instances waiting for clients, 1 to 254. A client that finds none waiting
-    /// gets `ERROR_PIPE_BUSY`. The default is 4; 0 counts as 1, and more than 254 as 254.
+    /// Lets this many clients connect that wait to be accepted, 1 to 254. One more finds the server busy
+    /// (`ERROR_PIPE_BUSY`; on Unix `EAGAIN`, or it waits if its socket blocks). The default is
+    /// [`DEFAULT_BACKLOG`](Self::DEFAULT_BACKLOG); 0 counts as 1, and more than 254 as 254.
     pub const fn backlog(mut self, instances: u8) -> Self {
         self.backlog = at_most_254(instances);
         self
     }
 
-    /// Serves this many clients at once, those that are not accepted yet included, 1 to 254. The
-    /// default is no limit; 0 counts as 1, and more than 254 as 254.
+    /// Serves this many clients at once, 1 to 254. The default is no limit; 0 counts as 1, and more
+    /// than 254 as 254.
     ///
-    /// At the limit clients find the server busy, and [`Listener::accept`] waits until a connection is
-    /// given up. The pipe that the operating system shows has one instance more, which holds the name
-    /// and lets nobody in. That is its limit too, so no server that forgets to ask whether it is the
-    /// first can join in while the listener has all of them; with 254 it has none.
+    /// At the limit [`Listener::accept`] waits until a connection is given up.
+    ///
+    /// On Windows those that are not accepted yet count too, and further clients find the server busy.
+    /// The pipe that the operating system shows has one instance more, which holds the name and lets
+    /// nobody in. That is its limit too, so no server that forgets to ask whether it is the first can
+    /// join in while the listener has all of them; with 254 it has none.
+    ///
+    /// On Unix further clients connect and wait to be accepted, as many as the
+    /// [`backlog`](Self::backlog) and this limit let, and only then find the server busy.
     pub const fn max_instances(mut self, instances: u8) -> Self {
         self.max_instances = Some(at_most_254(instances));
         self
@@ -88,8 +95,8 @@ impl ListenerOptions {
     /// Refuses the clients for which `admit` returns false, before any of their bytes reach a
     /// connection. The default is to admit all whom the access rules let connect.
     ///
-    /// A client that cannot be identified is refused. One that shows who it is with its writes only is
-    /// waited for until its first byte, for the [`handshake_timeout`](Self::handshake_timeout) or 5 s,
+    /// A client that cannot be identified is refused. On Windows, one that shows who it is with its
+    /// writes only is waited for until its first byte, for the [`handshake_timeout`](Self::handshake_timeout) or 5 s,
     /// while others are accepted. That is every client that does not ask for static tracking
     /// (`SECURITY_SQOS_PRESENT` without `SECURITY_CONTEXT_TRACKING`), as clients of this crate do:
     /// std's `File`, Node, pywin32, and .NET by default. So a server that speaks first and has a
@@ -101,9 +108,9 @@ impl ListenerOptions {
     /// # Examples
     ///
     /// ```
-    /// use npipes::{ListenerOptions, security::IntegrityLevel};
+    /// use npipes::ListenerOptions;
     ///
-    /// let options = ListenerOptions::new().filter(|peer| peer.integrity >= IntegrityLevel::MEDIUM);
+    /// let options = ListenerOptions::new().filter(|peer| peer.is_same_user());
     /// ```
     pub fn filter<F>(mut self, admit: F) -> Self
     where
@@ -137,9 +144,10 @@ impl ListenerOptions {
     /// its last handle was closed that can be so for a moment. An app container gets it as well for a
     /// name that does not begin with `LOCAL\`.
     /// [`Error::InvalidName`] if the name is impossible or another machine's.
-    /// [`Error::Io`] for any other failure of the operating system: access is denied if a
-    /// [`security_descriptor`](Self::security_descriptor) does not let this process's own user create
-    /// further instances.
+    /// [`Error::Io`] for any other failure of the operating system: on Windows access is denied if a
+    /// security descriptor does not let this process's own user create further instances; on Unix if
+    /// the socket's folder cannot be written to, and the kind is `AlreadyExists` if another kind of file
+    /// has the path.
     ///
     /// # Panics
     ///

@@ -39,22 +39,25 @@ impl PipeStream {
         DrainOutcome::of_drain(done, Operation::Drain, wait.0.name())
     }
 
-    /// Ends this direction and leaves the other open, on a message-type pipe: waits until the peer
-    /// has read everything, then sends a message of no bytes.
+    /// Ends this direction and leaves the other open: waits until the peer has read everything, then
+    /// tells it. On Windows that takes a message-type pipe.
     ///
-    /// A peer that reads messages takes it for the end of the stream: go-winio's `CloseWrite` is
-    /// this, and a [`Connection`] reads it as `None`. A peer that does not know it waits on.
+    /// On Windows a message of no bytes is sent. A peer that reads messages takes it for the end of the
+    /// stream: go-winio's `CloseWrite` is this, and a [`Connection`] reads it as `None`. A peer that does
+    /// not know it waits on. On Unix the direction is shut down (shutdown(2): `SHUT_WR`), which is the
+    /// end of the stream to every peer, and nothing can be written any more.
     ///
-    /// Only after [`DrainOutcome::Drained`] was the message sent.
+    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot tell,
+    /// was the peer told.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if the pipe is of the byte type, where a write of no bytes is nothing;
-    /// [`Error::Io`] as [`drained`](Self::drained).
+    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, where a write of no bytes
+    /// is nothing; [`Error::Io`] as [`drained`](Self::drained).
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped has sent nothing.
+    /// A future that is dropped has told the peer nothing.
     ///
     /// # Panics
     ///
@@ -62,9 +65,11 @@ impl PipeStream {
     pub async fn close_write(&mut self) -> Result<DrainOutcome, Error> {
         self.check_half_close()?;
         match self.drained().await? {
-            DrainOutcome::Drained => {
-                let sent = poll_fn(|cx| Pin::new(&mut *self).poll_close_write(cx)).await;
-                DrainOutcome::of_drain(sent, Operation::Close, self.name())
+            drained @ (DrainOutcome::Drained | DrainOutcome::Flushed) => {
+                match poll_fn(|cx| Pin::new(&mut *self).poll_close_write(cx)).await {
+                    Ok(()) => Ok(drained),
+                    sent => DrainOutcome::of_drain(sent, Operation::Close, self.name()),
+                }
             }
             closed => Ok(closed),
         }
@@ -80,15 +85,15 @@ impl PipeStream {
 }
 
 impl Connection<PipeStream> {
-    /// Ends the sending direction of a message-type pipe with a message of no bytes, after what is
-    /// queued was sent and the peer has read it: see [`PipeStream::close_write`].
+    /// Ends the sending direction, after what is queued was sent and the peer has read it: see
+    /// [`PipeStream::close_write`]. On Windows that takes a message-type pipe.
     ///
-    /// Only after [`DrainOutcome::Drained`] was the message sent. Then nothing more can be sent, while
-    /// messages can still be received.
+    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot tell,
+    /// was the peer told. Then nothing more can be sent, while messages can still be received.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if the pipe is of the byte type, and as [`drained`](Self::drained).
+    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, and as [`drained`](Self::drained).
     ///
     /// # Cancel safety
     ///
@@ -100,7 +105,7 @@ impl Connection<PipeStream> {
     pub async fn close_write(&mut self) -> Result<DrainOutcome, Error> {
         self.get_ref().check_half_close()?;
         match self.drained().await? {
-            DrainOutcome::Drained => self.end_sending().await,
+            DrainOutcome::Drained | DrainOutcome::Flushed => self.end_sending().await,
             closed => Ok(closed),
         }
     }

@@ -96,8 +96,7 @@ impl OwnedWriteHalf {
         self.0.drained().await
     }
 
-    /// Ends this direction and leaves the other open, on a message-type pipe:
-    /// [`PipeStream::close_write`].
+    /// Ends this direction and leaves the other open: [`PipeStream::close_write`].
     ///
     /// # Errors
     ///

@@ -104,6 +104,7 @@ fn untrusted(name: &PipeName, server: &ServerIdentity, reason: Option<String>) -
         pipe,
         owner,
         user,
+        uid: None,
         process_id,
         others_may_serve,
         reason,

@@ -60,11 +60,15 @@ impl Backlog {
         self.waiting.len()
     }
 
-    /// Returns the next client that has connected.
+    /// Returns the next client that has connected, or why no further instance waits, once.
     pub(in crate::pipe) fn poll_connected(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Option<Result<Arrival, Error>> {
+        self.poll_fill(cx);
+        if let Some(error) = self.unreported_outage() {
+            return Some(Err(error));
+        }
         for index in 0..self.waiting.len() {
             let Poll::Ready(connected) = self.waiting[index].poll_connected(cx) else {
                 continue;
@@ -83,7 +87,7 @@ impl Backlog {
 
     /// Fills the backlog as far as the limit of instances lets it, and if that fails tries again
     /// after a while.
-    pub(in crate::pipe) fn poll_fill(&mut self, cx: &mut Context<'_>) {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) {
         while self.waiting.len() < self.size {
             if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
                 return;
@@ -131,7 +135,7 @@ impl Backlog {
         Ok(())
     }
 
-    pub(in crate::pipe) fn unreported_outage(&mut self) -> Option<Error> {
+    fn unreported_outage(&mut self) -> Option<Error> {
         if !self.waiting.is_empty() {
             return None;
         }

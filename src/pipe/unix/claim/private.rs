@@ -1,0 +1,129 @@
+//! A socket that nobody else can reach yet.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::{fs::DirBuilderExt, net::UnixListener},
+    path::{Path, PathBuf},
+};
+
+use super::FileId;
+use crate::pipe::unix::names::random;
+
+/// A folder that only this user can search (mkdir(2): mode 0700), and the socket in it. Dropped, both
+/// are gone.
+pub(super) struct Private {
+    folder: PathBuf,
+    socket: PathBuf,
+}
+
+impl Private {
+    /// Makes a folder beside `path`, from where a file can be renamed to it.
+    pub(super) fn beside(path: &Path) -> io::Result<Self> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        // 48 bits are enough beside the others that one machine makes at the same moment.
+        let name = format!(".np{:012x}", random()? & 0xFFFF_FFFF_FFFF);
+        let folder = parent.unwrap_or_else(|| Path::new(".")).join(name);
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Self { socket: folder.join("s"), folder })
+    }
+
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Returns the socket, bound.
+    pub(super) fn bind(&self) -> io::Result<UnixListener> {
+        let listener = match UnixListener::bind(&self.socket) {
+            // A path that is longer than a socket's address can be reached by a shorter one.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                use std::os::fd::AsRawFd;
+                let folder = fs::File::open(&self.folder)?;
+                UnixListener::bind(format!("/proc/self/fd/{}/s", folder.as_raw_fd()))?
+            }
+            bound => bound?,
+        };
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    /// Gives the socket its name, in place of a stale one, and returns whether that is so; not if
+    /// another one has come between, who does not know the lock. Nothing of another's is lost.
+    pub(super) fn publish(&self, path: &Path, stale: Option<FileId>) -> io::Result<bool> {
+        match stale {
+            None => self.rename(path),
+            Some(stale) => self.replace(path, stale),
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    fn rename(&self, path: &Path) -> io::Result<bool> {
+        use rustix::{
+            fs::{CWD, RenameFlags, renameat_with},
+            io::Errno,
+        };
+        match renameat_with(CWD, &self.socket, CWD, path, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            // A file system may not have it (rename(2)): link(2) does the same in two steps.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.link(path),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    fn rename(&self, path: &Path) -> io::Result<bool> {
+        self.link(path)
+    }
+
+    fn link(&self, path: &Path) -> io::Result<bool> {
+        match fs::hard_link(&self.socket, path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Changes places with the stale socket (rename(2): `RENAME_EXCHANGE`), and back again should that
+    /// have become another's meanwhile.
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    fn replace(&self, path: &Path, stale: FileId) -> io::Result<bool> {
+        use rustix::{
+            fs::{CWD, RenameFlags, renameat_with},
+            io::Errno,
+        };
+        let exchange = || renameat_with(CWD, &self.socket, CWD, path, RenameFlags::EXCHANGE);
+        match exchange() {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return self.rename(path),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.remove(path, stale),
+            Err(e) => return Err(e.into()),
+        }
+        if FileId::at(&self.socket)? == Some(stale) {
+            return Ok(true);
+        }
+        exchange()?;
+        Ok(false)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    fn replace(&self, path: &Path, stale: FileId) -> io::Result<bool> {
+        self.remove(path, stale)
+    }
+
+    fn remove(&self, path: &Path, stale: FileId) -> io::Result<bool> {
+        if FileId::at(path)? == Some(stale) {
+            fs::remove_file(path)?;
+        }
+        self.link(path)
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // What was renamed is not here any more, and what was exchanged is the stale one.
+        let _ = fs::remove_file(&self.socket);
+        let _ = fs::remove_dir(&self.folder);
+    }
+}

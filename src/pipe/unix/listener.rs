@@ -1,0 +1,153 @@
+//! A listener's socket, and the clients that wait in its queue.
+
+use std::{
+    io,
+    path::Path,
+    task::{Context, Poll},
+};
+
+use tokio::net::UnixListener;
+use tracing::{debug, warn};
+
+use super::{access::Access, claim::Claim};
+use crate::{
+    error::{Error, Operation},
+    name::PipeName,
+    pipe::{
+        listener::outage::Outage,
+        places::{Arrival, Place, Places},
+    },
+};
+
+/// How a socket is made.
+#[derive(Debug, Clone)]
+pub(in crate::pipe) struct ListenSettings {
+    access: Access,
+}
+
+impl ListenSettings {
+    pub(in crate::pipe) const fn new() -> Self {
+        Self { access: Access::current_user_and_system() }
+    }
+
+    pub(in crate::pipe) fn set_access(&mut self, access: Access) {
+        self.access = access;
+    }
+
+    /// Returns whether the system keeps write boundaries.
+    #[expect(clippy::unused_self, reason = "other systems have pipes that do")]
+    pub(in crate::pipe) fn keeps_messages(&self) -> bool {
+        false
+    }
+}
+
+/// Takes possession of a name, and lets `size` clients connect.
+pub(in crate::pipe) fn listen(
+    name: &PipeName,
+    settings: &ListenSettings,
+    _: Option<u8>,
+    size: u8,
+    places: Places,
+) -> Result<(Backlog, Claim), Error> {
+    let failed = |e| Error::io(Operation::Listen, Some(name), e);
+    // Linux lets one more in than it is told (af_unix.c: `unix_recvq_full`).
+    let queue = i32::from(size) - i32::from(cfg!(any(target_os = "linux", target_os = "android")));
+    let claimed = Claim::take(Path::new(name.as_str()), &settings.access, queue).map_err(failed)?;
+    let Some((listener, claim)) = claimed else {
+        return Err(Error::NameTaken { pipe: name.clone() });
+    };
+    let listener = UnixListener::from_std(listener).map_err(failed)?;
+    let backlog = Backlog {
+        name: name.clone(),
+        listener,
+        size: size.into(),
+        places,
+        place: None,
+        full: false,
+        outage: None,
+    };
+    Ok((backlog, claim))
+}
+
+/// The clients of a listener that have connected and were not accepted.
+pub(in crate::pipe) struct Backlog {
+    name: PipeName,
+    listener: UnixListener,
+    size: usize,
+    places: Places,
+    /// The next client's.
+    place: Option<Place>,
+    /// The limit of clients was reached, and the log was told.
+    full: bool,
+    outage: Option<Outage>,
+}
+
+impl Backlog {
+    /// Returns how many clients may wait.
+    pub(in crate::pipe) fn waiting(&self) -> usize {
+        self.size
+    }
+
+    /// Returns the next client that has connected, if there is a place for one.
+    ///
+    /// A failure is returned once, and tried again after a while: the client waits in the queue.
+    pub(in crate::pipe) fn poll_connected(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<Arrival, Error>> {
+        loop {
+            if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
+                return None;
+            }
+            if self.place.is_none() {
+                let Poll::Ready(place) = self.places.poll_take(cx) else {
+                    if !self.full {
+                        self.full = true;
+                        debug!(pipe = %self.name, "all instances are in use");
+                    }
+                    return None;
+                };
+                self.place = Some(place);
+                self.full = false;
+            }
+            match self.listener.poll_accept(cx) {
+                Poll::Pending => return None,
+                Poll::Ready(Ok((client, _))) => {
+                    if let Some(outage) = self.outage.take().filter(Outage::was_reported) {
+                        let attempts = outage.attempts;
+                        warn!(pipe = %self.name, attempts, "clients can be accepted again");
+                    }
+                    let place = self.place.take().unwrap_or_default();
+                    return Some(Ok(Arrival::now(client, place)));
+                }
+                // A client that has left before, or a signal (accept(2)).
+                Poll::Ready(Err(e))
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+                    ) => {}
+                Poll::Ready(Err(error)) => {
+                    if let Some(error) = self.note_outage(error) {
+                        return Some(Err(Error::io(Operation::Accept, Some(&self.name), error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes a failure, and returns it if the caller of `accept` has not seen it.
+    fn note_outage(&mut self, error: io::Error) -> Option<io::Error> {
+        let text = error.to_string();
+        let outage = match &mut self.outage {
+            Some(outage) => {
+                outage.prolong();
+                outage
+            }
+            none => none.insert(Outage::new(Some(error))),
+        };
+        if outage.begins_to_be_reported() {
+            warn!(pipe = %self.name, error = text, "no client can be accepted");
+        }
+        outage.take_unreported()
+    }
+}

@@ -1,0 +1,28 @@
+//! Unix-domain sockets.
+
+pub(crate) mod access;
+mod claim;
+mod connect;
+mod drain;
+mod listener;
+mod names;
+pub(crate) mod peer;
+mod stream;
+#[allow(unsafe_code)]
+mod sys;
+pub(crate) mod trust;
+
+pub(super) use self::{
+    access::Access,
+    claim::Claim as Hold,
+    connect::{OpenSettings, Waiter, failure, has_left, open},
+    drain::Drain,
+    listener::{Backlog, ListenSettings, listen},
+    names::{list, random, user},
+    peer::{Peer, shows_itself_later},
+    stream::PipeHandle,
+    trust::{ServerIdentity, ServerTrust},
+};
+
+/// Tokio's handle of a server's end.
+pub(super) type Server = tokio::net::UnixStream;

@@ -1,0 +1,61 @@
+//! Between a stream and the sockets of the system and Tokio.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use tokio::net::UnixStream;
+
+use super::PipeHandle;
+use crate::pipe::stream::{OwnedReadHalf, OwnedWriteHalf, PipeStream};
+
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+impl PipeStream {
+    /// On Unix: returns the stream over a connected socket, of the server's end if it was accepted.
+    #[must_use]
+    pub fn from_unix(socket: UnixStream, accepted: bool) -> Self {
+        Self::of_stranger(match accepted {
+            true => PipeHandle::of_server(socket),
+            false => PipeHandle::of_client(socket),
+        })
+    }
+
+    /// On Unix: returns Tokio's socket.
+    ///
+    /// From then on a listener's [`max_instances`](crate::ListenerOptions::max_instances) does not
+    /// count the client.
+    ///
+    /// # Errors
+    ///
+    /// The stream itself at the moment in which an `AbortHandle` or a `PeerHandle` uses the socket, or
+    /// if another half does.
+    pub fn into_unix(self) -> Result<UnixStream, Self> {
+        self.into_handle().map(PipeHandle::into_stream)
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+impl AsFd for PipeStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle().stream().as_fd()
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+impl AsRawFd for PipeStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+impl AsFd for OwnedReadHalf {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.as_ref().as_fd()
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+impl AsFd for OwnedWriteHalf {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.as_ref().as_fd()
+    }
+}

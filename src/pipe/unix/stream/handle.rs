@@ -1,0 +1,265 @@
+//! Tokio's socket of one end, as the handles of a stream share it: reading, writing, giving up.
+
+use std::{
+    io::{self, IoSlice},
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{Shutdown, shutdown},
+};
+use tokio::{
+    io::{Interest, ReadBuf},
+    net::UnixStream,
+};
+
+use crate::{
+    connection::Written,
+    pipe::{
+        places::Place,
+        unix::{peer::Peer, sys},
+    },
+};
+
+/// An end that is closed when nobody shares it any more.
+pub(in crate::pipe) struct PipeHandle {
+    stream: UnixStream,
+    is_server: bool,
+    /// A wait for the reader has cleared what Tokio knew of room, so a write asks the system itself.
+    asks: AtomicBool,
+    /// This end's own direction was ended.
+    has_ended: AtomicBool,
+    /// The peer has left without having read everything.
+    was_reset: AtomicBool,
+    is_aborted: AtomicBool,
+    /// Given back after the socket is closed, whose client it stands for.
+    place: Place,
+}
+
+/// What a peer has left unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::pipe::unix) enum Unread {
+    Nothing,
+    Something,
+    /// The peer has left, and what it has read is not known.
+    Gone,
+    /// The system does not tell.
+    Unknown,
+}
+
+impl PipeHandle {
+    pub(in crate::pipe) fn of_server(stream: UnixStream) -> Self {
+        Self::new(stream, true)
+    }
+
+    pub(in crate::pipe) fn of_client(stream: UnixStream) -> Self {
+        Self::new(stream, false)
+    }
+
+    fn new(stream: UnixStream, is_server: bool) -> Self {
+        Self {
+            stream,
+            is_server,
+            asks: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            was_reset: AtomicBool::new(false),
+            is_aborted: AtomicBool::new(false),
+            place: Place::default(),
+        }
+    }
+
+    /// Says that the end has a place among a listener's clients.
+    pub(in crate::pipe) fn in_place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub(in crate::pipe::unix) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    pub(super) fn into_stream(self) -> UnixStream {
+        self.stream
+    }
+
+    pub(in crate::pipe) fn is_server(&self) -> bool {
+        self.is_server
+    }
+
+    /// Does nothing: the system has taken what was written, or it was not written.
+    #[expect(clippy::unused_self, reason = "other systems have something to set")]
+    pub(in crate::pipe) fn set_linger(&self, _: Duration) {}
+
+    /// Returns whether the system keeps write boundaries.
+    #[expect(clippy::unused_self, reason = "other systems have pipes that do")]
+    pub(in crate::pipe) fn keeps_messages(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Returns whether one direction can be ended alone.
+    #[expect(clippy::unused_self, reason = "other systems have pipes that cannot")]
+    pub(in crate::pipe) fn can_half_close(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Returns the process at the other end, if the system tells.
+    pub(in crate::pipe) fn peer_process_id(&self) -> Option<u32> {
+        Peer::of(&self.stream).ok()?.process_id
+    }
+
+    pub(in crate::pipe) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            self.check()?;
+            match self.try_read(buf) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(self.note(read)),
+            }
+        }
+    }
+
+    /// Reads what has arrived. A socket that has less than there was room for is empty (epoll(7)), so
+    /// its readiness is cleared, as Tokio's own reading does it: the next read waits for an event
+    /// instead of asking. `try_io` clears what it saw before the read, so no news is lost.
+    fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        let room = buf.remaining();
+        let mut read = Err(io::ErrorKind::WouldBlock.into());
+        let _: io::Result<()> = self.stream.try_io(Interest::READABLE, || {
+            read = self.stream.try_read_buf(buf);
+            match read {
+                Ok(count) if 0 < count && count < room => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        });
+        read.map(|_| ())
+    }
+
+    pub(in crate::pipe) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    pub(in crate::pipe) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let written = if self.asks.load(Ordering::Relaxed) {
+                self.check()?;
+                rustix::io::writev(&self.stream, bufs).map_err(io::Error::from)
+            } else {
+                ready!(self.stream.poll_write_ready(cx))?;
+                self.check()?;
+                self.stream.try_write_vectored(bufs)
+            };
+            match written {
+                // Tokio's readiness tells from now on: room is an event (epoll(7)).
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.asks.store(false, Ordering::Relaxed);
+                }
+                written => return Poll::Ready(self.note(written)),
+            }
+        }
+    }
+
+    /// Ends this direction, after what was written.
+    pub(in crate::pipe) fn poll_close_write(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.has_ended.store(true, Ordering::Relaxed);
+        Poll::Ready(shutdown(&self.stream, Shutdown::Write).map_err(io::Error::from))
+    }
+
+    /// Is ready when no write is under way: none ever is.
+    #[expect(clippy::unused_self, reason = "other systems write in the background")]
+    pub(in crate::pipe) fn poll_written(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives the socket up at once: what is under way ends, and nothing begins any more. What the
+    /// peer has not read stays its to read.
+    pub(in crate::pipe) fn abort(&self) {
+        self.is_aborted.store(true, Ordering::Relaxed);
+        // Fails if the socket is not connected, and then there is nothing to end.
+        let _ = shutdown(&self.stream, Shutdown::Both);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.is_aborted.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes that a peer has left without having read everything, which the system tells once.
+    fn note<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
+        if matches!(&outcome, Err(e) if e.kind() == io::ErrorKind::ConnectionReset) {
+            self.was_reset.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Returns how many of the written bytes the peer has not read at most; `None` if that is not
+    /// known.
+    pub(in crate::pipe) fn unread_at_most(&self, written: &Written) -> Option<u64> {
+        sys::unread(&self.stream).map(|memory| memory.min(written.total()))
+    }
+
+    /// Returns what the peer has left unread.
+    pub(in crate::pipe::unix) fn unread(&self) -> io::Result<Unread> {
+        // Asked first: a peer that leaves is known to before what it has not read is thrown away
+        // (af_unix.c: `unix_release_sock`).
+        let memory = sys::unread(&self.stream);
+        let mut socket = [PollFd::new(&self.stream, PollFlags::empty())];
+        poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        let events = socket[0].revents();
+        // Both directions are at their end: the peer has left, or has ended its own as this end has.
+        let hung_up = events.contains(PollFlags::HUP);
+        let reset = self.was_reset.load(Ordering::Relaxed) || events.contains(PollFlags::ERR);
+        let has_ended = self.has_ended.load(Ordering::Relaxed);
+        Ok(match memory {
+            _ if reset || (hung_up && !has_ended) => Unread::Gone,
+            Some(0) => Unread::Nothing,
+            Some(_) if hung_up => Unread::Gone,
+            Some(_) => Unread::Something,
+            None => Unread::Unknown,
+        })
+    }
+
+    /// Polls for what the peer has left unread, until that is something other than `Something`.
+    ///
+    /// Reading gives memory back to the writer, which makes it writable each time (af_unix.c:
+    /// `unix_write_space`), and that is an event also for a socket that was writable before (epoll(7):
+    /// `EPOLLET`). So the readiness is cleared, and its return is the news. `try_io` clears what it saw
+    /// before the look, so what is read after the look is not missed.
+    pub(in crate::pipe::unix) fn poll_unread(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Unread>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let looked = self.stream.try_io(Interest::WRITABLE, || match self.unread()? {
+                Unread::Something => Err(io::ErrorKind::WouldBlock.into()),
+                unread => Ok(unread),
+            });
+            match looked {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.asks.store(true, Ordering::Relaxed);
+                }
+                looked => return Poll::Ready(looked),
+            }
+        }
+    }
+}

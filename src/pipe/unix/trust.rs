@@ -1,0 +1,190 @@
+//! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
+
+use std::{fmt, io, sync::Arc, time::SystemTime};
+
+use rustix::process::geteuid;
+use tracing::warn;
+
+use super::{peer::Peer, stream::PipeHandle};
+use crate::{
+    error::{Error, Operation, UntrustedServer},
+    name::PipeName,
+};
+
+/// Whom a client trusts to be the server. A pipe's name says nothing of that: whoever is first to
+/// create it has it.
+///
+/// On Unix it is judged by the user as which the process ran that began to listen, which the kernel
+/// wrote down at that moment (unix(7): `SO_PEERCRED`), before a byte is sent. A service manager that
+/// listens for its services, as systemd does, is the server by that.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn order() -> Result<(), npipes::Error> {
+/// use npipes::{ConnectOptions, security::ServerTrust};
+///
+/// let options = ConnectOptions::new().server_trust(ServerTrust::same_user());
+/// let connection = options.connect("orders").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ServerTrust {
+    rule: Rule,
+}
+
+#[derive(Clone)]
+enum Rule {
+    SameUserOrPrivileged,
+    SameUser,
+    User(u32),
+    Judge(Arc<dyn Fn(&ServerIdentity) -> bool + Send + Sync>),
+    Any,
+}
+
+impl ServerTrust {
+    /// Trusts this process's user and root, who owns the machine anyway. This is the default.
+    pub const fn same_user_or_privileged() -> Self {
+        Self { rule: Rule::SameUserOrPrivileged }
+    }
+
+    /// Trusts this process's user only.
+    pub const fn same_user() -> Self {
+        Self { rule: Rule::SameUser }
+    }
+
+    /// Trusts root only.
+    pub const fn system_or_administrators() -> Self {
+        Self::uid(0)
+    }
+
+    /// On Unix: trusts the user with this number only, a service's for instance; 0 is root.
+    pub const fn uid(uid: u32) -> Self {
+        Self { rule: Rule::User(uid) }
+    }
+
+    /// Trusts whom `judge` returns true for. It is called on the runtime's thread and should not
+    /// block; a panic is the caller's.
+    pub fn judged_by<F>(judge: F) -> Self
+    where
+        F: Fn(&ServerIdentity) -> bool + Send + Sync + 'static,
+    {
+        Self { rule: Rule::Judge(Arc::new(judge)) }
+    }
+
+    /// Trusts whoever was first to create the pipe, which may be any program of any user.
+    pub const fn any_without_check() -> Self {
+        Self { rule: Rule::Any }
+    }
+
+    /// Judges the server of an open pipe.
+    pub(in crate::pipe) async fn judge(
+        &self,
+        pipe: &PipeHandle,
+        opened: SystemTime,
+        name: &PipeName,
+    ) -> Result<(), Error> {
+        if matches!(self.rule, Rule::Any) {
+            return Ok(());
+        }
+        let server = ServerIdentity::of(pipe, true, opened)
+            .map_err(|e| Error::io(Operation::Identify, Some(name), e))?;
+        match self.rule.trusts(&server, geteuid().as_raw()) {
+            true => Ok(()),
+            false => Err(untrusted(name, &server)),
+        }
+    }
+}
+
+impl Rule {
+    fn trusts(&self, server: &ServerIdentity, this: u32) -> bool {
+        match self {
+            Self::SameUserOrPrivileged => server.uid == this || server.uid == 0,
+            Self::SameUser => server.uid == this,
+            Self::User(uid) => server.uid == *uid,
+            Self::Judge(judge) => judge(server),
+            Self::Any => true,
+        }
+    }
+}
+
+fn untrusted(name: &PipeName, server: &ServerIdentity) -> Error {
+    let &ServerIdentity { uid, process_id, .. } = server;
+    warn!(pipe = %name, uid, ?process_id, "the server is not trusted");
+    Error::UntrustedServer(Box::new(UntrustedServer {
+        pipe: name.clone(),
+        owner: None,
+        user: None,
+        uid: Some(uid),
+        process_id,
+        others_may_serve: false,
+        reason: None,
+    }))
+}
+
+impl Default for ServerTrust {
+    fn default() -> Self {
+        Self::same_user_or_privileged()
+    }
+}
+
+impl fmt::Debug for ServerTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Rule::SameUserOrPrivileged => f.write_str("ServerTrust(same user or privileged)"),
+            Rule::SameUser => f.write_str("ServerTrust(same user)"),
+            Rule::User(uid) => write!(f, "ServerTrust(uid {uid})"),
+            Rule::Judge(_) => f.write_str("ServerTrust(judged)"),
+            Rule::Any => f.write_str("ServerTrust(any)"),
+        }
+    }
+}
+
+/// Who serves a pipe, as far as its client can tell: on Unix, who began to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerIdentity {
+    /// The process that began to listen, where the operating system tells. It may have ended, and its
+    /// id be another's.
+    pub process_id: Option<u32>,
+    /// The user as which it ran.
+    pub uid: u32,
+    /// The group as which it ran.
+    pub gid: u32,
+}
+
+impl ServerIdentity {
+    /// Returns who serves an open pipe.
+    pub(in crate::pipe) fn of(pipe: &PipeHandle, _: bool, _: SystemTime) -> io::Result<Self> {
+        let Peer { process_id, uid, gid } = Peer::of(pipe.stream())?;
+        Ok(Self { process_id, uid, gid })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: u32 = 1001;
+    const BOB: u32 = 1002;
+
+    #[track_caller]
+    fn alice_trusts(uid: u32, usual: bool, same_user: bool) {
+        let server = ServerIdentity { process_id: None, uid, gid: 7 };
+        let rules = [Rule::SameUserOrPrivileged, Rule::SameUser];
+        assert_eq!(rules.map(|rule| rule.trusts(&server, ALICE)), [usual, same_user]);
+        assert_eq!(Rule::User(ALICE).trusts(&server, BOB), uid == ALICE);
+        assert!(Rule::Any.trusts(&server, ALICE));
+        let judge = Rule::Judge(Arc::new(|server| server.gid == 7));
+        assert!(judge.trusts(&server, ALICE));
+    }
+
+    #[test]
+    fn a_rule_trusts_whom_it_names_and_nobody_else() {
+        alice_trusts(ALICE, true, true);
+        alice_trusts(0, true, false);
+        alice_trusts(BOB, false, false);
+    }
+}
