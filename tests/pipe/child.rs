@@ -3,7 +3,7 @@
 use std::{env, fmt, path::Path, process::Stdio};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
@@ -33,7 +33,18 @@ impl Process {
 
     /// Does so with another file, a copy of this binary.
     pub(crate) fn start_program(program: &Path, test: &str, key: &str, value: &str) -> Self {
-        let mut command = Command::new(program);
+        Self::run(Command::new(program), test, key, value)
+    }
+
+    /// Does so as another user, which only root can.
+    #[cfg(unix)]
+    pub(crate) fn start_as(uid: u32, test: &str, key: &str, value: &str) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.uid(uid).gid(uid);
+        Self::run(command, test, key, value)
+    }
+
+    fn run(mut command: Command, test: &str, key: &str, value: &str) -> Self {
         command
             .args(["--exact", test, "--nocapture"])
             .env(key, value)
@@ -46,11 +57,19 @@ impl Process {
         Self { child, stdin, stdout }
     }
 
+    /// Ends it without warning, as `kill -9` does.
+    #[cfg(unix)]
+    pub(crate) async fn kill(mut self) {
+        within(self.child.kill()).await.unwrap();
+    }
+
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
+    #[cfg(windows)]
     pub(crate) async fn order(&mut self, line: &str) {
+        use tokio::io::AsyncWriteExt;
         within(self.stdin.write_all(format!("{line}\n").as_bytes())).await.unwrap();
         within(self.stdin.flush()).await.unwrap();
     }

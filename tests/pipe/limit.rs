@@ -1,14 +1,13 @@
 //! A listener with a limit of clients: `accept` waits, and places come back.
 
 use std::{
-    fs::File,
     future::Future,
     io::Write,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{FutureExt, StreamExt, future::join_all};
@@ -16,20 +15,15 @@ use npipes::{
     Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream,
     connect,
 };
-use tokio::{io::AsyncWriteExt, net::windows::named_pipe::ClientOptions, task::yield_now};
+use tokio::task::yield_now;
 
 use crate::{
     echo::echo,
+    plain::{is_busy, open},
     support::{pattern, unique_name, within},
 };
 
-pub(crate) const ERROR_PIPE_BUSY: i32 = 231;
-
 pub(crate) type Ends = (Connection<PipeStream>, Connection<PipeStream>);
-
-pub(crate) fn path(name: &str) -> String {
-    format!(r"\\.\pipe\{name}")
-}
 
 pub(crate) fn limited(max: u8) -> ListenerOptions {
     ListenerOptions::new().backlog(max).max_instances(max)
@@ -45,22 +39,26 @@ pub(crate) fn meet(name: &str, listener: &mut Listener) -> impl Future<Output = 
     }
 }
 
-/// Opens the pipe as a client that does not wait; the code of the error if it does not get in.
-pub(crate) fn open(name: &str) -> Result<impl Sized + use<>, i32> {
-    ClientOptions::new().open(path(name)).map_err(|e| e.raw_os_error().unwrap())
-}
-
 #[track_caller]
 pub(crate) fn is_taken(name: &str) {
     let error = Listener::bind(name).expect_err("the name has an owner");
     assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
 }
 
-/// Checks that nobody else can have the name, and that a client finds it busy.
+/// Checks that nobody else can have the name of a listener that is at its limit, and that a client finds
+/// it busy; a socket's client would wait in the queue.
 #[track_caller]
 pub(crate) fn is_taken_and_busy(name: &str) {
     is_taken(name);
-    assert_eq!(open(name).err(), Some(ERROR_PIPE_BUSY));
+    if cfg!(windows) {
+        is_full(name);
+    }
+}
+
+/// Checks that a client finds the server busy.
+#[track_caller]
+pub(crate) fn is_full(name: &str) {
+    assert!(open(name).is_err_and(|e| is_busy(&e)));
 }
 
 /// Lets the runtime's driver close what was dropped, and whatever it likes to do besides.
@@ -151,7 +149,8 @@ async fn clients_that_leave_before_they_are_accepted_use_nothing_up() {
             let gone: Vec<_> = std::iter::from_fn(|| open(&name).ok()).collect();
             assert_eq!(gone.len(), usize::from(max));
             drop(gone);
-            is_taken_and_busy(&name);
+            is_taken(&name);
+            is_full(&name);
             turns_of_the_driver().await;
             for _ in 0..max {
                 let mut ghost = within(listener.accept()).await.unwrap();
@@ -254,6 +253,7 @@ async fn hung_clients_that_were_given_up_use_nothing_up() {
     drop(hung);
 }
 
+#[cfg(windows)]
 #[tokio::test]
 async fn a_write_that_lingers_keeps_its_place_until_it_is_cancelled() {
     let name = unique_name();
@@ -262,9 +262,9 @@ async fn a_write_that_lingers_keeps_its_place_until_it_is_cancelled() {
     let hung = within(connect(&name)).await.unwrap();
     let mut server = within(listener.accept_stream()).await.unwrap();
     // More than the pipe holds, in one write.
-    within(server.write(&vec![1; 1 << 20])).await.unwrap();
+    within(tokio::io::AsyncWriteExt::write(&mut server, &vec![1; 1 << 20])).await.unwrap();
     drop(server);
-    let dropped = Instant::now();
+    let dropped = std::time::Instant::now();
     is_taken_and_busy(&name);
     meet(&name, &mut listener).await;
     assert!(dropped.elapsed() >= Duration::from_millis(150), "{:?}", dropped.elapsed());
@@ -281,7 +281,7 @@ async fn the_place_of_a_connection_in_halves_is_free_when_both_are_dropped() {
     let mut accept = Box::pin(listener.accept());
     for _ in 0..16 {
         assert!(accept.as_mut().now_or_never().is_none());
-        assert_eq!(open(&name).err(), Some(ERROR_PIPE_BUSY));
+        is_taken_and_busy(&name);
         yield_now().await;
     }
     drop((receiving, client));
@@ -290,6 +290,7 @@ async fn the_place_of_a_connection_in_halves_is_free_when_both_are_dropped() {
     server.unwrap();
 }
 
+#[cfg(windows)]
 #[tokio::test(start_paused = true)]
 async fn a_bare_handle_keeps_the_next_client_out_until_it_is_closed() {
     let name = unique_name();
@@ -323,8 +324,8 @@ async fn nothing_of_a_client_reaches_the_next_one() {
     for round in 0..50_u64 {
         let coming = async {
             loop {
-                match File::options().read(true).write(true).open(path(&name)) {
-                    Err(e) if e.raw_os_error() == Some(ERROR_PIPE_BUSY) => yield_now().await,
+                match open(&name) {
+                    Err(e) if is_busy(&e) => yield_now().await,
                     client => break client.unwrap(),
                 }
             }

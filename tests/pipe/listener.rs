@@ -4,35 +4,24 @@ use std::{task::Poll, time::Duration};
 
 use futures::{FutureExt, StreamExt, poll};
 use npipes::{
-    ConnectOptions, Error, Listener, ListenerOptions, connect,
+    Error, Listener, ListenerOptions, connect,
     error::{InvalidName, NameError},
-    pipe::{Direction, PipeType},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::windows::named_pipe::{ClientOptions, PipeMode, ServerOptions},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    rules,
+    plain::{Plain, is_busy, open, path, plain_client},
     support::{unique_name, within},
 };
 
-const ERROR_ACCESS_DENIED: i32 = 5;
-const ERROR_PIPE_BUSY: i32 = 231;
-
-fn path(name: &str) -> String {
-    format!(r"\\.\pipe\{name}")
-}
-
-/// Opens clients until the server has no instance left.
-fn fill(name: &str) -> Vec<tokio::net::windows::named_pipe::NamedPipeClient> {
+/// Opens clients until the server has no room left.
+fn fill(name: &str) -> Vec<Plain> {
     let mut clients = Vec::new();
     loop {
-        match ClientOptions::new().open(path(name)) {
+        match open(name) {
             Ok(client) => clients.push(client),
             Err(e) => {
-                assert_eq!(e.raw_os_error(), Some(ERROR_PIPE_BUSY), "{e}");
+                assert!(is_busy(&e), "{e}");
                 return clients;
             }
         }
@@ -48,12 +37,17 @@ async fn a_taken_name_is_reported_as_taken() {
         matches!(&error, Error::NameTaken { pipe, .. } if pipe.as_str().ends_with(&name)),
         "{error:?}"
     );
-    assert_eq!(
-        error.to_string(),
-        format!(
-            r"\\.\pipe\{name} is taken: another server, perhaps in this process, listens on it; or this is an app container, which may create only pipes that are named LOCAL\name"
-        )
+    let text = format!(
+        "{} is taken: another server, perhaps in this process, listens on it{}",
+        path(&name),
+        match cfg!(windows) {
+            true => {
+                r"; or this is an app container, which may create only pipes that are named LOCAL\name"
+            }
+            false => "",
+        }
     );
+    assert_eq!(error.to_string(), text);
 }
 
 #[tokio::test]
@@ -69,41 +63,11 @@ async fn a_taken_name_stays_its_owners() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_however_its_owner_made_it() {
-    let takers = [
-        ServerOptions::new(),
-        ServerOptions::new().access_outbound(false).clone(),
-        ServerOptions::new().access_inbound(false).clone(),
-        ServerOptions::new().pipe_mode(PipeMode::Message).clone(),
-        ServerOptions::new().max_instances(1).clone(),
-    ];
-    for taker in takers {
-        let name = unique_name();
-        let _taker = taker.create(path(&name)).unwrap();
-        let error = Listener::bind(&name).unwrap_err();
-        assert!(matches!(error, Error::NameTaken { .. }), "{taker:?}: {error:?}");
-    }
-}
-
-#[tokio::test]
-async fn another_server_cannot_join_a_name() {
-    if rules::FIRST_INSTANCE.skips("another_server_cannot_join_a_name") {
-        return;
-    }
-    let name = unique_name();
-    let _owner = Listener::bind(&name).unwrap();
-    let mut options = ServerOptions::new();
-    let error = options.first_pipe_instance(true).create(path(&name)).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(ERROR_ACCESS_DENIED));
-}
-
-#[tokio::test]
 async fn another_machines_name_cannot_be_listened_on() {
     let error = ListenerOptions::new().bind(r"\\host\pipe\orders").unwrap_err();
-    assert!(
-        matches!(error, Error::InvalidName(InvalidName { source: NameError::Remote, .. })),
-        "{error:?}"
-    );
+    let Error::InvalidName(InvalidName { source, .. }) = &error else { panic!("{error:?}") };
+    let expected = if cfg!(windows) { NameError::Remote } else { NameError::OtherMachine };
+    assert_eq!(*source, expected);
 }
 
 #[tokio::test]
@@ -116,11 +80,11 @@ async fn as_many_clients_get_in_at_once_as_the_backlog_holds() {
 }
 
 #[tokio::test]
-async fn the_default_backlog_is_four() {
+async fn the_default_backlog_is_what_it_says() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
     let clients = fill(&name);
-    assert_eq!(clients.len(), 4);
+    assert_eq!(clients.len(), usize::from(ListenerOptions::DEFAULT_BACKLOG));
     for _ in clients {
         within(listener.accept()).await.unwrap();
     }
@@ -130,10 +94,10 @@ async fn the_default_backlog_is_four() {
 async fn the_next_instance_waits_before_the_accepted_one_is_handed_out() {
     let name = unique_name();
     let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
-    let mut open = Vec::new();
+    let mut clients = Vec::new();
     for _ in 0..20 {
         // Only this one open between two accepts: each must find an instance at once.
-        open.push(ClientOptions::new().open(path(&name)).unwrap());
+        clients.push(open(&name).unwrap());
         drop(within(listener.accept()).await.unwrap());
     }
 }
@@ -209,7 +173,7 @@ async fn clients_that_only_probe_do_not_stop_the_accepting() {
     let name = unique_name();
     let mut listener = ListenerOptions::new().backlog(2).bind(&name).unwrap();
     for _ in 0..10 {
-        drop(std::fs::OpenOptions::new().read(true).write(true).open(path(&name)).unwrap());
+        drop(plain_client(&name));
         let mut connection = within(listener.accept()).await.unwrap();
         assert_eq!(within(connection.receive()).await.unwrap(), None);
     }
@@ -222,7 +186,11 @@ async fn clients_that_only_probe_do_not_stop_the_accepting() {
 async fn a_stream_serves_a_protocol_of_ones_own() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
-    let mut client = within(connect(&name)).await.unwrap().into_inner().into_client().unwrap();
+    let client = within(connect(&name)).await.unwrap().into_inner();
+    #[cfg(windows)]
+    let mut client = client.into_client().unwrap();
+    #[cfg(unix)]
+    let mut client = client.into_unix().unwrap();
     let mut server = within(listener.accept_stream()).await.unwrap();
     within(client.write_all(b"no frame")).await.unwrap();
     let mut arrived = [0; 8];
@@ -253,7 +221,7 @@ async fn closing_stops_new_clients_and_leaves_accepted_ones_alone() {
     within(listener.close()).await;
 
     for _ in 0..20 {
-        assert!(ClientOptions::new().open(path(&name)).is_err());
+        assert!(open(&name).is_err());
         tokio::task::yield_now().await;
     }
     for message in ["one", "two"] {
@@ -270,7 +238,7 @@ async fn a_dropped_listener_lets_nobody_in_even_before_the_runtime_has_run() {
     let mut listener = Listener::bind(&name).unwrap();
     assert!(listener.accept().now_or_never().is_none());
     drop(listener);
-    assert!(ClientOptions::new().open(path(&name)).is_err());
+    assert!(open(&name).is_err());
 }
 
 #[tokio::test]
@@ -290,58 +258,6 @@ async fn the_name_is_free_again_after_close() {
         let mut listener = Listener::bind(&name).unwrap();
         assert!(listener.accept().now_or_never().is_none());
         within(listener.close()).await;
-    }
-}
-
-#[tokio::test]
-async fn options_reach_the_operating_system() {
-    let name = unique_name();
-    let mut listener = ListenerOptions::new()
-        .pipe_type(PipeType::Message)
-        .max_instances(7)
-        .in_buffer_size(1000)
-        .out_buffer_size(3000)
-        .bind(&name)
-        .unwrap();
-    let _client = within(connect(&name)).await.unwrap();
-    let server = within(listener.accept_stream()).await.unwrap().into_server().unwrap();
-    let info = server.info().unwrap();
-    assert_eq!(info.mode, PipeMode::Message);
-    // One more than clients: it holds the name.
-    assert_eq!(info.max_instances, 8);
-    assert_eq!((info.in_buffer_size, info.out_buffer_size), (1000, 3000));
-}
-
-#[tokio::test]
-async fn an_inbound_pipe_carries_messages_to_the_server_only() {
-    let name = unique_name();
-    let mut listener = ListenerOptions::new().direction(Direction::Inbound).bind(&name).unwrap();
-    let options = ConnectOptions::new().direction(Direction::Inbound);
-    for round in 0..3_u8 {
-        let mut client = within(options.connect(&name)).await.unwrap();
-        let mut connection = within(listener.accept()).await.unwrap();
-        within(client.send(vec![round])).await.unwrap();
-        assert_eq!(within(connection.receive()).await.unwrap().unwrap(), [round][..]);
-        within(client.receive()).await.unwrap_err();
-        drop(client);
-        assert_eq!(within(connection.receive()).await.unwrap(), None);
-    }
-}
-
-#[tokio::test]
-async fn an_outbound_pipe_carries_messages_to_the_client_only() {
-    let name = unique_name();
-    let mut listener = ListenerOptions::new().direction(Direction::Outbound).bind(&name).unwrap();
-    let options = ConnectOptions::new().direction(Direction::Outbound);
-    for round in 0..3_u8 {
-        assert!(listener.accept().now_or_never().is_none());
-        let mut client = within(options.connect(&name)).await.unwrap();
-        let mut connection = within(listener.accept()).await.unwrap();
-        within(connection.send(vec![round])).await.unwrap();
-        assert_eq!(within(client.receive()).await.unwrap().unwrap(), [round][..]);
-        within(connection.receive()).await.unwrap_err();
-        drop(connection);
-        assert_eq!(within(client.receive()).await.unwrap(), None);
     }
 }
 

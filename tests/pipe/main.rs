@@ -8,7 +8,6 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
-#[cfg(windows)]
 #[path = "../support/echo.rs"]
 mod echo;
 #[path = "../support/contract.rs"]
@@ -16,10 +15,10 @@ mod laws;
 #[cfg(windows)]
 #[path = "../support/low_integrity.rs"]
 mod low_integrity;
+mod plain;
 #[cfg(windows)]
 #[path = "../support/rules.rs"]
 mod rules;
-#[cfg(windows)]
 #[path = "../support/start.rs"]
 mod start;
 #[path = "../support/mod.rs"]
@@ -27,58 +26,51 @@ mod support;
 
 #[cfg(windows)]
 mod acting;
-#[cfg(windows)]
 mod autotraits;
-#[cfg(all(windows, feature = "blocking"))]
+#[cfg(feature = "blocking")]
 mod blocking;
-#[cfg(windows)]
 mod chaos;
-#[cfg(windows)]
 mod child;
-#[cfg(windows)]
 mod client;
-#[cfg(windows)]
 mod close;
-#[cfg(windows)]
 mod connector;
 mod contract;
-#[cfg(windows)]
 mod dialects;
 #[cfg(windows)]
 mod elsewhere;
-#[cfg(windows)]
 mod exchange;
-#[cfg(windows)]
 mod giving_up;
 #[cfg(windows)]
+mod instances;
+#[cfg(windows)]
 mod ipc;
-#[cfg(windows)]
 mod limit;
-#[cfg(windows)]
 mod listener;
 #[cfg(windows)]
+mod messages;
 mod names;
-#[cfg(windows)]
 mod owned;
-#[cfg(windows)]
+#[cfg(unix)]
+mod owning;
 mod peer_handle;
 #[cfg(windows)]
 mod program;
-#[cfg(windows)]
 mod races;
-#[cfg(windows)]
 mod runtime;
 #[cfg(windows)]
 mod sandbox;
 #[cfg(windows)]
 mod security;
-#[cfg(windows)]
 mod serve;
 #[cfg(windows)]
 mod service;
-#[cfg(windows)]
 mod shutdown;
+#[cfg(unix)]
+mod sockets;
 #[cfg(windows)]
 mod streaming;
-#[cfg(windows)]
 mod streams;
+#[cfg(windows)]
+mod unread;
+#[cfg(unix)]
+mod users;

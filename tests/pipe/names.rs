@@ -1,12 +1,14 @@
 //! Names on real pipes: what the system makes of them, and that none of them is anything but a pipe.
 
-use std::{fs, path, process};
+use std::path::{self, Path};
+#[cfg(windows)]
+use std::{fs, process};
 
 use npipes::{Error, Listener, PipeName, connect};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
-    rules,
+    plain,
     support::{unique_name, within},
 };
 
@@ -22,12 +24,17 @@ fn texts() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
-    /// So two different names are two pipes, and none leads out of the folder: `absolute` asks
+    /// So two different names are two pipes, and none leads out of the folder: on Windows `absolute` asks
     /// `GetFullPathNameW`, which does what the opening of a path does first.
     #[test]
     fn the_system_takes_an_accepted_name_as_it_is(text in texts()) {
-        if let Ok(name) = PipeName::new(&text) {
-            prop_assert_eq!(path::absolute(name.as_str()).unwrap(), path::Path::new(name.as_str()));
+        let Ok(name) = PipeName::new(&text) else { return Ok(()) };
+        let path = Path::new(name.as_str());
+        if cfg!(windows) {
+            prop_assert_eq!(path::absolute(path).unwrap(), path);
+        } else if !text.starts_with('/') || text.starts_with("//") {
+            let other = plain::path("x");
+            prop_assert_eq!(path.parent(), Path::new(&other).parent());
         }
     }
 }
@@ -44,13 +51,15 @@ async fn leads_to(listener: &mut Listener, name: &str) -> bool {
 async fn spellings_of_other_tools_lead_to_the_pipe() {
     let name = unique_name();
     let mut listener = Listener::bind(format!("npipe:////./pipe/{name}")).unwrap();
-    assert_eq!(listener.name().as_str(), format!(r"\\.\pipe\{name}"));
+    assert_eq!(listener.name().as_str(), plain::path(&name));
     for prefix in
         ["", r"\\.\pipe\", r"\\?\PIPE\", "//./pipe/", "npipe:////./pipe/", "npipe://./PIPE/"]
     {
         assert!(leads_to(&mut listener, &format!("{prefix}{name}")).await, "{prefix}");
     }
-    assert!(leads_to(&mut listener, &name.to_uppercase()).await);
+    if cfg!(windows) {
+        assert!(leads_to(&mut listener, &name.to_uppercase()).await);
+    }
 }
 
 #[tokio::test]
@@ -79,6 +88,7 @@ async fn names_that_look_alike_are_different_pipes() {
     }
 }
 
+#[cfg(windows)]
 #[tokio::test]
 async fn no_name_leads_to_a_file() {
     let before = b"what was there before, and stays";
@@ -108,13 +118,22 @@ async fn no_name_leads_to_a_file() {
 #[tokio::test]
 async fn a_users_and_a_sessions_names_are_theirs_and_can_be_connected_to() {
     let name = unique_name();
-    let names = [PipeName::per_user(&name).unwrap(), PipeName::per_session(&name).unwrap()];
+    let names = [
+        PipeName::per_user(&name).unwrap(),
+        #[cfg(windows)]
+        PipeName::per_session(&name).unwrap(),
+    ];
     let listener = Listener::bind(&name).unwrap();
     let (client, mut listener) = (within(connect(&name)).await.unwrap(), listener);
     let peer = within(listener.accept()).await.unwrap().peer().unwrap();
     drop(client);
-    assert_eq!(names[0].as_str(), format!(r"\\.\pipe\{name}-{}", peer.user));
-    assert_eq!(names[1].as_str(), format!(r"\\.\pipe\{name}-{}", peer.session));
+    #[cfg(windows)]
+    let parts = [peer.user.to_string(), peer.session.to_string()];
+    #[cfg(unix)]
+    let parts = [peer.uid.to_string()];
+    for (has, part) in names.iter().zip(parts) {
+        assert_eq!(has.as_str(), plain::path(&format!("{name}-{part}")));
+    }
     for name in &names {
         let mut listener = Listener::bind(name).unwrap();
         let (client, server) =
@@ -129,7 +148,7 @@ fn a_random_name_is_another_one_each_time() {
     let names: std::collections::HashSet<_> = (0..1000)
         .map(|_| PipeName::random(&name).unwrap().as_str().to_owned())
         .inspect(|random| {
-            let digits = random.strip_prefix(&format!(r"\\.\pipe\{name}-")).unwrap();
+            let digits = random.strip_prefix(&plain::path(&format!("{name}-"))).unwrap();
             assert!(
                 digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()),
                 "{random}"
@@ -141,10 +160,14 @@ fn a_random_name_is_another_one_each_time() {
 
 #[test]
 fn a_name_that_has_no_room_for_an_addition_is_refused() {
-    let long = "x".repeat(PipeName::MAX_LEN - r"\\.\pipe\".len());
+    let long = "x".repeat(PipeName::MAX_LEN + 1 - plain::path("x").len());
     PipeName::new(&long).unwrap();
-    for error in [PipeName::per_user(&long), PipeName::per_session(&long), PipeName::random(&long)]
-    {
+    for error in [
+        PipeName::per_user(&long),
+        #[cfg(windows)]
+        PipeName::per_session(&long),
+        PipeName::random(&long),
+    ] {
         assert!(matches!(error, Err(Error::InvalidName(_))), "{error:?}");
     }
     assert!(PipeName::random("a/b").is_err());
@@ -152,7 +175,8 @@ fn a_name_that_has_no_room_for_an_addition_is_refused() {
 
 #[tokio::test]
 async fn the_list_of_pipes_has_a_listeners_name_as_long_as_it_listens() {
-    if rules::LIST.skips("the_list_of_pipes_has_a_listeners_name_as_long_as_it_listens") {
+    #[cfg(windows)]
+    if crate::rules::LIST.skips("the_list_of_pipes_has_a_listeners_name_as_long_as_it_listens") {
         return;
     }
     let name = unique_name();

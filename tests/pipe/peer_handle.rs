@@ -1,11 +1,14 @@
 //! Who the client is, asked by whoever has no stream, and what such a handle does not keep.
 
-use std::{fs::OpenOptions, io, io::Write};
+use std::io::{self, Write};
 
 use npipes::{Error, Listener, ListenerOptions, PipeStream, connect_stream, pipe::PeerHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{unique_name, within};
+use crate::{
+    plain::plain_client,
+    support::{unique_name, within},
+};
 
 async fn pair(name: &str) -> (Listener, PipeStream, PipeStream) {
     let mut listener = ListenerOptions::new().max_instances(1).bind(name).unwrap();
@@ -77,8 +80,7 @@ async fn it_keeps_neither_the_pipe_open_nor_its_instance_nor_its_name() {
 async fn one_that_shows_itself_with_what_it_writes_is_known_when_that_was_read() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
-    let path = format!(r"\\.\pipe\{name}");
-    let mut client = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut client = plain_client(&name);
     let mut server = within(listener.accept_stream()).await.unwrap();
     let handle = server.peer_handle();
     client.write_all(b"a").unwrap();
@@ -90,7 +92,10 @@ async fn one_that_shows_itself_with_what_it_writes_is_known_when_that_was_read()
 async fn a_server_whose_stream_has_a_handle_can_have_tokios() {
     let (_listener, server, _client) = pair(&unique_name()).await;
     let handle = server.peer_handle();
+    #[cfg(windows)]
     let server = server.into_server().unwrap();
+    #[cfg(unix)]
+    let server = server.into_unix().unwrap();
     assert_eq!(kind(&handle), io::ErrorKind::NotConnected);
     drop(server);
 }

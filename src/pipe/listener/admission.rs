@@ -80,8 +80,8 @@ impl Admission {
 /// Waits until something has arrived from the client, or it has left; false when it is too late.
 async fn speaks(server: &Server, deadline: Option<Instant>) -> bool {
     match deadline {
-        Some(deadline) => timeout_at(deadline, server.readable()).await.is_ok(),
-        None => server.readable().await.is_ok(),
+        Some(deadline) => timeout_at(deadline, imp::speaks(server)).await.is_ok(),
+        None => imp::speaks(server).await.is_ok(),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) use self::{
     listener::{Backlog, ListenSettings, listen},
     names::{list, random, user},
     peer::{Peer, shows_itself_later},
-    stream::PipeHandle,
+    stream::{PipeHandle, speaks},
     trust::{ServerIdentity, ServerTrust},
 };
 

@@ -23,7 +23,7 @@ pub(super) use self::{
     names::{list, random, user},
     peer::{Peer, shows_itself_later},
     security::Access,
-    stream::PipeHandle,
+    stream::{PipeHandle, speaks},
 };
 
 /// Tokio's handle of a server's end.

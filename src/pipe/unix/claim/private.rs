@@ -3,15 +3,17 @@
 use std::{
     fs::{self, DirBuilder},
     io,
-    os::unix::{fs::DirBuilderExt, net::UnixListener},
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        net::UnixListener,
+    },
     path::{Path, PathBuf},
 };
 
 use super::FileId;
 use crate::pipe::unix::names::random;
 
-/// A folder that only this user can search (mkdir(2): mode 0700), and the socket in it. Dropped, both
-/// are gone.
+/// A folder that only this user can search, and the socket in it. Dropped, both are gone.
 pub(super) struct Private {
     folder: PathBuf,
     socket: PathBuf,
@@ -24,8 +26,11 @@ impl Private {
         // 48 bits are enough beside the others that one machine makes at the same moment.
         let name = format!(".np{:012x}", random()? & 0xFFFF_FFFF_FFFF);
         let folder = parent.unwrap_or_else(|| Path::new(".")).join(name);
+        // A umask takes from the mode (mkdir(2)), also what this process needs.
         DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self { socket: folder.join("s"), folder })
+        let private = Self { socket: folder.join("s"), folder };
+        fs::set_permissions(&private.folder, fs::Permissions::from_mode(0o700))?;
+        Ok(private)
     }
 
     pub(super) fn socket(&self) -> &Path {

@@ -26,7 +26,8 @@ use crate::{
 
 /// An end that is closed when nobody shares it any more.
 pub(in crate::pipe) struct PipeHandle {
-    stream: UnixStream,
+    /// Taken when it is given away or closed.
+    stream: Option<UnixStream>,
     is_server: bool,
     /// A wait for the reader has cleared what Tokio knew of room, so a write asks the system itself.
     asks: AtomicBool,
@@ -61,7 +62,7 @@ impl PipeHandle {
 
     fn new(stream: UnixStream, is_server: bool) -> Self {
         Self {
-            stream,
+            stream: Some(stream),
             is_server,
             asks: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
@@ -78,11 +79,17 @@ impl PipeHandle {
     }
 
     pub(in crate::pipe::unix) fn stream(&self) -> &UnixStream {
-        &self.stream
+        match &self.stream {
+            Some(stream) => stream,
+            None => unreachable!("only what owns the handle takes its socket"),
+        }
     }
 
-    pub(super) fn into_stream(self) -> UnixStream {
-        self.stream
+    pub(super) fn into_stream(mut self) -> UnixStream {
+        match self.stream.take() {
+            Some(stream) => stream,
+            None => unreachable!("only what owns the handle takes its socket"),
+        }
     }
 
     pub(in crate::pipe) fn is_server(&self) -> bool {
@@ -107,7 +114,7 @@ impl PipeHandle {
 
     /// Returns the process at the other end, if the system tells.
     pub(in crate::pipe) fn peer_process_id(&self) -> Option<u32> {
-        Peer::of(&self.stream).ok()?.process_id
+        Peer::of(self.stream()).ok()?.process_id
     }
 
     pub(in crate::pipe) fn poll_read(
@@ -119,7 +126,7 @@ impl PipeHandle {
             return Poll::Ready(Ok(()));
         }
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
+            ready!(self.stream().poll_read_ready(cx))?;
             self.check()?;
             match self.try_read(buf) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -134,8 +141,8 @@ impl PipeHandle {
     fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let room = buf.remaining();
         let mut read = Err(io::ErrorKind::WouldBlock.into());
-        let _: io::Result<()> = self.stream.try_io(Interest::READABLE, || {
-            read = self.stream.try_read_buf(buf);
+        let _: io::Result<()> = self.stream().try_io(Interest::READABLE, || {
+            read = self.stream().try_read_buf(buf);
             match read {
                 Ok(count) if 0 < count && count < room => Err(io::ErrorKind::WouldBlock.into()),
                 _ => Ok(()),
@@ -160,11 +167,11 @@ impl PipeHandle {
         loop {
             let written = if self.asks.load(Ordering::Relaxed) {
                 self.check()?;
-                rustix::io::writev(&self.stream, bufs).map_err(io::Error::from)
+                rustix::io::writev(self.stream(), bufs).map_err(io::Error::from)
             } else {
-                ready!(self.stream.poll_write_ready(cx))?;
+                ready!(self.stream().poll_write_ready(cx))?;
                 self.check()?;
-                self.stream.try_write_vectored(bufs)
+                self.stream().try_write_vectored(bufs)
             };
             match written {
                 // Tokio's readiness tells from now on: room is an event (epoll(7)).
@@ -179,7 +186,7 @@ impl PipeHandle {
     /// Ends this direction, after what was written.
     pub(in crate::pipe) fn poll_close_write(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.has_ended.store(true, Ordering::Relaxed);
-        Poll::Ready(shutdown(&self.stream, Shutdown::Write).map_err(io::Error::from))
+        Poll::Ready(shutdown(self.stream(), Shutdown::Write).map_err(io::Error::from))
     }
 
     /// Is ready when no write is under way: none ever is.
@@ -193,7 +200,7 @@ impl PipeHandle {
     pub(in crate::pipe) fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
         // Fails if the socket is not connected, and then there is nothing to end.
-        let _ = shutdown(&self.stream, Shutdown::Both);
+        let _ = shutdown(self.stream(), Shutdown::Both);
     }
 
     fn check(&self) -> io::Result<()> {
@@ -214,15 +221,15 @@ impl PipeHandle {
     /// Returns how many of the written bytes the peer has not read at most; `None` if that is not
     /// known.
     pub(in crate::pipe) fn unread_at_most(&self, written: &Written) -> Option<u64> {
-        sys::unread(&self.stream).map(|memory| memory.min(written.total()))
+        sys::unread(self.stream()).map(|memory| memory.min(written.total()))
     }
 
     /// Returns what the peer has left unread.
     pub(in crate::pipe::unix) fn unread(&self) -> io::Result<Unread> {
         // Asked first: a peer that leaves is known to before what it has not read is thrown away
         // (af_unix.c: `unix_release_sock`).
-        let memory = sys::unread(&self.stream);
-        let mut socket = [PollFd::new(&self.stream, PollFlags::empty())];
+        let memory = sys::unread(self.stream());
+        let mut socket = [PollFd::new(self.stream(), PollFlags::empty())];
         poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
         let events = socket[0].revents();
         // Both directions are at their end: the peer has left, or has ended its own as this end has.
@@ -249,8 +256,8 @@ impl PipeHandle {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Unread>> {
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            let looked = self.stream.try_io(Interest::WRITABLE, || match self.unread()? {
+            ready!(self.stream().poll_write_ready(cx))?;
+            let looked = self.stream().try_io(Interest::WRITABLE, || match self.unread()? {
                 Unread::Something => Err(io::ErrorKind::WouldBlock.into()),
                 unread => Ok(unread),
             });
@@ -260,6 +267,20 @@ impl PipeHandle {
                 }
                 looked => return Poll::Ready(looked),
             }
+        }
+    }
+}
+
+impl Drop for PipeHandle {
+    /// Leaves in good order: the peer finds the end of the stream, and not that its connection was reset,
+    /// which a socket says that is closed with something unread (af_unix.c: `unix_release_sock`). Nothing
+    /// can be sent to a socket that is shut down, so what is thrown away here is the last of it, and the
+    /// peer is known to be gone before that could look as if it had been read.
+    fn drop(&mut self) {
+        let Some(stream) = self.stream.take() else { return };
+        if shutdown(&stream, Shutdown::Both).is_ok() {
+            let mut unread = [0; 4096];
+            while matches!(rustix::io::read(&stream, &mut unread), Ok(1..)) {}
         }
     }
 }

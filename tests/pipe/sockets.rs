@@ -1,0 +1,181 @@
+//! What the kernel tells of a socket's peer, and peers that are no part of this crate.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixListener,
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use npipes::{Connection, DrainOutcome, Listener, PipeStream, connect, connect_stream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use crate::{
+    plain::{Plain, path, plain_client},
+    support::{unique_name, within},
+};
+
+const FRAME: [u8; 17] = *b"\x11\0\0\0\x05\0\0\0Hello\x82\x89\xd1\xf7";
+const SHORT: Duration = Duration::from_millis(100);
+
+async fn server_and_plain() -> (PipeStream, Plain) {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let client = plain_client(&name);
+    (within(listener.accept_stream()).await.unwrap(), client)
+}
+
+#[tokio::test]
+async fn a_socket_is_where_dot_net_looks_for_it() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let folder = std::env::var("TMPDIR").unwrap_or_else(|_| "/tmp".to_owned());
+    let at = format!("{}/CoreFxPipe_{name}", folder.trim_end_matches('/'));
+    let mut client = Plain::connect(at).unwrap();
+    client.write_all(&FRAME).unwrap();
+    let mut server = within(listener.accept()).await.unwrap();
+    assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+    within(server.send("Hello")).await.unwrap();
+    let mut answer = [0; 17];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, FRAME);
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_part_of_this_crate_is_connected_to() {
+    let name = unique_name();
+    let foreign = UnixListener::bind(path(&name)).unwrap();
+    let serving = thread::spawn(move || {
+        let (mut client, _) = foreign.accept().unwrap();
+        let mut frame = [0; 17];
+        client.read_exact(&mut frame).unwrap();
+        client.write_all(&frame).unwrap();
+    });
+    let mut client = within(connect(&name)).await.unwrap();
+    within(client.send("Hello")).await.unwrap();
+    assert_eq!(within(client.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+    assert_eq!(client.server().unwrap().process_id, Some(std::process::id()));
+    serving.join().unwrap();
+    std::fs::remove_file(path(&name)).unwrap();
+}
+
+#[tokio::test]
+async fn python_connects_by_path() {
+    const PROGRAM: &str = "import socket, sys\n\
+        s = socket.socket(socket.AF_UNIX)\n\
+        s.connect(sys.argv[1])\n\
+        s.sendall(bytes.fromhex('110000000500000048656c6c6f8289d1f7'))\n\
+        print(s.recv(17).hex())\n";
+    if Command::new("python3").arg("--version").output().is_err() {
+        let _ = writeln!(io::stderr(), "skipped: python_connects_by_path: there is no python3");
+        return;
+    }
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let mut python = tokio::process::Command::new("python3");
+    python.args(["-c", PROGRAM, &path(&name)]).kill_on_drop(true);
+    let serving = async {
+        let mut server = within(listener.accept()).await.unwrap();
+        let message = within(server.receive()).await.unwrap().unwrap();
+        within(server.send(message)).await.unwrap();
+        server
+    };
+    let (output, _server) = tokio::join!(within(python.output()), serving);
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert_eq!(text.trim(), "110000000500000048656c6c6f8289d1f7");
+}
+
+#[tokio::test]
+async fn a_part_that_was_read_is_not_all_of_it() {
+    let (mut server, mut client) = server_and_plain().await;
+    within(server.write_all(b"Hello")).await.unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    let mut drained = Box::pin(server.drained());
+    assert!(timeout(SHORT, &mut drained).await.is_err());
+    client.read_exact(&mut [0; 1]).unwrap();
+    assert_eq!(within(drained).await.unwrap(), DrainOutcome::Drained);
+}
+
+/// The kernel tells the writer while it still counts a byte of what was read.
+#[tokio::test]
+async fn the_last_read_is_never_missed() {
+    const ROUNDS: usize = 20_000;
+    let (mut server, mut client) = server_and_plain().await;
+    let reading = thread::spawn(move || {
+        for _ in 0..ROUNDS {
+            client.read_exact(&mut [0; 1]).unwrap();
+        }
+        client
+    });
+    for _ in 0..ROUNDS {
+        within(server.write_all(b"x")).await.unwrap();
+        assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::Drained);
+    }
+    reading.join().unwrap();
+}
+
+#[tokio::test]
+async fn after_a_wait_that_was_given_up_there_is_still_room_to_write() {
+    let (mut server, mut client) = server_and_plain().await;
+    for _ in 0..100 {
+        within(server.write_all(b"x")).await.unwrap();
+        assert!(timeout(Duration::from_millis(1), server.drained()).await.is_err());
+    }
+    client.read_exact(&mut [0; 100]).unwrap();
+    assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::Drained);
+}
+
+#[tokio::test]
+async fn a_peer_that_ends_its_own_direction_has_not_left() {
+    let (mut server, mut client) = server_and_plain().await;
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(within(server.read(&mut [0; 8])).await.unwrap(), 0);
+    within(server.write_all(b"answer")).await.unwrap();
+    let mut drained = Box::pin(server.drained());
+    assert!(timeout(SHORT, &mut drained).await.is_err());
+    client.read_exact(&mut [0; 6]).unwrap();
+    assert_eq!(within(&mut drained).await.unwrap(), DrainOutcome::Drained);
+    drop(drained);
+    // Then both are at their end, and the peer is still there.
+    assert_eq!(within(server.close_write()).await.unwrap(), DrainOutcome::Drained);
+    assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::Drained);
+    assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_a_peer_has_not_read_when_it_closes_is_reported_once_and_known_for_good() {
+    let (mut server, client) = server_and_plain().await;
+    within(server.write_all(b"lost")).await.unwrap();
+    drop(client);
+    let error = within(server.read(&mut [0; 8])).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(within(server.read(&mut [0; 8])).await.unwrap(), 0);
+    assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::PeerGone);
+    let error = within(server.write(b"more")).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn an_end_that_is_dropped_with_something_unread_is_the_end_of_the_stream() {
+    let (server, mut client) = server_and_plain().await;
+    client.write_all(&[7; 100_000]).unwrap();
+    drop(server);
+    assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
+    assert_eq!(client.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn who_connects_is_known_before_anything_is_sent() {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let _client = within(connect_stream(&name)).await.unwrap();
+    let server: Connection<PipeStream> = within(listener.accept()).await.unwrap();
+    let peer = server.peer().unwrap();
+    assert_eq!(peer.process_id, Some(std::process::id()));
+    assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
+    assert_eq!(peer.gid, rustix::process::getegid().as_raw());
+}
