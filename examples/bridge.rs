@@ -7,13 +7,6 @@
 //! TCP identifies nobody and encrypts nothing. If the messages leave this machine, put TLS around
 //! the `TcpStream`: a `Connection` works over anything that reads and writes.
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!("named pipes exist on Windows only: try scripts/on-wine cargo run --example bridge");
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use bytes::BytesMut;

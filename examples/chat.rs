@@ -3,13 +3,6 @@
 //!
 //! `cargo run --example chat -- hub parlour`; `chat -- join parlour Ada` in other windows
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!("named pipes exist on Windows only: try scripts/on-wine cargo run --example chat");
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use npipes::{

@@ -2,15 +2,6 @@
 //!
 //! `cargo run --example echo_client -- orders "two coffees" "one tea"`
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try scripts/on-wine cargo run --example echo_client"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);

@@ -2,15 +2,6 @@
 //!
 //! `cargo run --example echo_server -- orders`, then `echo_client` in another window
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try scripts/on-wine cargo run --example echo_server"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main]
 async fn main() -> Result<(), npipes::Error> {
     use npipes::Listener;

@@ -1,14 +1,7 @@
-//! Sends one message through a real named pipe and shows what happens to it.
+//! Sends one message through a real pipe and shows what happens to it.
 //!
-//! `cargo run --example hello`, or on Linux `scripts/on-wine cargo run --example hello`
+//! `cargo run --example hello`
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!("named pipes exist on Windows only: try scripts/on-wine cargo run --example hello");
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), npipes::Error> {
     use bytes::{Bytes, BytesMut};
@@ -43,7 +36,6 @@ async fn main() -> Result<(), npipes::Error> {
 }
 
 /// The four fields of a frame whose payload has 5 bytes.
-#[cfg(windows)]
 fn hex(frame: &[u8]) -> String {
     let fields = [&frame[..4], &frame[4..8], &frame[8..frame.len() - 4], &frame[frame.len() - 4..]];
     fields.map(|field| field.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).join(" ")

@@ -4,13 +4,6 @@
 //!
 //! `cargo run --example service -- orders`, then `echo_client orders` in other windows
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!("named pipes exist on Windows only: try scripts/on-wine cargo run --example service");
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main]
 async fn main() -> Result<(), npipes::Error> {
     use std::{
@@ -45,7 +38,13 @@ async fn main() -> Result<(), npipes::Error> {
     let listener = Listener::bind(name)?;
 
     // Asked for before the first client, so that Ctrl-C never just kills the process from now on.
+    #[cfg(windows)]
     let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
+    #[cfg(unix)]
+    let mut ctrl_c = {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::interrupt())?
+    };
     let shutdown = CancellationToken::new();
     tokio::spawn({
         let shutdown = shutdown.clone();

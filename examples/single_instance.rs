@@ -3,22 +3,12 @@
 //!
 //! `cargo run --example single_instance -- orders open report.txt`, twice, and then `... orders stop`
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try scripts/on-wine cargo run --example single_instance"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), npipes::Error> {
-    windows::run().await
+    instance::run().await
 }
 
-#[cfg(windows)]
-mod windows {
+mod instance {
     use npipes::{
         ConnectOptions, Connection, DrainOutcome, Error, Listener, PipeName, PipeStream,
         security::ServerTrust,
@@ -50,9 +40,12 @@ mod windows {
         }
     }
 
-    /// Of the same user there is nothing to fear, so this asks for the same program by mistake only.
+    /// Of the same user there is nothing to fear, so this asks for the same program by mistake only; on
+    /// Windows, which tells.
     async fn ask_the_first(name: &PipeName, request: &str) -> Result<String, Error> {
-        let trust = ServerTrust::same_user().and_same_image();
+        let trust = ServerTrust::same_user();
+        #[cfg(windows)]
+        let trust = trust.and_same_image();
         let mut first = ConnectOptions::new().server_trust(trust).connect(name).await?;
         first.send_text(request).await?;
         first.receive_text().await?.ok_or(Error::Closed)

@@ -5,13 +5,6 @@
 //!
 //! A tarpc transport is a stream and a sink of values. tokio-serde makes one of a `Connection`.
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!("named pipes exist on Windows only: try scripts/on-wine cargo run --example tarpc");
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tarpc::service]
 trait Kitchen {
     /// Returns when the dish is ready.
@@ -20,7 +13,6 @@ trait Kitchen {
     async fn roast_for_ever();
 }
 
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::{

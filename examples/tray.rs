@@ -4,13 +4,6 @@
 //! `cargo run --example tray -- orders`, with `cargo run --example service -- orders` started
 //! before, after, or again. Each line of standard input is a click.
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!("named pipes exist on Windows only: try scripts/on-wine cargo run --example tray");
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), npipes::Error> {
     use npipes::{Client, client::ClientState, pipe::Connector};

@@ -5,15 +5,6 @@
 //! Both libraries' errors convert into `io::Error`. For a message that is not a `Request`, the
 //! client gets an answer, and the connection stays open.
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try scripts/on-wine cargo run --example typed_json"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     use std::io;

@@ -3,15 +3,6 @@
 //!
 //! `cargo run --example typed_messagepack`
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try scripts/on-wine cargo run --example typed_messagepack"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), npipes::Error> {
     use futures::{SinkExt, TryStreamExt};

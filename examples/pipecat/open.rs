@@ -1,38 +1,44 @@
-//! Opens the other end of a pipe. Everything that needs Windows is in this file.
+//! Opens the other end of a pipe. Everything in which the systems differ is in this file.
 
 #[cfg(windows)]
+use npipes::pipe::PipeType;
 use npipes::{
-    ConnectOptions, Listener, ListenerOptions, PipeName, PipeStream, pipe::PipeType,
-    security::ServerTrust,
+    ConnectOptions, Connection, ConnectionOptions, Listener, ListenerOptions, Peer, PipeName,
+    PipeStream, security::ServerTrust,
 };
-use npipes::{Connection, ConnectionOptions};
 
-#[cfg(windows)]
-use crate::plan::Role;
-use crate::{failure::Failure, plan::Place};
+use crate::{
+    failure::Failure,
+    plan::{Place, Role},
+};
 
 /// The transport that a [`Door`] opens to.
-#[cfg(windows)]
 pub(crate) type Stream = PipeStream;
-#[cfg(not(windows))]
-pub(crate) type Stream = tokio::io::DuplexStream;
 
 /// Where connections come from.
-#[cfg(windows)]
 pub(crate) enum Door {
     Listener(Box<Listener>),
     Server(PipeName, Box<ConnectOptions>),
 }
 
-#[cfg(windows)]
 impl Door {
     pub(crate) fn at(place: &Place, connection: ConnectionOptions) -> Result<Self, Failure> {
         match place.role {
             Role::Listen { message_type } => {
-                let pipe_type = if message_type { PipeType::Message } else { PipeType::Byte };
-                let options = ListenerOptions::new().pipe_type(pipe_type).connection(connection);
+                let options = ListenerOptions::new().connection(connection);
+                #[cfg(windows)]
+                let options = options.pipe_type(match message_type {
+                    true => PipeType::Message,
+                    false => PipeType::Byte,
+                });
+                #[cfg(unix)]
+                if message_type {
+                    let text = "only Windows has pipes of message type".to_owned();
+                    return Err(Failure::Unavailable(text));
+                }
                 let listener = options.bind(place.pipe.clone())?;
-                eprintln!("listening on {}, {}", listener.name(), type_name(pipe_type));
+                let kind = if message_type { "message type" } else { "byte type" };
+                eprintln!("listening on {}, {kind}", listener.name());
                 Ok(Self::Listener(Box::new(listener)))
             }
             Role::Connect { wait, any_server } => {
@@ -58,7 +64,7 @@ impl Door {
                     Ok(peer) => {
                         let process =
                             peer.process_id.map_or_else(|| "?".to_owned(), |id| id.to_string());
-                        let user = peer.account_name().unwrap_or_else(|_| peer.user.to_string());
+                        let user = account(&peer);
                         eprintln!("a client has connected: process {process}, user {user}");
                     }
                     Err(e) => eprintln!("a client has connected: {}", Failure::from(e)),
@@ -67,7 +73,7 @@ impl Door {
             }
             Self::Server(pipe, options) => {
                 let connection = options.connect(pipe.clone()).await?;
-                let kind = connection.get_ref().pipe_type().map_or("unknown type", type_name);
+                let kind = type_of(connection.get_ref());
                 eprintln!("connected to {pipe}, {kind}");
                 Ok(connection)
             }
@@ -76,11 +82,27 @@ impl Door {
 }
 
 #[cfg(windows)]
-fn type_name(kind: PipeType) -> &'static str {
-    match kind {
-        PipeType::Message => "message type",
-        _ => "byte type",
+fn type_of(stream: &Stream) -> &'static str {
+    match stream.pipe_type() {
+        Ok(PipeType::Message) => "message type",
+        Ok(_) => "byte type",
+        Err(_) => "unknown type",
     }
+}
+
+#[cfg(unix)]
+fn type_of(_: &Stream) -> &'static str {
+    "byte type"
+}
+
+#[cfg(windows)]
+fn account(peer: &Peer) -> String {
+    peer.account_name().unwrap_or_else(|_| peer.user.to_string())
+}
+
+#[cfg(unix)]
+fn account(peer: &Peer) -> String {
+    peer.uid.to_string()
 }
 
 /// Prints the names of this machine's pipes.
@@ -101,22 +123,14 @@ pub(crate) fn list() -> Result<(), Failure> {
     Ok(())
 }
 
-#[cfg(not(windows))]
-pub(crate) enum Door {}
-
-#[cfg(not(windows))]
-impl Door {
-    pub(crate) fn at(place: &Place, _: ConnectionOptions) -> Result<Self, Failure> {
-        let pipe = &place.pipe;
-        Err(Failure::Unavailable(format!("{pipe}: named pipes exist on Windows only")))
-    }
-
-    pub(crate) async fn open(&mut self) -> Result<Connection<Stream>, Failure> {
-        match *self {}
-    }
-}
-
-#[cfg(not(windows))]
+/// Prints the paths of this machine's pipes.
+#[cfg(unix)]
 pub(crate) fn list() -> Result<(), Failure> {
-    Err(Failure::Unavailable("named pipes exist on Windows only".to_owned()))
+    let unavailable = |e| Failure::Unavailable(format!("the folder of the sockets: {e}"));
+    let mut names = PipeName::list().map_err(unavailable)?;
+    names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    for name in names {
+        println!("{name}");
+    }
+    Ok(())
 }

@@ -21,13 +21,11 @@ pub(crate) enum Command {
 }
 
 /// Which pipe, and how to come by its other end.
-#[cfg_attr(not(windows), expect(dead_code, reason = "pipes exist on Windows only"))]
 pub(crate) struct Place {
     pub(crate) pipe: PipeName,
     pub(crate) role: Role,
 }
 
-#[cfg_attr(not(windows), expect(dead_code, reason = "pipes exist on Windows only"))]
 pub(crate) enum Role {
     Listen { message_type: bool },
     Connect { wait: Duration, any_server: bool },
