@@ -2,16 +2,6 @@
 //!
 //! `cargo run --features axum_0_8,hyper_util_0_1 --example axum_api`
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try \
-         scripts/on-wine cargo run --features axum_0_8,hyper_util_0_1 --example axum_api"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     use std::sync::Arc;
@@ -45,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         // Whoever cannot be identified is nobody.
         let client = client.peer().map_err(|_| StatusCode::FORBIDDEN)?;
         let mut orders = orders.lock().await;
-        orders.push(format!("{order}, for {}", client.user));
+        orders.push(format!("{order}, for {}", client.user_id()));
         Ok((StatusCode::CREATED, format!("order {}", orders.len())))
     }
 

@@ -90,7 +90,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(all(windows, any(feature = "axum_0_8", feature = "hyper_util_0_1", feature = "tonic_0_14")))]
+#[cfg(all(
+    any(unix, windows),
+    any(feature = "axum_0_8", feature = "hyper_util_0_1", feature = "tonic_0_14")
+))]
 pub mod adapters;
 pub mod client;
 mod codec;

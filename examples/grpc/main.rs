@@ -6,21 +6,10 @@
 //! `protoc`. Your own project calls `tonic_prost_build::compile_protos("kitchen.proto")` in its
 //! `build.rs`.
 
-#[cfg(not(windows))]
-fn main() {
-    eprintln!(
-        "named pipes exist on Windows only: try \
-         scripts/on-wine cargo run --features tonic_0_14 --example grpc"
-    );
-    std::process::exit(1);
-}
-
-#[cfg(windows)]
 #[allow(unreachable_pub, unused_qualifications, reason = "generated, and for a library")]
 #[rustfmt::skip]
 mod kitchen;
 
-#[cfg(windows)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::{
@@ -56,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let client = client.peer().map_err(|e| Status::unauthenticated(e.to_string()))?;
             let number = 1 + self.orders.fetch_add(1, Ordering::Relaxed);
             let process = client.process_id.unwrap_or_default();
-            Ok(Response::new(Receipt { number, process, user: client.user.to_string() }))
+            Ok(Response::new(Receipt { number, process, user: client.user_id() }))
         }
 
         type CoursesStream = Pin<Box<dyn Stream<Item = Result<Course, Status>> + Send>>;

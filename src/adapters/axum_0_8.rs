@@ -18,7 +18,7 @@
 //!
 //! async fn whoami(ConnectInfo(client): ConnectInfo<PeerHandle>) -> Result<String, StatusCode> {
 //!     let peer = client.peer().map_err(|_| StatusCode::FORBIDDEN)?;
-//!     Ok(peer.user.to_string())
+//!     Ok(peer.user_id())
 //! }
 //!
 //! let app = Router::new().route("/whoami", get(whoami));

@@ -16,7 +16,7 @@
 //!     let client = request.extensions().get::<PeerHandle>();
 //!     let client = client.ok_or_else(|| Status::internal("not over a pipe"))?;
 //!     let peer = client.peer().map_err(|e| Status::unauthenticated(e.to_string()))?;
-//!     Ok(peer.user.to_string())
+//!     Ok(peer.user_id())
 //! }
 //!
 //! let incoming = PipeIncoming::new(Listener::bind("orders")?);

@@ -1,16 +1,11 @@
 //! axum serves a listener.
 
-use std::{
-    fs::OpenOptions,
-    io::{Read, Write},
-};
-
 use futures::future::join_all;
 use npipes::pipe::PeerHandle;
 
 use crate::{
     http::{AxumServer, Client, assert_is_this_process, listen},
-    support::{unique_name, within},
+    support::unique_name,
     trouble::Troubles,
 };
 
@@ -45,6 +40,7 @@ async fn a_thousand_requests_outlive_a_restart_and_nobody_fails() {
     troubles.assert_heard("axum");
 }
 
+#[cfg(windows)]
 #[tokio::test]
 async fn a_client_that_asks_for_no_static_tracking_is_known_when_its_request_is_handled() {
     let (troubles, _guard) = Troubles::record();
@@ -52,13 +48,14 @@ async fn a_client_that_asks_for_no_static_tracking_is_known_when_its_request_is_
     let server = AxumServer::start(&name).await;
     let path = format!(r"\\.\pipe\{name}");
     let asking = tokio::task::spawn_blocking(move || {
-        let mut pipe = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        use std::io::{Read, Write};
+        let mut pipe = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
         pipe.write_all(b"GET /whoami HTTP/1.1\r\nhost: pipe\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         pipe.read_to_string(&mut answer).unwrap();
         answer
     });
-    let answer = within(asking).await.unwrap();
+    let answer = crate::support::within(asking).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert_is_this_process(body);
@@ -78,7 +75,7 @@ async fn the_address_is_the_name_and_needs_no_tapping() {
     let named = async |ConnectInfo(client): ConnectInfo<PeerHandle>| {
         let peer = client.peer().unwrap();
         assert!(client.name().unwrap().as_str().contains("npipes-test"));
-        format!("{:?} {}", peer.process_id, peer.user)
+        format!("{:?} {}", peer.process_id, peer.user_id())
     };
     let app = Router::new().route("/whoami", get(named));
     let app = app.into_make_service_with_connect_info::<PeerHandle>();

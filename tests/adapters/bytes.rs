@@ -3,11 +3,11 @@
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use npipes::pipe::Connector;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::windows::named_pipe::{ClientOptions, NamedPipeServer, ServerOptions},
+use npipes::{
+    PipeName,
+    adapters::{hyper_util_0_1, tonic_0_14},
 };
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tonic::transport::Endpoint;
 
 use crate::{
@@ -20,17 +20,59 @@ use crate::{
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads as many bytes as `expected` has from a client.
-async fn begins(mut server: NamedPipeServer, expected: &[u8]) {
-    within(server.connect()).await.unwrap();
+async fn begins(mut server: impl AsyncRead + Unpin, expected: &[u8]) {
     let mut first = vec![0; expected.len()];
     within(server.read_exact(&mut first)).await.unwrap();
     assert_eq!(first, expected, "{:?}", String::from_utf8_lossy(&first));
 }
 
-fn raw(name: &str) -> (String, NamedPipeServer) {
-    let path = format!(r"\\.\pipe\{name}");
-    let server = ServerOptions::new().first_pipe_instance(true).create(&path).unwrap();
+/// A server that knows nothing of this crate.
+#[cfg(windows)]
+struct Raw(tokio::net::windows::named_pipe::NamedPipeServer);
+#[cfg(unix)]
+struct Raw(tokio::net::UnixListener, String);
+
+impl Raw {
+    fn at(path: &str) -> Self {
+        #[cfg(windows)]
+        return Self(
+            tokio::net::windows::named_pipe::ServerOptions::new()
+                .first_pipe_instance(true)
+                .create(path)
+                .unwrap(),
+        );
+        #[cfg(unix)]
+        Self(tokio::net::UnixListener::bind(path).unwrap(), path.to_owned())
+    }
+
+    /// Waits for a client.
+    async fn client(self) -> impl AsyncRead + Unpin {
+        #[cfg(windows)]
+        within(self.0.connect()).await.unwrap();
+        #[cfg(windows)]
+        return self.0;
+        #[cfg(unix)]
+        {
+            let client = within(self.0.accept()).await.unwrap().0;
+            std::fs::remove_file(self.1).unwrap();
+            client
+        }
+    }
+}
+
+fn raw(name: &str) -> (String, Raw) {
+    let path = PipeName::new(name).unwrap().to_string();
+    let server = Raw::at(&path);
     (path, server)
+}
+
+/// A client that knows nothing of this crate.
+async fn plain_client(name: &str) -> impl AsyncRead + AsyncWrite + Unpin {
+    let path = PipeName::new(name).unwrap().to_string();
+    #[cfg(windows)]
+    return tokio::net::windows::named_pipe::ClientOptions::new().open(path).unwrap();
+    #[cfg(unix)]
+    within(tokio::net::UnixStream::connect(path)).await.unwrap()
 }
 
 #[tokio::test]
@@ -40,7 +82,7 @@ async fn hyper_utils_client_begins_with_its_request() {
     let connector = Connector::new(&*path).unwrap();
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
     let asking = tokio::spawn(client.get("http://kitchen/menu".parse().unwrap()));
-    begins(server, b"GET /menu HTTP/1.1\r\nhost: kitchen\r\n\r\n").await;
+    begins(server.client().await, b"GET /menu HTTP/1.1\r\nhost: kitchen\r\n\r\n").await;
     within(asking).await.unwrap().unwrap_err();
 }
 
@@ -52,7 +94,7 @@ async fn tonics_channel_begins_with_the_preface_of_http_2() {
     let channel = tokio::spawn(async move {
         Endpoint::from_static("http://kitchen").connect_with_connector(connector).await
     });
-    begins(server, PREFACE).await;
+    begins(server.client().await, PREFACE).await;
     drop(within(channel).await.unwrap());
 }
 
@@ -61,7 +103,7 @@ async fn axum_answers_a_client_that_knows_nothing_of_this_crate() {
     let (_troubles, _guard) = Troubles::record();
     let name = unique_name();
     let server = AxumServer::start(&name).await;
-    let mut client = ClientOptions::new().open(format!(r"\\.\pipe\{name}")).unwrap();
+    let mut client = plain_client(&name).await;
     within(client.write_all(b"GET /nowhere HTTP/1.1\r\nhost: pipe\r\n\r\n")).await.unwrap();
     let mut first = [0; 26];
     within(client.read_exact(&mut first)).await.unwrap();
@@ -75,7 +117,7 @@ async fn tonic_answers_a_client_that_knows_nothing_of_this_crate() {
     let (_troubles, _guard) = Troubles::record();
     let name = unique_name();
     let server = Server::start(&name).await;
-    let mut client = ClientOptions::new().open(format!(r"\\.\pipe\{name}")).unwrap();
+    let mut client = plain_client(&name).await;
     let no_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     within(client.write_all(&[PREFACE, &no_settings[..]].concat())).await.unwrap();
     let mut header = [0; 9];

@@ -24,12 +24,13 @@ use crate::support::within;
 /// Tells the process and the user of whoever asks.
 async fn whoami(ConnectInfo(client): ConnectInfo<PeerHandle>) -> Result<String, StatusCode> {
     let peer = client.peer().map_err(|_| StatusCode::FORBIDDEN)?;
-    Ok(format!("{:?} {}", peer.process_id, peer.user))
+    Ok(format!("{:?} {}", peer.process_id, peer.user_id()))
 }
 
 /// What [`whoami`] says to this process.
 pub(crate) fn assert_is_this_process(told: &str) {
-    let process = format!("{:?} S-1-5-", Some(std::process::id()));
+    let user = if cfg!(windows) { "S-1-5-" } else { "" };
+    let process = format!("{:?} {user}", Some(std::process::id()));
     assert!(told.starts_with(&process), "{told}");
 }
 

@@ -77,7 +77,7 @@ fn connection(
 
 fn whoami(client: &PeerHandle) -> String {
     let peer = client.peer().unwrap();
-    format!("{:?} {}", peer.process_id, peer.user)
+    format!("{:?} {}", peer.process_id, peer.user_id())
 }
 
 /// Runs a client's tasks and tells when the last has ended.

@@ -65,7 +65,7 @@ impl Admission {
             match peer {
                 Ok(peer) if filter(&peer) => Some(arrival),
                 Ok(peer) => {
-                    warn!(%pipe, user = %peer.account(), process = peer.process_id, "refused a client");
+                    warn!(%pipe, user = %peer.user_id(), process = peer.process_id, "refused a client");
                     None
                 }
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! Who is at the other end.
 
-use std::{fmt, io, time::SystemTime};
+use std::{io, time::SystemTime};
 
 use rustix::process::geteuid;
 use tokio::net::UnixStream;
@@ -47,9 +47,11 @@ impl Peer {
         self.uid == geteuid().as_raw()
     }
 
-    /// Returns what a log calls the account.
-    pub(in crate::pipe) fn account(&self) -> impl fmt::Display {
-        self.uid
+    /// Returns the user as text, as the system identifies it: here the number, such as `1001`, and on
+    /// Windows the security identifier.
+    #[must_use]
+    pub fn user_id(&self) -> String {
+        self.uid.to_string()
     }
 }
 

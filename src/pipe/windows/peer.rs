@@ -102,9 +102,11 @@ impl Peer {
         Self::this_process().is_ok_and(|this| this.user == self.user)
     }
 
-    /// Returns what a log calls the account.
-    pub(in crate::pipe) fn account(&self) -> impl fmt::Display {
-        self.user
+    /// Returns the user as text, as the system identifies it: here the [`user`](Self::user), such as
+    /// `S-1-5-21-1-2-3-1001`, and on Unix the number.
+    #[must_use]
+    pub fn user_id(&self) -> String {
+        self.user.to_string()
     }
 
     /// Returns the peer's process, held so that its id stays its own.
