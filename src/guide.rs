@@ -23,4 +23,6 @@
 //!
 #![doc = include_str!("../docs/guide/testing.md")]
 //!
+#![doc = include_str!("../docs/guide/systems.md")]
+//!
 #![doc = include_str!("../docs/guide/elsewhere.md")]

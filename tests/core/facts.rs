@@ -1,4 +1,4 @@
-//! docs/windows.md: what it names is there.
+//! docs/windows.md and docs/unix.md: what they name is there.
 
 use std::{fs, path::Path};
 
@@ -9,21 +9,36 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_fact_about_windows_names_tests_that_exist() {
+    names_tests_that_exist("docs/windows.md", 50);
+}
+
+#[test]
+fn every_fact_about_unix_names_tests_that_exist() {
+    names_tests_that_exist("docs/unix.md", 25);
+}
+
+fn names_tests_that_exist(facts: &str, at_least: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let facts = fs::read_to_string(root.join("docs/windows.md")).unwrap();
+    let facts = fs::read_to_string(root.join(facts)).unwrap();
     let mut count = 0;
     for (file, test) in facts.lines().flat_map(quoted).filter_map(|name| name.split_once("::")) {
         let source = fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         assert!(source.contains(&format!("fn {test}(")), "{file} has no {test}");
         count += 1;
     }
-    assert!(count > 50, "{count}");
+    assert!(count > at_least, "{count}");
 }
 
 #[test]
-fn every_fact_about_windows_has_a_source_and_says_what_shows_it() {
+fn every_fact_has_a_source_and_says_what_shows_it() {
+    for facts in ["docs/windows.md", "docs/unix.md"] {
+        has_a_source_and_says_what_shows_it(facts);
+    }
+}
+
+fn has_a_source_and_says_what_shows_it(facts: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let facts = fs::read_to_string(root.join("docs/windows.md")).unwrap();
+    let facts = fs::read_to_string(root.join(facts)).unwrap();
     let rows = facts.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| fact |"));
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
