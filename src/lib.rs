@@ -1,5 +1,6 @@
-//! Framed, checksummed messages over named pipes on Tokio: Windows' own, and Unix-domain sockets
-//! elsewhere.
+//! Local endpoints on Tokio: named pipes on Windows and Unix-domain sockets elsewhere, safe by default,
+//! that turn no client away. They carry streams for any protocol, and messages, framed and checksummed,
+//! for programs that need none of their own.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -16,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! The [guide] goes on from here: servers and clients, typed messages, shutting down, security,
-//! errors, testing without pipes, the systems, other languages, more than one machine.
+//! See the [guide] for more: servers and clients, typed messages, shutting down, security, errors,
+//! testing without pipes, the systems, other languages, more than one machine.
 //!
 //! # What is promised
 //!
@@ -28,17 +29,18 @@
 //!   received message is lost. Nothing else is ever sent after half a frame.
 //! - **Back-pressure and memory.** A slow peer holds the sender back. Memory follows what has
 //!   arrived, never what a peer announces.
-//! - **A listener that turns no client away.** It owns its name from `bind` until it is dropped, at
-//!   every instant and at any limit of clients, and further instances wait before a client is handed
-//!   out. A client finds it busy, never absent.
-//! - **A client that waits as it should.** A busy server is tried again with a backoff until a
-//!   deadline, and no thread is blocked meanwhile.
-//! - **Safe by default.** Only the server's user and SYSTEM or root can connect, from this machine; a
-//!   server cannot act as its client; a client sends nothing before it knows whose server it is.
-//! - **A client that reconnects and keeps account.** [`Client`] sends no message twice by itself, and
-//!   drops none without a word: each one is delivered, comes back, or is still to be sent.
-//! - **A server that ends in good order.** [`serve`] lets handlers finish and the peers read, until a
-//!   deadline, and says how many connections it had to cut.
+//! - **A listener that is never absent.** It owns its name from `bind` until it is dropped, at every
+//!   moment and at any limit of clients. Further instances wait before a client is handed out. A
+//!   client finds the listener busy, never absent.
+//! - **A client that waits for a busy server.** It tries again with a backoff until a deadline, and
+//!   blocks no thread while it waits.
+//! - **Safe by default.** Only the server's user and SYSTEM or root can connect, and only from this
+//!   machine. A server cannot act as its client. A client sends nothing before it knows whose server it is.
+//! - **A client that reconnects and reports the fate of each message.** [`Client`] never sends a
+//!   message twice by itself and never drops one silently: each message is delivered, comes back, or
+//!   is still to be sent.
+//! - **A server that stops in an orderly way.** [`serve`] lets the handlers finish and the peers
+//!   read, until a deadline. It reports how many connections it had to cut.
 //!
 //! # What is not promised
 //!
@@ -50,12 +52,13 @@
 //! # Platforms
 //!
 //! The pipes are named pipes on Windows, and on Unix the Unix-domain sockets that .NET's named pipes
-//! are: the same types and the same promises. [A table](guide#windows-linux-macos) says what holds where.
-//! Linux is tested as Windows is; macOS compiles and has not been run.
+//! are. The types and the promises are the same. [A table](guide#windows-linux-macos) says what holds
+//! where. Linux is tested as Windows is. macOS compiles and has not been run.
 //!
-//! Everything else works everywhere: [`Connection`] runs over anything that reads and writes, so that
-//! the code around it can be tested over a [pair](Connection::pair) in memory or a simulated pipe (the
-//! feature `simulated`), and can speak the same frames over TCP or TLS. What a running program can see of it says [`observability`].
+//! Everything else works on every platform. [`Connection`] runs over anything that reads and writes.
+//! So the code around it can be tested over a [pair](Connection::pair) in memory or a simulated pipe
+//! (the feature `simulated`), and the same frames can travel over TCP or TLS. See [`observability`]
+//! for spans, events and counters.
 //!
 //! The other end can be .NET, Node.js or Python: see [`peers`].
 //!

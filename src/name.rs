@@ -22,14 +22,13 @@ pub(crate) use self::windows::LOCAL_PREFIX;
 
 /// The name of a pipe: `orders`, `\\.\pipe\orders`, or `\\host\pipe\orders` on another machine.
 ///
-/// A bare name belongs to this machine. Windows ignores the case of names, and no other system does. A
+/// A bare name belongs to this machine. Windows ignores the case of names; no other system does. A
 /// name may contain a backslash, for example `LOCAL\orders`: the pipes of an app container have this
 /// form. Cloning costs a reference count.
 ///
 /// Where pipes are Unix-domain sockets, every spelling of a name of this machine means the socket
-/// `$TMPDIR/CoreFxPipe_orders`, or `/tmp/CoreFxPipe_orders` if the variable is not set. .NET's named
-/// pipes have the same path. An absolute path is the path of the socket. There are no pipes of other
-/// machines.
+/// `$TMPDIR/CoreFxPipe_orders`, as .NET's named pipes have it, in `/tmp` if the variable is not set. An
+/// absolute path is the path of the socket itself. There are no pipes of other machines.
 ///
 /// Other spellings are accepted if they can mean only one pipe: `\\?\pipe\orders`,
 /// `//./pipe/orders`, and Docker's `npipe:////./pipe/orders`. A name is refused if Windows would
@@ -68,9 +67,9 @@ pub struct PipeName {
 }
 
 impl PipeName {
-    /// The longest path, including its prefix. On Windows it has 256 UTF-16 units, as documented for
-    /// `CreateNamedPipeW`. Elsewhere it has as many bytes as the address of a socket holds: 107 on
-    /// Linux and 103 on macOS.
+    /// The longest path, its prefix included: on Windows 256 UTF-16 units, as `CreateNamedPipeW`
+    /// documents, and elsewhere as many bytes as a socket's address holds, 107 on Linux and 103 on
+    /// macOS.
     pub const MAX_LEN: usize = imp::MAX_LEN;
 
     /// Returns the name that `text` spells.

@@ -32,8 +32,7 @@ pub enum DrainOutcome {
     /// Everything was handed to a transport that cannot tell what its peer has read. For TCP, it
     /// was handed to the operating system. A [pair](crate::Connection::pair) in memory is such a
     /// transport too. A connection over a [`Transport`](crate::connection::Transport), such as a
-    /// pipe of Windows or Linux, does not end like this unless the transport says so. A pipe of
-    /// macOS does.
+    /// pipe, does not end like this unless the transport cannot tell either: a pipe of macOS cannot.
     Flushed,
     /// The deadline passed before the peer had read everything.
     TimedOut {

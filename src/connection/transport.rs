@@ -94,7 +94,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Sized {
     ///
     /// `TimedOut` if the transport has its own deadline and the peer has not read everything.
     /// `BrokenPipe` or `ConnectionReset` if the peer has left: nothing can tell what it has read.
-    /// `Unsupported` if this transport cannot tell. Any other error is a failure of the transport.
+    /// `Unsupported` if the transport cannot tell. Any other error is a failure of the transport.
     fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Ends a wait that [`poll_drained`](Self::poll_drained) has begun. The default does nothing.

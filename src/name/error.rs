@@ -47,8 +47,7 @@ pub enum NameError {
     #[error("the path has {len} {}, {max} are possible; write a shorter name", UNITS)]
     #[non_exhaustive]
     TooLong {
-        /// The length of the path, including its prefix: in UTF-16 units on Windows, elsewhere in
-        /// bytes.
+        /// The length of the path, including its prefix: in UTF-16 units on Windows, else in bytes.
         len: usize,
         /// The longest path possible.
         max: usize,

@@ -3,10 +3,7 @@
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use npipes::{
-    PipeName,
-    adapters::{hyper_util_0_1, tonic_0_14},
-};
+use npipes::{PipeName, pipe::Connector};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tonic::transport::Endpoint;
 

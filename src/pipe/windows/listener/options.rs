@@ -131,8 +131,8 @@ impl ListenerOptions {
         self
     }
 
-    /// On Windows: sets whether clients of other machines can connect, through the SMB server. The
-    /// default is `false`: they are refused.
+    /// On Windows: sets whether clients of other machines can connect, through the SMB server. The default
+    /// is `false`: they are refused.
     pub const fn accept_remote_clients(mut self, accept: bool) -> Self {
         self.system.accept_remote = accept;
         self
