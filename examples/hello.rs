@@ -17,7 +17,8 @@ async fn main() -> Result<(), npipes::Error> {
         let message = connection.receive().await?.unwrap_or_default();
         println!("arrived: {:?}", String::from_utf8_lossy(&message));
         connection.send(message).await?;
-        connection.close().await
+        // The client closes first, and learns that all of its messages were read.
+        connection.receive().await
     };
     let client = async {
         let mut connection = connect(&name).await?;
@@ -30,8 +31,9 @@ async fn main() -> Result<(), npipes::Error> {
         println!("back:    {:?}", String::from_utf8_lossy(&echo));
         connection.close().await
     };
-    let (served, sent) = tokio::try_join!(server, client)?;
-    println!("closed:  {served:?}, {sent:?}");
+    let (end, closed) = tokio::try_join!(server, client)?;
+    assert!(end.is_none());
+    println!("closed:  {closed:?}");
     Ok(())
 }
 
