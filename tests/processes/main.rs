@@ -4,20 +4,14 @@
 //! ends. `cargo test --test processes server` runs what has `server` in its name.
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 
-#[cfg(windows)]
 mod reader;
-#[cfg(windows)]
 mod scenario;
-#[cfg(windows)]
 mod sender;
-#[cfg(windows)]
 #[path = "../support/start.rs"]
 mod start;
-#[cfg(windows)]
 #[path = "../support/mod.rs"]
 mod support;
 
-#[cfg(windows)]
 fn main() -> std::process::ExitCode {
     match std::env::var(scenario::SENDER) {
         Ok(words) => {
@@ -27,6 +21,3 @@ fn main() -> std::process::ExitCode {
         Err(_) => reader::run_all(),
     }
 }
-
-#[cfg(not(windows))]
-fn main() {}

@@ -2,9 +2,7 @@
 
 use std::{
     env,
-    fs::File,
     io::{BufRead, BufReader, Read},
-    os::windows::io::AsHandle,
     panic::{AssertUnwindSafe, catch_unwind},
     process::{Child, ChildStdout, Command, ExitCode, Stdio},
     sync::{
@@ -16,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::windows::named_pipe::ServerOptions, runtime::Runtime};
+use npipes::PipeName;
+use tokio::runtime::Runtime;
 
 use crate::{
     scenario::{Ending, Reader, Role, SENDER, Scenario},
@@ -27,7 +26,10 @@ use crate::{
 /// How many scenarios run at once: mostly they wait.
 const AT_ONCE: usize = 4;
 
-const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
+#[cfg(windows)]
+type Pipe = std::fs::File;
+#[cfg(unix)]
+type Pipe = std::os::unix::net::UnixStream;
 
 /// Longer than a scenario takes on a busy machine: one that comes here hangs.
 const HANG: Duration = Duration::from_secs(120);
@@ -78,23 +80,17 @@ fn watched(scenario: &Scenario, run: impl FnOnce()) {
 
 fn run(scenario: &Scenario, runtime: &Runtime) {
     let name = unique_name();
-    let path = format!(r"\\.\pipe\{name}");
-    // Nobody drives this runtime, and `connect` is never called: so nothing reads ahead, and a
-    // client can connect all the same.
-    let server = (scenario.role == Role::Client).then(|| {
-        let _context = runtime.enter();
-        ServerOptions::new().create(&path).unwrap()
-    });
+    let path = PipeName::new(&name).unwrap().to_string();
+    let server = (scenario.role == Role::Client).then(|| Server::at(&path, runtime));
     let mut command = Command::new(env::current_exe().unwrap());
     command.env(SENDER, scenario.words(&name)).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut sender = started(|| command.spawn());
     let mut says = BufReader::new(sender.stdout.take().unwrap());
     assert_eq!(line(&mut says), "ready");
-    let mut pipe = match &server {
-        Some(server) => File::from(server.as_handle().try_clone_to_owned().unwrap()),
-        None => File::options().read(true).write(true).open(&path).unwrap(),
+    let mut pipe = match server {
+        Some(server) => server.pipe(),
+        None => open(&path),
     };
-    drop(server);
 
     let mut frame = Vec::new();
     match scenario.reader {
@@ -107,8 +103,9 @@ fn run(scenario: &Scenario, runtime: &Runtime) {
             assert!((deadline..deadline * 20).contains(&millis), "after {millis} ms");
             finish(scenario, sender);
             let end = pipe.read_to_end(&mut frame);
-            if scenario.role == Role::Server {
+            if cfg!(windows) && scenario.role == Role::Server {
                 // A server that gives up disconnects the pipe, and what was unread is gone.
+                const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
                 let code = end.unwrap_err().raw_os_error();
                 assert_eq!((code, frame.len()), (Some(ERROR_PIPE_NOT_CONNECTED), 0));
                 return;
@@ -126,6 +123,52 @@ fn run(scenario: &Scenario, runtime: &Runtime) {
     assert!(frame[8..8 + scenario.payload] == pattern(scenario.payload, 1)[..]);
     assert_eq!(outcome(&mut says).0, "drained");
     finish(scenario, sender);
+}
+
+/// A server whose pipe nobody reads ahead.
+#[cfg(windows)]
+struct Server(tokio::net::windows::named_pipe::NamedPipeServer);
+
+#[cfg(windows)]
+impl Server {
+    /// Nobody drives this runtime, and `connect` is never called: so nothing reads ahead, and a client
+    /// can connect all the same.
+    fn at(path: &str, runtime: &Runtime) -> Self {
+        let _context = runtime.enter();
+        Self(tokio::net::windows::named_pipe::ServerOptions::new().create(path).unwrap())
+    }
+
+    fn pipe(self) -> Pipe {
+        use std::os::windows::io::AsHandle;
+        Pipe::from(self.0.as_handle().try_clone_to_owned().unwrap())
+    }
+}
+
+#[cfg(windows)]
+fn open(path: &str) -> Pipe {
+    Pipe::options().read(true).write(true).open(path).unwrap()
+}
+
+/// A server whose socket nobody reads ahead.
+#[cfg(unix)]
+struct Server(std::os::unix::net::UnixListener, String);
+
+#[cfg(unix)]
+impl Server {
+    fn at(path: &str, _: &Runtime) -> Self {
+        Self(std::os::unix::net::UnixListener::bind(path).unwrap(), path.to_owned())
+    }
+
+    fn pipe(self) -> Pipe {
+        let (pipe, _) = self.0.accept().unwrap();
+        std::fs::remove_file(&self.1).unwrap();
+        pipe
+    }
+}
+
+#[cfg(unix)]
+fn open(path: &str) -> Pipe {
+    Pipe::connect(path).unwrap()
 }
 
 fn line(says: &mut BufReader<ChildStdout>) -> String {

@@ -61,6 +61,10 @@ impl Scenario {
                 for (payload, manner) in
                     [(10, Manner::Message), (1 << 20, Manner::Message), (1 << 20, Manner::Write)]
                 {
+                    // Elsewhere no write is done before there is room for all of it.
+                    if manner == Manner::Write && !cfg!(windows) {
+                        continue;
+                    }
                     for reader in [Reader::Early, Reader::Late, Reader::Never] {
                         for ending in
                             [Ending::ReturnsFromMain, Ending::Exits, Ending::DropsTheRuntime]
