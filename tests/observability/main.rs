@@ -6,15 +6,12 @@
     reason = "a test that meets an impossible value is to panic"
 )]
 
-#[cfg_attr(not(windows), expect(dead_code, reason = "only real pipes use the rest"))]
 #[path = "../support/record.rs"]
 mod record;
-#[cfg_attr(not(windows), expect(dead_code, reason = "only real pipes use the rest"))]
 #[path = "../support/mod.rs"]
 mod support;
 
 mod counters;
 mod events;
-#[cfg(windows)]
 mod pipe;
 mod secrets;

@@ -1,11 +1,11 @@
 //! The events of real pipes.
 
-use std::{fs::File, io::Write, time::Duration};
+use std::{io::Write, time::Duration};
 
 use futures::FutureExt;
 use npipes::{
     Client, ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, Listener,
-    ListenerOptions, PipeStream,
+    ListenerOptions, PipeName, PipeStream,
     client::{ClientState, Connect as _},
     pipe::Connector,
     retry::{Backoff, Retry},
@@ -24,7 +24,7 @@ const STEADY: Retry = Retry::with_backoff(
 );
 
 fn path(name: &str) -> String {
-    format!(r"\\.\pipe\{name}")
+    PipeName::new(name).unwrap().to_string()
 }
 
 #[tokio::test]
@@ -42,7 +42,10 @@ async fn connecting_and_accepting_tell_who_is_at_both_ends() {
     within(watch.wait_for(|state| *state == connected)).await.unwrap();
     let told = recorder.take();
     assert_documented(&told);
-    assert_eq!(the_one(&told, "listening").get("backlog"), "4");
+    assert_eq!(
+        the_one(&told, "listening").get("backlog"),
+        ListenerOptions::DEFAULT_BACKLOG.to_string()
+    );
 
     let this = std::process::id().to_string();
     let spans = recorder.connections();
@@ -149,7 +152,10 @@ async fn a_corrupt_frame_from_another_program_is_told() {
     let (recorder, _guard) = Recorder::install();
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
-    let mut client = File::options().read(true).write(true).open(path(&name)).unwrap();
+    #[cfg(windows)]
+    let mut client = std::fs::File::options().read(true).write(true).open(path(&name)).unwrap();
+    #[cfg(unix)]
+    let mut client = std::os::unix::net::UnixStream::connect(path(&name)).unwrap();
     client.write_all(b"\x11\0\0\0\x05\0\0\0Hello\x01\x02\x03\x04").unwrap();
     client.write_all(b"\x11\0\0\0\x05\0\0\0Hel").unwrap();
     drop(client);
@@ -186,6 +192,7 @@ async fn a_listener_tells_that_it_has_reached_its_limit() {
 }
 
 /// What holds the instance is a bare handle, of which the listener is not told.
+#[cfg(windows)]
 #[tokio::test(start_paused = true)]
 async fn a_listener_tells_of_its_troubles_and_of_its_recovery() {
     let (recorder, _guard) = Recorder::install();

@@ -2,19 +2,24 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixListener,
+    os::{fd::AsRawFd, unix::net::UnixListener},
     process::Command,
     thread,
     time::Duration,
 };
 
-use npipes::{Connection, DrainOutcome, Listener, PipeStream, connect, connect_stream};
+use npipes::{
+    Connection, DrainOutcome, Error, Listener, PipeStream, connect, connect_stream,
+    error::Operation,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
 
 use crate::{
+    child::{Process, tell},
     plain::{Plain, path, plain_client},
     support::{unique_name, within},
 };
@@ -87,6 +92,36 @@ async fn python_connects_by_path() {
     let (output, _server) = tokio::join!(within(python.output()), serving);
     let text = String::from_utf8(output.unwrap().stdout).unwrap();
     assert_eq!(text.trim(), "110000000500000048656c6c6f8289d1f7");
+}
+
+/// Not a test: a process that runs out of files.
+#[tokio::test]
+async fn poor_server() {
+    let Ok(name) = std::env::var("NPIPES_POOR") else { return };
+    let mut listener = Listener::bind(&name).unwrap();
+    let _client = plain_client(&name);
+    let limit = getrlimit(Resource::Nofile);
+    // The next file would have this number.
+    let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+    let poor = Rlimit { current: Some(next.try_into().unwrap()), ..limit };
+    setrlimit(Resource::Nofile, poor).unwrap();
+    let error = within(listener.accept()).await.unwrap_err();
+    let Error::Io { operation: Operation::Accept, source, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(source.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()));
+    // It is told once; the client waits meanwhile.
+    assert!(timeout(SHORT, listener.accept()).await.is_err());
+    setrlimit(Resource::Nofile, limit).unwrap();
+    within(listener.accept()).await.unwrap();
+    tell("accepted");
+}
+
+#[tokio::test]
+async fn a_listener_without_files_says_so_once_and_goes_on_when_there_are_some() {
+    let mut server = Process::start("sockets::poor_server", "NPIPES_POOR", &unique_name());
+    assert_eq!(server.answer().await, "accepted");
+    server.end().await;
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ impl Rule {
 
 fn untrusted(name: &PipeName, server: &ServerIdentity) -> Error {
     let &ServerIdentity { uid, process_id, .. } = server;
-    warn!(pipe = %name, uid, ?process_id, "the server is not trusted");
+    warn!(pipe = %name, user = uid, ?process_id, "the server is not trusted");
     Error::UntrustedServer(Box::new(UntrustedServer {
         pipe: name.clone(),
         owner: None,
