@@ -20,6 +20,9 @@ impl PipeStream {
 
     /// On Unix: returns Tokio's socket.
     ///
+    /// A stream that is dropped shuts its socket down, for every duplicate of it. So this is also how a
+    /// socket is handed on to another process.
+    ///
     /// From then on a listener's [`max_instances`](crate::ListenerOptions::max_instances) does not
     /// count the client.
     ///
