@@ -4,12 +4,12 @@
 
 use std::hint::black_box;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::windows::named_pipe::{NamedPipeClient, NamedPipeServer},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::workload::{Messages, PIECE, Work};
+use crate::{
+    bare::{ClientEnd, ServerEnd},
+    workload::{Messages, PIECE, Work},
+};
 
 const HEADER: usize = 8;
 const OVERHEAD: usize = 12;
@@ -39,7 +39,7 @@ impl Batch {
     }
 }
 
-pub(crate) async fn drive(mut stream: NamedPipeClient, work: Work, messages: Messages) {
+pub(crate) async fn drive(mut stream: ClientEnd, work: Work, messages: Messages) {
     let batch = Batch::new(work, &messages);
     let mut left = work.count;
     while left > 0 {
@@ -56,7 +56,7 @@ pub(crate) async fn drive(mut stream: NamedPipeClient, work: Work, messages: Mes
     assert_eq!(&done, b"done");
 }
 
-pub(crate) async fn serve(mut stream: NamedPipeServer, work: Work, messages: Messages) {
+pub(crate) async fn serve(mut stream: ServerEnd, work: Work, messages: Messages) {
     let batch = Batch::new(work, &messages);
     let mut buffer = vec![0; PIECE + batch.frame];
     let mut held = 0;

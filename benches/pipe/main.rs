@@ -1,5 +1,5 @@
 //! Messages through real pipes between two processes, ours beside the others in one run:
-//! `scripts/bench-pipe`, which pins everything to one core, or `cargo bench --bench pipe` on Windows.
+//! `scripts/bench-pipe`, which pins everything to one core under Wine, or `cargo bench --bench pipe`.
 //!
 //! The sides take turns, round by round; a time is the median of a side's rounds, and a verdict is
 //! about the median of the rounds' ratios, in this run alone. Every byte that arrives is compared.
@@ -10,26 +10,15 @@
     reason = "a benchmark that meets an impossible value is to panic"
 )]
 
-#[cfg(not(windows))]
-fn main() {
-    println!("named pipes exist on Windows only: try scripts/bench-pipe");
-}
-
-#[cfg(windows)]
+mod bare;
 mod floor;
-#[cfg(windows)]
 mod sides;
-#[cfg(windows)]
 #[path = "../../tests/support/start.rs"]
 mod start;
-#[cfg(windows)]
 mod table;
-#[cfg(windows)]
 mod work;
-#[cfg(windows)]
 mod workload;
 
-#[cfg(windows)]
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.first().map(String::as_str) {

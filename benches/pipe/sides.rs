@@ -13,12 +13,12 @@ use interprocess::local_socket::{
 use npipes::{Connection, Listener, PipeStream, connect};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions},
     task::JoinSet,
 };
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::{
+    bare::{self, ClientEnd, ServerEnd, open},
     floor,
     workload::{Messages, PIECE, Traffic, Work},
 };
@@ -87,15 +87,11 @@ impl Side {
     }
 }
 
-fn path(name: &str) -> String {
-    format!(r"\\.\pipe\{name}")
-}
-
 pub(crate) enum Server {
     Npipes(Listener),
     Batches(Listener),
     PerMessage(Listener),
-    Tokio { waiting: NamedPipeServer, path: String, side: Side },
+    Tokio(bare::Listener, Side),
     Interprocess(InterprocessListener),
 }
 
@@ -106,9 +102,7 @@ impl Server {
             Side::Batches => Self::Batches(Listener::bind(name).unwrap()),
             Side::PerMessage => Self::PerMessage(Listener::bind(name).unwrap()),
             Side::Bare | Side::Floor | Side::LengthDelimited => {
-                let path = path(name);
-                let waiting = ServerOptions::new().first_pipe_instance(true).create(&path).unwrap();
-                Self::Tokio { waiting, path, side }
+                Self::Tokio(bare::Listener::bind(name), side)
             }
             Side::Interprocess => {
                 let name = name.to_ns_name::<GenericNamespaced>().unwrap();
@@ -141,11 +135,9 @@ impl Server {
                     assert!(session.receive().await.unwrap().is_none());
                 }
             }
-            Self::Tokio { mut waiting, path, side } => {
+            Self::Tokio(mut listener, side) => {
                 for _ in 0..work.connections {
-                    waiting.connect().await.unwrap();
-                    let next = ServerOptions::new().create(&path).unwrap();
-                    let stream = std::mem::replace(&mut waiting, next);
+                    let stream = listener.accept().await;
                     let messages = messages.clone();
                     match side {
                         Side::LengthDelimited => {
@@ -175,10 +167,10 @@ pub(crate) enum Client {
     Npipes(Connection<PipeStream>),
     Batches(Connection<PipeStream>),
     Reconnecting(npipes::Client, npipes::client::Inbox),
-    LengthDelimited(Framed<NamedPipeClient, LengthDelimitedCodec>),
+    LengthDelimited(Framed<ClientEnd, LengthDelimitedCodec>),
     Interprocess(Framed<InterprocessStream, LengthDelimitedCodec>),
-    Bare(NamedPipeClient),
-    Floor(NamedPipeClient),
+    Bare(ClientEnd),
+    Floor(ClientEnd),
     PerMessage(String),
 }
 
@@ -228,16 +220,6 @@ impl Client {
                 }
             }
         }
-    }
-}
-
-/// Opens a pipe with Tokio alone; connecting is not what this benchmark measures.
-async fn open(name: &str) -> NamedPipeClient {
-    loop {
-        if let Ok(client) = ClientOptions::new().open(path(name)) {
-            return client;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -328,7 +310,7 @@ async fn drive_client(
     }
 }
 
-async fn serve_bare(mut stream: NamedPipeServer, work: Work, messages: Messages) {
+async fn serve_bare(mut stream: ServerEnd, work: Work, messages: Messages) {
     let mut piece = vec![0; PIECE.max(work.len)];
     match work.traffic {
         Traffic::Echo => {
@@ -355,7 +337,7 @@ async fn serve_bare(mut stream: NamedPipeServer, work: Work, messages: Messages)
     assert_eq!(stream.read(&mut piece).await.unwrap_or(0), 0);
 }
 
-async fn drive_bare(mut stream: NamedPipeClient, work: Work, messages: Messages) {
+async fn drive_bare(mut stream: ClientEnd, work: Work, messages: Messages) {
     match work.traffic {
         Traffic::Echo => {
             let mut back = vec![0; work.len];
