@@ -13,8 +13,6 @@
 mod bare;
 mod floor;
 mod sides;
-#[path = "../../tests/support/start.rs"]
-mod start;
 mod table;
 mod work;
 mod workload;

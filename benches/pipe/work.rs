@@ -12,12 +12,12 @@ use tokio::{runtime, task::JoinSet};
 
 use crate::{
     sides::{Client, Server, Side},
-    start::started,
     workload::{Messages, Work},
 };
 
 /// Longer than any run takes.
 const HANG: Duration = Duration::from_secs(300);
+
 fn block_on<F: Future>(threads: usize, future: F) -> F::Output {
     let mut builder = match threads {
         1 => runtime::Builder::new_current_thread(),
@@ -43,7 +43,8 @@ pub(crate) fn measure(side: Side, work: Work) -> Duration {
             .args(work.to_args())
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        let mut client = started(|| command.spawn());
+        // Wine's `CreateProcess` fails with ERROR_INTERNAL_ERROR about once in a thousand times.
+        let mut client = command.spawn().or_else(|_| command.spawn()).unwrap();
         let output = client.stdout.take().unwrap();
         let elapsed = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
