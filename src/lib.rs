@@ -1,6 +1,6 @@
-//! Local endpoints on Tokio: named pipes on Windows and Unix-domain sockets elsewhere, safe by default,
-//! that turn no client away. They carry streams for any protocol, and messages, framed and checksummed,
-//! for programs that need none of their own.
+//! Local endpoints on Tokio: named pipes on Windows and Unix-domain sockets elsewhere, safe by
+//! default, that turn no client away. They carry streams for any protocol, and messages, framed and
+//! checksummed, for programs that need none of their own.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -35,7 +35,8 @@
 //! - **A client that waits for a busy server.** It tries again with a backoff until a deadline, and
 //!   blocks no thread while it waits.
 //! - **Safe by default.** Only the server's user and SYSTEM or root can connect, and only from this
-//!   machine. A server cannot act as its client. A client sends nothing before it knows whose server it is.
+//!   machine. A server cannot act as its client. A client sends nothing before it knows whose
+//!   server it is.
 //! - **A client that reconnects and reports the fate of each message.** [`Client`] never sends a
 //!   message twice by itself and never drops one silently: each message is delivered, comes back, or
 //!   is still to be sent.
@@ -166,7 +167,7 @@ pub use self::{
 /// The two calls of the Python module as async methods: see [`Ipc`](ipc::Ipc).
 #[cfg(windows)]
 pub mod ipc {
-    pub use crate::pipe::windows::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
+    pub use crate::pipe::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
 }
 
 /// Who may connect, who is at the other end, and who is trusted to be the server.

@@ -27,8 +27,8 @@ pub(crate) use self::windows::LOCAL_PREFIX;
 /// form. Cloning costs a reference count.
 ///
 /// Where pipes are Unix-domain sockets, every spelling of a name of this machine means the socket
-/// `$TMPDIR/CoreFxPipe_orders`, as .NET's named pipes have it, in `/tmp` if the variable is not set. An
-/// absolute path is the path of the socket itself. There are no pipes of other machines.
+/// `$TMPDIR/CoreFxPipe_orders`, as .NET's named pipes have it, in `/tmp` if the variable is not
+/// set. An absolute path is the path of the socket itself. There are no pipes of other machines.
 ///
 /// Other spellings are accepted if they can mean only one pipe: `\\?\pipe\orders`,
 /// `//./pipe/orders`, and Docker's `npipe:////./pipe/orders`. A name is refused if Windows would

@@ -1,5 +1,5 @@
-//! A [`Connector`] as what hyper-util's client and tonic's channel connect with: a tower service from a
-//! URI to a stream.
+//! A [`Connector`] as what hyper-util's client and tonic's channel connect with: a tower service
+//! from a URI to a stream.
 
 use std::{
     fmt,
@@ -21,8 +21,8 @@ use crate::{
 /// Connects an HTTP client, or a gRPC channel, to the connector's pipe, whatever the URI of a request
 /// says.
 ///
-/// The scheme of the URI must be `http`. Its authority is a header of the request for the server, and no
-/// address. A client that is to outlive a restart of its server waits for it with
+/// The scheme of the URI must be `http`. Its authority is a header of the request for the server,
+/// and no address. A client that is to outlive a restart of its server waits for it with
 /// [`ConnectOptions::not_found`](crate::ConnectOptions::not_found).
 impl Service<Uri> for Connector {
     type Response = TokioIo<PipeStream>;

@@ -20,7 +20,8 @@ use crate::{
 /// Messages over a pipe: [`npipes::Connection`](crate::Connection), blocking.
 ///
 /// A call that times out returns [`Error::Io`] with `TimedOut` and leaves the connection usable. A
-/// receive has lost nothing. A message that was to be sent may or may not be sent, but never half of it.
+/// receive has lost nothing. A message that was to be sent may or may not be sent, but never half
+/// of it.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) inner: connection::Connection<PipeStream>,
@@ -60,7 +61,8 @@ impl Connection {
         block_on(limit, self.inner.send_text(text))
     }
 
-    /// Queues one message, so that several share a write: [`Connection::feed`](crate::Connection::feed).
+    /// Queues one message, so that several share a write:
+    /// [`Connection::feed`](crate::Connection::feed).
     ///
     /// # Errors
     ///

@@ -66,8 +66,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// As [`Listener::accept`](crate::Listener::accept). [`Error::Io`] with `TimedOut` if no client has
-    /// come: none is lost by that. [`Error::BlockingInRuntime`] inside a runtime.
+    /// As [`Listener::accept`](crate::Listener::accept). [`Error::Io`] with `TimedOut` if no client
+    /// has come: none is lost by that. [`Error::BlockingInRuntime`] inside a runtime.
     pub fn accept(&mut self) -> Result<Connection, Error> {
         let Some(inner) = &mut self.inner else { return Err(Error::Closed) };
         let limit = Limit::new(Operation::Accept, Some(&self.name), self.timeout);

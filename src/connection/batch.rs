@@ -13,9 +13,9 @@ use crate::{
 
 /// Messages that have arrived: see [`Connection::receive_batch`](crate::Connection::receive_batch).
 ///
-/// It is an iterator of payloads, each of which is a part of the read buffer: no message is copied, and
-/// none has an allocation or a reference count of its own. One at least is there. What is not taken
-/// out of it stays for the next receive.
+/// It is an iterator of payloads, each of which is a part of the read buffer: no message is copied,
+/// and none has an allocation or a reference count of its own. One at least is there. What is not
+/// taken out of it stays for the next receive.
 pub struct Batch<'a> {
     /// A message that came before those of the buffer.
     pub(super) lone: Option<&'a [u8]>,
@@ -59,8 +59,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Queues one message that is copied into its frame, where [`feed`](Self::feed) takes one that is
     /// handed over.
     ///
-    /// This is for small messages in a buffer of the caller's. [`feed`](Self::feed) does not copy one of
-    /// 8 KiB or more.
+    /// This is for small messages in a buffer of the caller's. [`feed`](Self::feed) does not copy
+    /// one of 8 KiB or more.
     ///
     /// # Errors
     ///
@@ -77,17 +77,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Returns all messages that have arrived, one at least, or `None` when the peer has closed its
     /// end.
     ///
-    /// This is for many small messages: [`receive`](Self::receive) gives each a buffer of its own, which
-    /// can be kept; a batch lends them where they are.
+    /// This is for many small messages: [`receive`](Self::receive) gives each a buffer of its own,
+    /// which can be kept; a batch lends them where they are.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive). A batch ends before a frame that is corrupt or no frame; the next
-    /// call reports it.
+    /// As [`receive`](Self::receive). A batch ends before a frame that is corrupt or no frame; the
+    /// next call reports it.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: what has arrived, and what was not taken out of a batch, stays for the next call.
+    /// Nothing is lost: what has arrived, and what was not taken out of a batch, stays for the next
+    /// call.
     ///
     /// # Panics
     ///

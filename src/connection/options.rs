@@ -70,8 +70,9 @@ impl ConnectionOptions {
     /// On a message-type pipe one write is one message, and a peer that reads one message at a time
     /// expects one frame in it. Connections over such pipes do this whatever is set here.
     ///
-    /// With `true` no payload is longer than 4 MiB ([`FrameFormat::DEFAULT_MAX_PER_WRITE`] says why) unless
-    /// [`FrameFormat::max_send`] is set: a longer one is refused before anything is written.
+    /// With `true` no payload is longer than 4 MiB ([`FrameFormat::DEFAULT_MAX_PER_WRITE`] says
+    /// why) unless [`FrameFormat::max_send`] is set: a longer one is refused before anything is
+    /// written.
     pub const fn frame_per_write(mut self, alone: bool) -> Self {
         self.frame_per_write = alone;
         self

@@ -17,11 +17,12 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: this is the client's end. On Windows also: the client is anonymous (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is
-    /// with what it writes and nothing was read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368). The latter
-    /// is so with every client that does not ask for static tracking:
-    /// std's `File`, Node, pywin32, .NET by default; a client of this crate does ask. After the first
-    /// message it does not happen. Whoever cannot be identified is nobody: refuse it.
+    /// [`Error::Io`]: this is the client's end. On Windows also: the client is anonymous
+    /// (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is with what it writes and nothing was
+    /// read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368). The latter is so with every client that
+    /// does not ask for static tracking: std's `File`, Node, pywin32, .NET by default; a client of
+    /// this crate does ask. After the first message it does not happen. Whoever cannot be
+    /// identified is nobody: refuse it.
     ///
     /// # Examples
     ///

@@ -2,6 +2,8 @@
 
 mod connector;
 mod opener;
+#[cfg(windows)]
+mod windows;
 
 use std::time::Duration;
 
@@ -161,8 +163,9 @@ impl ConnectOptions {
     }
 
     /// Sets what to do when there is no such pipe (`ERROR_FILE_NOT_FOUND`; on Unix `ENOENT`, or
-    /// `ECONNREFUSED` from what a server has left behind): no server has started, or it is restarting. The default is to give up at once;
-    /// [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER) waits for it.
+    /// `ECONNREFUSED` from what a server has left behind): no server has started, or it is
+    /// restarting. The default is to give up at once; [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER)
+    /// waits for it.
     ///
     /// One that an attempt of the same call has found busy is looked for again during the
     /// [`ABSENCE_GRACE`](Self::ABSENCE_GRACE) at least.

@@ -3,7 +3,8 @@
 mod admission;
 mod incoming;
 mod options;
-pub(super) mod outage;
+#[cfg(windows)]
+mod windows;
 
 use std::{
     collections::VecDeque,
@@ -20,8 +21,7 @@ pub use self::{
     options::ListenerOptions,
 };
 use super::{
-    imp::{Backlog, Hold},
-    places::Arrival,
+    imp::{Arrival, Backlog, Hold},
     stream::PipeStream,
 };
 use crate::{
@@ -39,11 +39,11 @@ use crate::{
 /// [`max_instances`](ListenerOptions::max_instances): on Windows one instance more, which lets nobody
 /// in, holds the name.
 ///
-/// On Unix the name is a socket's path, and a lock on the file `PATH.lock` beside it is what owns it. The
-/// socket is at its path from the moment on in which clients can connect, with the mode that it is to
-/// have. Both files are removed when the listener is closed or dropped; should its process be killed,
-/// the next listener takes them over. A server that knows nothing of the lock keeps its socket, and one
-/// that removes whatever is at its path, as many do, takes the name away.
+/// On Unix the name is a socket's path, and a lock on the file `PATH.lock` beside it is what owns
+/// it. The socket is at its path from the moment on in which clients can connect, with the mode
+/// that it is to have. Both files are removed when the listener is closed or dropped; should its
+/// process be killed, the next listener takes them over. A server that knows nothing of the lock
+/// keeps its socket, and one that removes whatever is at its path, as many do, takes the name away.
 ///
 /// # Examples
 ///
@@ -110,7 +110,8 @@ impl Listener {
     ///
     /// [`Error::Io`], after which `accept` can be called again. A failure to create a further
     /// instance, or on Unix to accept a client for want of files or memory, is reported once, when no
-    /// instance waits any more; `accept` then keeps trying and goes on when the cause is gone. That all instances are in use is no failure.
+    /// instance waits any more; `accept` then keeps trying and goes on when the cause is gone. That
+    /// all instances are in use is no failure.
     ///
     /// # Cancel safety
     ///

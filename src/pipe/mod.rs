@@ -1,16 +1,21 @@
-//! Pipes under Tokio: named pipes on Windows, Unix-domain sockets elsewhere. What a server and a client
-//! begin with is at the crate's root: [`Listener`](crate::Listener), [`connect`](crate::connect()),
-//! [`PipeStream`](crate::PipeStream).
+//! Pipes under Tokio: named pipes on Windows, Unix-domain sockets elsewhere. What a server and a
+//! client begin with is at the crate's root: [`Listener`](crate::Listener),
+//! [`connect`](crate::connect()), [`PipeStream`](crate::PipeStream).
 
-// This folder is all that knows an operating system: what is the same everywhere here, and what is not in
-// a folder for each. What the code takes for granted of a system stands in docs/windows.md and
-// docs/unix.md, a line for each fact with its source and its test. A new one is added there, and a
-// question to `tests/open_questions` where there is no source.
+// This folder is all that knows an operating system. `windows` and `unix` are beneath: of the files
+// beside them they use `outage`, `pending` and `places` alone. The files above are the same everywhere.
+// What they have on one system alone is in `ipc`, in `stream/acting.rs` and in a `windows.rs` or
+// `unix.rs` of each. docs/windows.md and docs/unix.md have a line for each fact of a system that the
+// code relies on, with its source and its test. A new fact is added there, and a question without a
+// source to `tests/open_questions`.
 
 mod asking;
 pub(crate) mod connect;
+#[cfg(windows)]
+pub(crate) mod ipc;
 pub(crate) mod listener;
 mod names;
+mod outage;
 pub(crate) mod peer_handle;
 mod pending;
 mod places;

@@ -53,10 +53,10 @@ impl PipeName {
     /// Returns the names of the pipes that exist on this machine, in no order.
     ///
     /// On Windows a name is there as long as a server's handle is, whether it lets anybody in or not.
-    /// Those that Windows cannot open as a path, such as one with a `/`, are left out. On Unix these are
-    /// the sockets in the folder of names, also those that a server has left behind, and none that are at
-    /// a path of their own. Looking for one's server here says less than connecting does, which takes a
-    /// single call.
+    /// Those that Windows cannot open as a path, such as one with a `/`, are left out. On Unix
+    /// these are the sockets in the folder of names, also those that a server has left behind, and
+    /// none that are at a path of their own. Looking for one's server here says less than
+    /// connecting does, which takes a single call.
     ///
     /// # Errors
     ///

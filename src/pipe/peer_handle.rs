@@ -15,7 +15,8 @@ use crate::{
     name::PipeName,
 };
 
-/// Tells who the client of a pipe is while the stream itself belongs to another, such as an HTTP server.
+/// Tells who the client of a pipe is while the stream itself belongs to another, such as an HTTP
+/// server.
 ///
 /// It does not keep the pipe open. Cloning costs two reference counts.
 ///

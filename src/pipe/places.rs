@@ -11,8 +11,6 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
-use super::imp::Server;
-
 /// The places of a listener: one for each instance that waits, is being examined, or is handed out.
 pub(super) struct Places {
     /// `None` is no limit.
@@ -64,14 +62,14 @@ impl fmt::Debug for Place {
 }
 
 /// The server's end of a client that has connected. Its fields are dropped in this order.
-pub(super) struct Arrival {
+pub(super) struct Arrival<Server> {
     pub(super) server: Server,
     pub(super) place: Place,
     /// When it was seen: by then the client had opened the pipe.
     pub(super) seen: SystemTime,
 }
 
-impl Arrival {
+impl<Server> Arrival<Server> {
     pub(super) fn now(server: Server, place: Place) -> Self {
         Self { server, place, seen: SystemTime::now() }
     }

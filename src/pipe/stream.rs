@@ -1,8 +1,14 @@
 //! Either end of a pipe as one type, so that users write one function for both roles.
 
+#[cfg(windows)]
+mod acting;
 mod closing;
 mod io;
 mod split;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::{
     fmt,
@@ -11,10 +17,7 @@ use std::{
 };
 
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
-use super::{
-    imp::{Drain, PipeHandle},
-    places::Arrival,
-};
+use super::imp::{Arrival, Drain, PipeHandle};
 use crate::{
     connection::{AbortHandle, Connection, ConnectionOptions, Origin, Role, Written},
     name::PipeName,
@@ -23,12 +26,11 @@ use crate::{
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient` on Windows, and its
 /// `UnixStream` on Unix.
 ///
-/// A write is done when the operating system or Tokio has queued it, and flushing does nothing, as with
-/// Tokio's own handles.
-/// Shutting down waits until the peer has read everything or has left, for the
-/// [close timeout](Self::with_close_timeout) at most, which it reports as `TimedOut`. It closes
-/// nothing, on no system: a stream that was shut down can still be written to. [`drained`](Self::drained) tells a
-/// peer that has read from one that has left.
+/// A write is done when the operating system or Tokio has queued it, and flushing does nothing, as
+/// with Tokio's own handles. Shutting down waits until the peer has read everything or has left,
+/// for the [close timeout](Self::with_close_timeout) at most, which it reports as `TimedOut`. It
+/// closes nothing, on no system: a stream that was shut down can still be written to.
+/// [`drained`](Self::drained) tells a peer that has read from one that has left.
 ///
 /// # Dropping it
 ///
@@ -97,9 +99,9 @@ impl PipeStream {
         self
     }
 
-    /// Sets how long on Windows a write goes on, once the stream is dropped, that still waits for room in
-    /// the pipe; elsewhere none does. The default is 10 s; a connection that comes from a `Listener` or from `connect` has
-    /// [`ConnectionOptions::linger`].
+    /// Sets how long on Windows a write goes on, once the stream is dropped, that still waits for
+    /// room in the pipe; elsewhere none does. The default is 10 s; a connection that comes from a
+    /// `Listener` or from `connect` has [`ConnectionOptions::linger`].
     #[must_use]
     pub fn with_linger(self, time: Duration) -> Self {
         self.handle.set_linger(time);
@@ -122,9 +124,9 @@ impl PipeStream {
     /// Closes the pipe at once, whatever the peer does: no handle, no instance, no name and no write
     /// is left behind.
     ///
-    /// On Windows a server's end is disconnected: the client finds its connection reset, and what it has
-    /// not read is discarded. Any other end discards what waits for room in the pipe; what the operating
-    /// system has taken before, up to the pipe's buffer, the peer can still read.
+    /// On Windows a server's end is disconnected: the client finds its connection reset, and what
+    /// it has not read is discarded. Any other end discards what waits for room in the pipe; what
+    /// the operating system has taken before, up to the pipe's buffer, the peer can still read.
     ///
     /// On Windows the operating system has closed the handle when the runtime has next looked for
     /// finished I/O, and on Unix when this returns.

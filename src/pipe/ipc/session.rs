@@ -20,9 +20,7 @@ use crate::{
     connection::Connection,
     error::{ConnectError, Error, Operation},
     name::PipeName,
-    pipe::{
-        listener::ListenerOptions, places::Place, stream::PipeStream, windows::instance::Instance,
-    },
+    pipe::{listener::ListenerOptions, places::Place, stream::PipeStream, windows::Instance},
     retry::{Backoff, Delays},
 };
 

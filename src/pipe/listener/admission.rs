@@ -8,9 +8,8 @@ use tracing::{debug, warn};
 use crate::{
     name::PipeName,
     pipe::{
-        imp::{self, Peer, Server},
+        imp::{self, Arrival, Peer, Server},
         pending::Pending,
-        places::Arrival,
     },
 };
 

@@ -43,8 +43,8 @@ pub struct ListenerOptions {
 }
 
 impl ListenerOptions {
-    /// The default number of clients that can connect and wait to be accepted: 4 on Windows, where each
-    /// takes an instance of the pipe, and 128 on Unix, where it takes a place in a queue.
+    /// The default number of clients that can connect and wait to be accepted: 4 on Windows, where
+    /// each takes an instance of the pipe, and 128 on Unix, where it takes a place in a queue.
     pub const DEFAULT_BACKLOG: u8 = if cfg!(windows) { 4 } else { 128 };
 
     /// The most clients that a listener can be limited to.
@@ -61,8 +61,8 @@ impl ListenerOptions {
         }
     }
 
-    /// Lets this many clients connect that wait to be accepted, 1 to 254. One more finds the server busy
-    /// (`ERROR_PIPE_BUSY`; on Unix `EAGAIN`, or it waits if its socket blocks). The default is
+    /// Lets this many clients connect that wait to be accepted, 1 to 254. One more finds the server
+    /// busy (`ERROR_PIPE_BUSY`; on Unix `EAGAIN`, or it waits if its socket blocks). The default is
     /// [`DEFAULT_BACKLOG`](Self::DEFAULT_BACKLOG); 0 counts as 1, and more than 254 as 254.
     pub const fn backlog(mut self, instances: u8) -> Self {
         self.backlog = at_most_254(instances);
@@ -96,11 +96,11 @@ impl ListenerOptions {
     /// connection. The default is to admit all whom the access rules let connect.
     ///
     /// A client that cannot be identified is refused. On Windows, one that shows who it is with its
-    /// writes only is waited for until its first byte, for the [`handshake_timeout`](Self::handshake_timeout) or 5 s,
-    /// while others are accepted. That is every client that does not ask for static tracking
-    /// (`SECURITY_SQOS_PRESENT` without `SECURITY_CONTEXT_TRACKING`), as clients of this crate do:
-    /// std's `File`, Node, pywin32, and .NET by default. So a server that speaks first and has a
-    /// filter refuses those.
+    /// writes only is waited for until its first byte, for the
+    /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, while others are accepted. That is
+    /// every client that does not ask for static tracking (`SECURITY_SQOS_PRESENT` without
+    /// `SECURITY_CONTEXT_TRACKING`), as clients of this crate do: std's `File`, Node, pywin32, and
+    /// .NET by default. So a server that speaks first and has a filter refuses those.
     ///
     /// `admit` is called on the runtime's thread and should not block. Should it panic, so does
     /// `accept`, and that client alone is lost.
@@ -146,8 +146,8 @@ impl ListenerOptions {
     /// [`Error::InvalidName`] if the name is impossible or another machine's.
     /// [`Error::Io`] for any other failure of the operating system: on Windows access is denied if a
     /// security descriptor does not let this process's own user create further instances; on Unix if
-    /// the socket's folder cannot be written to, and the kind is `AlreadyExists` if another kind of file
-    /// has the path.
+    /// the socket's folder cannot be written to, and the kind is `AlreadyExists` if another kind of
+    /// file has the path.
     ///
     /// # Panics
     ///

@@ -2,11 +2,11 @@
 
 use std::os::windows::io::{AsHandle, OwnedHandle};
 
-use super::sys::{ActingAsClient, token::Token};
+use super::PipeStream;
 use crate::{
     connection::Connection,
     error::{Error, Operation},
-    pipe::stream::PipeStream,
+    pipe::windows::sys::{ActingAsClient, token::Token},
 };
 
 impl PipeStream {

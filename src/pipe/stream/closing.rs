@@ -42,18 +42,18 @@ impl PipeStream {
     /// Ends this direction and leaves the other open: waits until the peer has read everything, then
     /// tells it. On Windows that takes a message-type pipe.
     ///
-    /// On Windows a message of no bytes is sent. A peer that reads messages takes it for the end of the
-    /// stream: go-winio's `CloseWrite` is this, and a [`Connection`] reads it as `None`. A peer that does
-    /// not know it waits on. On Unix the direction is shut down (shutdown(2): `SHUT_WR`), which is the
-    /// end of the stream to every peer, and nothing can be written any more.
+    /// On Windows a message of no bytes is sent. A peer that reads messages takes it for the end of
+    /// the stream: go-winio's `CloseWrite` is this, and a [`Connection`] reads it as `None`. A peer
+    /// that does not know it waits on. On Unix the direction is shut down (shutdown(2): `SHUT_WR`),
+    /// which is the end of the stream to every peer, and nothing can be written any more.
     ///
-    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot tell,
-    /// was the peer told.
+    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot
+    /// tell, was the peer told.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, where a write of no bytes
-    /// is nothing; [`Error::Io`] as [`drained`](Self::drained).
+    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, where a write of no
+    /// bytes is nothing; [`Error::Io`] as [`drained`](Self::drained).
     ///
     /// # Cancel safety
     ///
@@ -88,12 +88,14 @@ impl Connection<PipeStream> {
     /// Ends the sending direction, after what is queued was sent and the peer has read it: see
     /// [`PipeStream::close_write`]. On Windows that takes a message-type pipe.
     ///
-    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot tell,
-    /// was the peer told. Then nothing more can be sent, while messages can still be received.
+    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot
+    /// tell, was the peer told. Then nothing more can be sent, while messages can still be
+    /// received.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, and as [`drained`](Self::drained).
+    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, and as
+    /// [`drained`](Self::drained).
     ///
     /// # Cancel safety
     ///

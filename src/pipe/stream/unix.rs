@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use tokio::net::UnixStream;
 
-use super::PipeHandle;
-use crate::pipe::stream::{OwnedReadHalf, OwnedWriteHalf, PipeStream};
+use super::{OwnedReadHalf, OwnedWriteHalf, PipeStream};
+use crate::pipe::unix::PipeHandle;
 
 #[cfg_attr(docsrs, doc(cfg(unix)))]
 impl PipeStream {
@@ -20,8 +20,8 @@ impl PipeStream {
 
     /// On Unix: returns Tokio's socket.
     ///
-    /// A stream that is dropped shuts its socket down, for every duplicate of it. So this is also how a
-    /// socket is handed on to another process.
+    /// A stream that is dropped shuts its socket down, for every duplicate of it. So this is also
+    /// how a socket is handed on to another process.
     ///
     /// From then on a listener's [`max_instances`](crate::ListenerOptions::max_instances) does not
     /// count the client.

@@ -4,11 +4,8 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, RawHandle};
 
 use tokio::net::windows::named_pipe::{NamedPipeClient, NamedPipeServer};
 
-use super::{PipeHandle, end::End};
-use crate::pipe::{
-    stream::{OwnedReadHalf, OwnedWriteHalf, PipeStream},
-    windows::sys::PipeType,
-};
+use super::{OwnedReadHalf, OwnedWriteHalf, PipeStream};
+use crate::pipe::windows::{End, PipeHandle, sys::PipeType};
 
 #[cfg_attr(docsrs, doc(cfg(windows)))]
 impl PipeStream {

@@ -9,13 +9,13 @@ use std::{
 use tokio::net::UnixListener;
 use tracing::{debug, warn};
 
-use super::{access::Access, claim::Claim};
+use super::{Arrival, access::Access, claim::Claim};
 use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
-        listener::outage::Outage,
-        places::{Arrival, Place, Places},
+        outage::Outage,
+        places::{Place, Places},
     },
 };
 

@@ -26,3 +26,5 @@ pub(super) use self::{
 
 /// Tokio's handle of a server's end.
 pub(super) type Server = tokio::net::UnixStream;
+/// A client's arrival at this system's listener.
+pub(super) type Arrival = super::places::Arrival<Server>;

@@ -1,6 +1,5 @@
 //! One end of a socket: Tokio's handle of it, and what is done with that.
 
-mod convert;
 mod handle;
 
 use std::io;

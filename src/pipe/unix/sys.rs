@@ -22,12 +22,14 @@ const IS_KNOWN: bool = cfg!(all(
 ));
 
 /// So much memory of a send queue, in bytes, is none. The kernel tells a writer that memory was given
-/// back before it has given back the last byte of it (sock.c: `sock_wfree`), so one who is told finds a
-/// byte; and what is queued takes as much as a buffer and its head at least, which is 400 bytes and more.
+/// back before it has given back the last byte of it (sock.c: `sock_wfree`), so one who is told
+/// finds a byte; and what is queued takes as much as a buffer and its head at least, which is 400
+/// bytes and more.
 const NOTHING: i32 = 128;
 
-/// Returns how many bytes of memory a socket has in its peer's receive queue, which is more than what is
-/// unread there, and 0 if that is nothing (unix(7): `SIOCOUTQ`); `None` where the system does not tell.
+/// Returns how many bytes of memory a socket has in its peer's receive queue, which is more than
+/// what is unread there, and 0 if that is nothing (unix(7): `SIOCOUTQ`); `None` where the system
+/// does not tell.
 pub(super) fn unread(socket: impl AsFd) -> Option<u64> {
     if !IS_KNOWN {
         return None;

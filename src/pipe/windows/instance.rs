@@ -8,10 +8,8 @@ use std::{
 
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
-use crate::pipe::{
-    pending::Pending,
-    places::{Arrival, Place},
-};
+use super::Arrival;
+use crate::pipe::{pending::Pending, places::Place};
 
 /// An instance that waits for a client. One that is dropped lets nobody in any more.
 pub(in crate::pipe) struct Instance {

@@ -5,7 +5,12 @@ mod hold;
 mod options;
 
 pub(in crate::pipe) use self::{backlog::Backlog, hold::Hold, options::ListenSettings};
-use crate::{error::Error, name::PipeName, pipe::places::Places};
+use super::{Server, sys};
+use crate::{
+    error::{Error, Operation},
+    name::{InvalidName, NameError, PipeName},
+    pipe::places::Places,
+};
 
 /// Takes possession of a name of this machine, and lets `size` clients connect.
 pub(in crate::pipe) fn listen(
@@ -24,4 +29,19 @@ pub(in crate::pipe) fn listen(
     let hold = Hold::take(name, flags, &security)?;
     let backlog = Backlog::new(name.clone(), flags, security, size.into(), places)?;
     Ok((backlog, hold))
+}
+
+/// Takes possession of a name of this machine with one instance, which a client can open.
+pub(in crate::pipe) fn claim(
+    name: &PipeName,
+    settings: &ListenSettings,
+    max_instances: Option<u8>,
+) -> Result<Server, Error> {
+    if !name.is_local() {
+        return Err(InvalidName::new(name.as_str(), NameError::Remote).into());
+    }
+    let security = settings.rules_for(name)?;
+    let flags = settings.flags(max_instances.map_or(ListenSettings::UNLIMITED, u32::from));
+    let first = hold::claim(name, flags, &security)?;
+    sys::register_server(first).map_err(|e| Error::io(Operation::Listen, Some(name), e))
 }

@@ -1,11 +1,9 @@
 //! Windows' named pipes.
 
-mod acting;
 mod connect;
 mod drain;
 pub(crate) mod identity;
 mod instance;
-pub(crate) mod ipc;
 mod listener;
 mod names;
 pub(crate) mod peer;
@@ -19,12 +17,15 @@ pub(super) use self::{
     connect::{OpenSettings, Waiter, failure, has_left, open},
     drain::Drain,
     identity::{ServerIdentity, ServerTrust},
-    listener::{Backlog, Hold, ListenSettings, listen},
+    instance::Instance,
+    listener::{Backlog, Hold, ListenSettings, claim, listen},
     names::{list, random, user},
     peer::{Peer, shows_itself_later},
     security::Access,
-    stream::{PipeHandle, speaks},
+    stream::{End, PipeHandle, speaks},
 };
 
 /// Tokio's handle of a server's end.
 pub(super) type Server = tokio::net::windows::named_pipe::NamedPipeServer;
+/// A client's arrival at this system's listener.
+pub(super) type Arrival = super::places::Arrival<Server>;

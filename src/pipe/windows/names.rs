@@ -34,8 +34,8 @@ fn listed(name: &str) -> Option<PipeName> {
 
 #[cfg_attr(docsrs, doc(cfg(windows)))]
 impl PipeName {
-    /// On Windows: returns the name `NAME-N` of this process's terminal services session, such as `tray-1`: what
-    /// each desktop has one of. Services are in session 0.
+    /// On Windows: returns the name `NAME-N` of this process's terminal services session, such as
+    /// `tray-1`: what each desktop has one of. Services are in session 0.
     ///
     /// Anybody can create such a name: see [`per_user`](Self::per_user).
     ///

@@ -95,8 +95,8 @@ impl Peer {
         })
     }
 
-    /// Returns whether it is the user that this process runs as, elevated or not; not if that cannot be
-    /// found out.
+    /// Returns whether it is the user that this process runs as, elevated or not; not if that
+    /// cannot be found out.
     #[must_use]
     pub fn is_same_user(&self) -> bool {
         Self::this_process().is_ok_and(|this| this.user == self.user)

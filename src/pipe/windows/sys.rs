@@ -13,7 +13,7 @@ pub(super) mod process;
 mod random;
 pub(super) mod security;
 pub(super) mod service;
-pub(super) mod token;
+pub(in crate::pipe) mod token;
 mod wait;
 
 use std::{

@@ -78,14 +78,14 @@ impl PipeHandle {
         self
     }
 
-    pub(in crate::pipe::unix) fn stream(&self) -> &UnixStream {
+    pub(in crate::pipe) fn stream(&self) -> &UnixStream {
         match &self.stream {
             Some(stream) => stream,
             None => unreachable!("only what owns the handle takes its socket"),
         }
     }
 
-    pub(super) fn into_stream(mut self) -> UnixStream {
+    pub(in crate::pipe) fn into_stream(mut self) -> UnixStream {
         match self.stream.take() {
             Some(stream) => stream,
             None => unreachable!("only what owns the handle takes its socket"),
@@ -249,8 +249,8 @@ impl PipeHandle {
     ///
     /// Reading gives memory back to the writer, which makes it writable each time (af_unix.c:
     /// `unix_write_space`), and that is an event also for a socket that was writable before (epoll(7):
-    /// `EPOLLET`). So the readiness is cleared, and its return is the news. `try_io` clears what it saw
-    /// before the look, so what is read after the look is not missed.
+    /// `EPOLLET`). So the readiness is cleared, and its return is the news. `try_io` clears what it
+    /// saw before the look, so what is read after the look is not missed.
     pub(in crate::pipe::unix) fn poll_unread(
         &self,
         cx: &mut Context<'_>,
@@ -272,10 +272,11 @@ impl PipeHandle {
 }
 
 impl Drop for PipeHandle {
-    /// Leaves in good order: the peer finds the end of the stream, and not that its connection was reset,
-    /// which a socket says that is closed with something unread (af_unix.c: `unix_release_sock`). Nothing
-    /// can be sent to a socket that is shut down, so what is thrown away here is the last of it, and the
-    /// peer is known to be gone before that could look as if it had been read.
+    /// Leaves in good order: the peer finds the end of the stream, and not that its connection was
+    /// reset, which a socket says that is closed with something unread (af_unix.c:
+    /// `unix_release_sock`). Nothing can be sent to a socket that is shut down, so what is thrown
+    /// away here is the last of it, and the peer is known to be gone before that could look as if
+    /// it had been read.
     fn drop(&mut self) {
         let Some(stream) = self.stream.take() else { return };
         if shutdown(&stream, Shutdown::Both).is_ok() {

@@ -1,40 +1,16 @@
-//! What only a pipe of Windows is opened with.
+//! How the client's end of a pipe is opened.
 
-use crate::pipe::{
-    connect::ConnectOptions,
-    windows::sys::{Direction, ImpersonationLevel},
-};
+use crate::pipe::windows::sys::{Direction, ImpersonationLevel};
 
 /// How the client's end is opened.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::pipe) struct OpenSettings {
-    pub(super) direction: Direction,
-    pub(super) impersonation: ImpersonationLevel,
+    pub(in crate::pipe) direction: Direction,
+    pub(in crate::pipe) impersonation: ImpersonationLevel,
 }
 
 impl OpenSettings {
     pub(in crate::pipe) const fn new() -> Self {
         Self { direction: Direction::Duplex, impersonation: ImpersonationLevel::Identification }
-    }
-}
-
-#[cfg_attr(docsrs, doc(cfg(windows)))]
-impl ConnectOptions {
-    /// On Windows: sets in which directions data goes. The default is both; a server's pipe must have them.
-    ///
-    /// The pipe is opened with the least rights that serve, so that a server need not grant
-    /// `FILE_GENERIC_WRITE`, which contains the right to create instances of its pipe
-    /// (`FILE_CREATE_PIPE_INSTANCE`): `FILE_GENERIC_READ` for data from the server, and
-    /// `FILE_WRITE_DATA` for data to it.
-    pub const fn direction(mut self, direction: Direction) -> Self {
-        self.system.direction = direction;
-        self
-    }
-
-    /// On Windows: sets how far the server may act as this client. The default is
-    /// [`ImpersonationLevel::Identification`]: it learns who the client is, and no more.
-    pub const fn impersonation(mut self, level: ImpersonationLevel) -> Self {
-        self.system.impersonation = level;
-        self
     }
 }

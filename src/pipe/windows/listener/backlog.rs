@@ -12,9 +12,10 @@ use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
-        listener::outage::Outage,
-        places::{Arrival, Place, Places},
+        outage::Outage,
+        places::{Place, Places},
         windows::{
+            Arrival,
             instance::Instance,
             security::SecurityDescriptor,
             sys::{self, Code, InstanceFlags},

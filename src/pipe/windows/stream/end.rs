@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// One end of an open pipe.
-pub(super) enum End {
+pub(in crate::pipe) enum End {
     Server(NamedPipeServer),
     Client(NamedPipeClient),
 }

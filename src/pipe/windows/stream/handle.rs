@@ -82,7 +82,7 @@ impl PipeHandle {
     }
 
     /// Returns the type of the pipe, which its server has chosen.
-    pub(super) fn pipe_type(&self) -> io::Result<PipeType> {
+    pub(in crate::pipe) fn pipe_type(&self) -> io::Result<PipeType> {
         if let Some(pipe_type) = self.pipe_type {
             return Ok(pipe_type);
         }
@@ -137,7 +137,7 @@ impl PipeHandle {
         }
     }
 
-    pub(super) fn into_end(mut self) -> End {
+    pub(in crate::pipe) fn into_end(mut self) -> End {
         match self.end.take() {
             Some(end) => end,
             None => unreachable!("only what owns the handle takes its end"),
