@@ -1,4 +1,4 @@
-//! The same without a runtime in sight, for programs and threads that are not async.
+//! The same types for programs and threads that are not async. The caller needs no runtime.
 //!
 //! Each call blocks its thread until it is done, or for the timeout that was set. One thread of the
 //! process drives all pipes, however many there are.
@@ -56,7 +56,7 @@ where
 }
 
 /// Connects to the pipe `name`, as often and as long as the options say. Their
-/// [`timeout`](ConnectOptions::timeout) is that of this call.
+/// [`timeout`](ConnectOptions::timeout) limits this call.
 ///
 /// # Errors
 ///

@@ -20,8 +20,8 @@ use crate::{
 /// Messages over a pipe: [`npipes::Connection`](crate::Connection), blocking.
 ///
 /// A call that times out returns [`Error::Io`] with `TimedOut` and leaves the connection usable. A
-/// receive has lost nothing. A message that was to be sent may or may not be sent, but never half
-/// of it.
+/// receive that times out loses nothing. After a send that times out, the message may or may not be
+/// sent, but never only a part of it.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) inner: connection::Connection<PipeStream>,
@@ -34,8 +34,8 @@ impl Connection {
         Self { name: inner.get_ref().name().cloned(), inner, timeout: None }
     }
 
-    /// Sets how long each call may take. The default is `None`: for ever. [`close`](Self::close) has
-    /// the timeout of the options.
+    /// Sets how long each call may take. The default is `None`: for ever. [`close`](Self::close)
+    /// uses the timeout of the options.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
@@ -117,7 +117,7 @@ impl Connection {
         block_on(limit, self.inner.close())
     }
 
-    /// Splits it into two halves, for two threads.
+    /// Splits the connection into two halves, for two threads.
     #[must_use]
     pub fn split(self) -> (SendHalf, ReceiveHalf) {
         let Self { inner, name, timeout } = self;
@@ -126,8 +126,8 @@ impl Connection {
         (send, ReceiveHalf { inner: receive, name, timeout })
     }
 
-    /// Returns what ends the connection at once, from another thread: a call that waits returns with
-    /// an error.
+    /// Returns a handle that ends the connection at once, from another thread. A call that waits
+    /// then returns an error.
     #[must_use]
     pub fn abort_handle(&self) -> Option<AbortHandle> {
         self.inner.abort_handle()

@@ -15,7 +15,7 @@ use crate::{
 /// The server's side of a pipe name: [`npipes::Listener`](crate::Listener), blocking.
 #[derive(Debug)]
 pub struct Listener {
-    /// Taken when it is closed.
+    /// `None` once the listener was closed.
     inner: Option<listener::Listener>,
     name: PipeName,
     timeout: Option<Duration>,
@@ -51,7 +51,7 @@ impl Listener {
         Ok(Self { inner: Some(inner), name, timeout: None })
     }
 
-    /// Returns the name that it listens on.
+    /// Returns the name that the listener listens on.
     #[must_use]
     pub fn name(&self) -> &PipeName {
         &self.name
@@ -67,7 +67,7 @@ impl Listener {
     /// # Errors
     ///
     /// As [`Listener::accept`](crate::Listener::accept). [`Error::Io`] with `TimedOut` if no client
-    /// has come: none is lost by that. [`Error::BlockingInRuntime`] inside a runtime.
+    /// has come; no client is lost by this. [`Error::BlockingInRuntime`] inside a runtime.
     pub fn accept(&mut self) -> Result<Connection, Error> {
         let Some(inner) = &mut self.inner else { return Err(Error::Closed) };
         let limit = Limit::new(Operation::Accept, Some(&self.name), self.timeout);
@@ -78,7 +78,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`Error::BlockingInRuntime`] inside a runtime. It was dropped all the same.
+    /// [`Error::BlockingInRuntime`] inside a runtime. The listener is dropped also then.
     pub fn close(mut self) -> Result<(), Error> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
         let limit = Limit::new(Operation::Close, Some(&self.name), None);

@@ -12,7 +12,7 @@ use crate::{
     name::PipeName,
 };
 
-/// How long a call may take, and what it is called in an error.
+/// How long a call may take, and the name of the call for an error.
 pub(super) struct Limit<'a> {
     operation: Operation,
     pipe: Option<&'a PipeName>,
@@ -45,7 +45,7 @@ pub(super) fn block_on<T>(
         .unwrap_or_else(|_| Err(limit.error(io::ErrorKind::TimedOut.into())))
 }
 
-/// Calls what must be called inside a runtime and does not wait.
+/// Calls a function that must be called inside a runtime and does not wait.
 pub(super) fn inside<T>(
     limit: &Limit<'_>,
     call: impl FnOnce() -> Result<T, Error>,
@@ -55,14 +55,14 @@ pub(super) fn inside<T>(
 }
 
 fn enter(limit: &Limit<'_>) -> Result<&'static Runtime, Error> {
-    // A runtime's threads, those for blocking calls among them, cannot be told from its tasks.
+    // The threads of a runtime, also its threads for blocking calls, look the same as its tasks.
     if Handle::try_current().is_ok() {
         return Err(Error::BlockingInRuntime);
     }
     shared().map_err(|e| limit.error(e))
 }
 
-/// One worker drives the I/O and the timers. What is waited for runs on the threads that wait.
+/// One worker drives the I/O and the timers. Each future runs on the thread that waits for it.
 fn shared() -> io::Result<&'static Runtime> {
     static SHARED: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = SHARED.get() {

@@ -1,4 +1,4 @@
-//! Who is at the other end, asked of whatever has an end.
+//! Methods that tell who is at the other end, for every type that holds an end.
 
 use std::io;
 
@@ -13,16 +13,16 @@ use crate::{
 };
 
 impl PipeStream {
-    /// Returns who the client is; on the server's end only. [`Peer`] says what that is worth.
+    /// Returns who the client is; on the server's end only. [`Peer`] says how far to rely on it.
     ///
     /// # Errors
     ///
     /// [`Error::Io`]: this is the client's end. On Windows also: the client is anonymous
-    /// (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or shows who it is with what it writes and nothing was
-    /// read of it yet (`ERROR_CANNOT_IMPERSONATE`, 1368). The latter is so with every client that
-    /// does not ask for static tracking: std's `File`, Node, pywin32, .NET by default; a client of
-    /// this crate does ask. After the first message it does not happen. Whoever cannot be
-    /// identified is nobody: refuse it.
+    /// (`ERROR_CANT_OPEN_ANONYMOUS`, 1347), or the client shows who it is with what it writes and
+    /// nothing was read from it yet (`ERROR_CANNOT_IMPERSONATE`, 1368). The second error concerns
+    /// every client that does not ask for static tracking: std's `File`, Node, pywin32, .NET by
+    /// default. A client of this crate does ask. The second error does not happen after the first
+    /// message. Refuse a client that cannot be identified.
     ///
     /// # Examples
     ///
@@ -58,16 +58,16 @@ impl PipeStream {
 
     /// Returns who the server is, as far as this process can tell; on the client's end only.
     ///
-    /// [`ServerIdentity`] says what each of it is worth. Connecting has judged the server already, by
-    /// the [`server_trust`](crate::ConnectOptions::server_trust) of its options.
+    /// [`ServerIdentity`] says how far to rely on each field. `connect` has judged the server
+    /// already, by the [`server_trust`](crate::ConnectOptions::server_trust) of its options.
     ///
-    /// Of a pipe of another machine the operating system asks through the network, so there it belongs
-    /// on a blocking thread.
+    /// For a pipe of another machine the operating system asks through the network. So call this on
+    /// a blocking thread there.
     ///
     /// # Errors
     ///
     /// [`Error::Io`]: this is the server's end (`Unsupported`), or on Windows the server has
-    /// disconnected, or its owner is not told.
+    /// disconnected, or the operating system does not tell the owner.
     ///
     /// # Examples
     ///
@@ -89,7 +89,7 @@ impl PipeStream {
     }
 }
 
-/// Lets what holds the stream be asked.
+/// Adds these methods to types that hold a stream.
 macro_rules! ask_through {
     ($($holder:ty: ($held:ident, $ask:ident) $through:expr;)*) => {$(
         impl $holder {

@@ -1,4 +1,4 @@
-//! The client's side: opening a pipe, and waiting as it should when that is not possible yet.
+//! The client's side: opens a pipe, and waits when that is not possible yet.
 
 mod connector;
 mod opener;
@@ -105,7 +105,7 @@ where
 #[must_use]
 pub struct ConnectOptions {
     policy: RetryPolicy,
-    /// What only this system has.
+    /// The options that only this system has.
     pub(super) system: OpenSettings,
     server_trust: ServerTrust,
     connection: ConnectionOptions,
@@ -124,13 +124,13 @@ impl ConnectOptions {
     pub const WAIT_FOR_SERVER: Retry =
         Retry::with_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(250)));
 
-    /// How long a server that was busy may be absent, whatever [`not_found`](Self::not_found) says:
-    /// 100 ms from the first attempt that did not find it. A server with one instance is absent
-    /// between two clients, if nothing holds its name.
+    /// How long a server that was busy may be absent, for every setting of
+    /// [`not_found`](Self::not_found): 100 ms from the first attempt that did not find it. A server
+    /// with one instance is absent between two clients if nothing holds its name.
     pub const ABSENCE_GRACE: Duration = RetryPolicy::ABSENCE_GRACE;
 
-    /// For [`access_denied`](Self::access_denied): tries for one second, in which a server with other
-    /// access rules may take the place of one that ends.
+    /// For [`access_denied`](Self::access_denied): tries for one second. In this time a server with
+    /// other access rules may take the place of one that ends.
     pub const RESTART_GRACE: Retry = Self::WAIT_FOR_SERVER.max_elapsed(Duration::from_secs(1));
 
     /// Returns the default options.
@@ -143,20 +143,21 @@ impl ConnectOptions {
         }
     }
 
-    /// Gives up after this time, whatever the causes were. The default is 5 s.
+    /// Gives up after this time, for any cause. The default is 5 s.
     ///
-    /// The time is Tokio's: with its clock paused, as in a test, it is over as soon as nothing but the
-    /// operating system is waited for.
+    /// The time is Tokio's. If Tokio's clock is paused, as in a test, the time is over as soon as
+    /// the runtime waits only for the operating system.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.policy.timeout = timeout;
         self
     }
 
-    /// Sets what to do while the server has no free instance (`ERROR_PIPE_BUSY`), or on Unix no room
-    /// in its queue (`EAGAIN`). The default is [`DEFAULT_BUSY`](Self::DEFAULT_BUSY).
+    /// Sets what to do while the server has no free instance (`ERROR_PIPE_BUSY`), or on Unix while
+    /// its queue has no room (`EAGAIN`). The default is [`DEFAULT_BUSY`](Self::DEFAULT_BUSY).
     ///
-    /// On Windows a delay is the longest wait: on this machine it ends as soon as an instance becomes
-    /// free. On Unix no event tells of that, and it is the wait.
+    /// On Windows a delay is the longest wait: for a pipe of this machine the wait ends as soon as
+    /// an instance becomes free. On Unix no event reports free room, so the wait takes the whole
+    /// delay.
     pub const fn busy(mut self, retry: Retry) -> Self {
         self.policy.busy = retry;
         self
@@ -167,8 +168,8 @@ impl ConnectOptions {
     /// restarting. The default is to give up at once; [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER)
     /// waits for it.
     ///
-    /// One that an attempt of the same call has found busy is looked for again during the
-    /// [`ABSENCE_GRACE`](Self::ABSENCE_GRACE) at least.
+    /// If an earlier attempt of the same call found the pipe busy, the call looks for it again for
+    /// at least the [`ABSENCE_GRACE`](Self::ABSENCE_GRACE).
     pub const fn not_found(mut self, retry: Retry) -> Self {
         self.policy.not_found = retry;
         self
@@ -177,18 +178,18 @@ impl ConnectOptions {
     /// Sets what to do when the pipe does not let this user in (`ERROR_ACCESS_DENIED`, `EACCES`). The
     /// default is to give up at once.
     ///
-    /// That is what the pipe's access rules say, and they stay for as long as the pipe does: a server
-    /// that restarts is busy or not found for its clients, and not this.
-    /// [`RESTART_GRACE`](Self::RESTART_GRACE) is for where another server, with other rules, takes the
+    /// The pipe's access rules decide this, and they stay for as long as the pipe exists. A server
+    /// that restarts does not cause this failure: its clients find it busy or do not find it. Use
+    /// [`RESTART_GRACE`](Self::RESTART_GRACE) where another server, with other rules, takes the
     /// name over.
     pub const fn access_denied(mut self, retry: Retry) -> Self {
         self.policy.access_denied = retry;
         self
     }
 
-    /// Sets whom the server must be for anything to be sent to it. The default is
-    /// [`ServerTrust::same_user_or_privileged`]: this process's user, or who owns the
-    /// machine: SYSTEM, an administrator, root.
+    /// Sets who the server must be before anything is sent to it. The default is
+    /// [`ServerTrust::same_user_or_privileged`]: this process's user, or an account that controls
+    /// the machine (SYSTEM, an administrator, root).
     pub fn server_trust(mut self, identity: ServerTrust) -> Self {
         self.server_trust = identity;
         self
@@ -207,15 +208,15 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if no pipe can have the name, and [`Error::Connect`], which says what
-    /// was tried: when the deadline passes, and at once for a cause that these options do not wait
-    /// out. [`Error::UntrustedServer`] if the server is not who it must be, and [`Error::Io`] if that
+    /// [`Error::InvalidName`] if no pipe can have the name. [`Error::Connect`], which says what was
+    /// tried, when the deadline passes, and at once for a cause for which these options do not
+    /// wait. [`Error::UntrustedServer`] if the server is not who it must be. [`Error::Io`] if that
     /// cannot be found out.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped stops trying and leaves nothing behind. On another machine's pipe an
-    /// attempt that is under way ends by itself.
+    /// A future that is dropped stops trying and leaves nothing behind. An attempt to open another
+    /// machine's pipe that has begun ends by itself.
     ///
     /// # Panics
     ///
@@ -231,9 +232,8 @@ impl ConnectOptions {
     /// Connects to the pipe `name` as [`connect`](Self::connect) does, and returns the stream, for a
     /// protocol of your own.
     ///
-    /// Of [`connection`](Self::connection) it has the
-    /// [`close_timeout`](ConnectionOptions::close_timeout) and the
-    /// [`linger`](ConnectionOptions::linger) time.
+    /// The stream has the [`close_timeout`](ConnectionOptions::close_timeout) and the
+    /// [`linger`](ConnectionOptions::linger) time of [`connection`](Self::connection).
     ///
     /// # Errors
     ///
@@ -259,7 +259,7 @@ impl ConnectOptions {
             .with_linger(self.connection.linger))
     }
 
-    /// Connects, and asks for the connection's number when there is a connection.
+    /// Connects. Calls `id` for the connection's number once there is a connection.
     pub(super) async fn connect_as(
         &self,
         name: &PipeName,
@@ -275,8 +275,8 @@ impl ConnectOptions {
         Ok(connection)
     }
 
-    /// Opens the pipe of a server that is trusted, as often and as long as these options say; returns
-    /// the attempts that failed before as well.
+    /// Opens the pipe of a trusted server. Tries as often and as long as these options say. Also
+    /// returns the attempts that failed before.
     async fn open(&self, name: &PipeName) -> Result<(PipeStream, Attempts), Error> {
         attempts::open(name, self.policy, Opener::new(self, name)).await
     }

@@ -1,5 +1,5 @@
-//! The two calls of the Python module, async: one message per session of a pipe that either end may
-//! own.
+//! The two calls of the Python module, async. Each session of a pipe carries one message, and
+//! either end may own the pipe.
 
 mod options;
 mod session;
@@ -18,28 +18,29 @@ use crate::{
     pipe::stream::PipeStream,
 };
 
-/// What is known of a message that was [sent](Ipc::send_message).
+/// What is known about a message that was [sent](Ipc::send_message).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// The peer has read it. An [`Ipc`] that receives stays, for a second at most, until this is
-    /// known.
+    /// The peer has read it. An [`Ipc`] that receives stays until the sender knows this, for a
+    /// second at most.
     Read,
-    /// The peer left before that could be seen. One that reads one message and closes the pipe at
-    /// once, as the Python module does, often looks like this; so does one that failed.
+    /// The peer left before the system showed whether it had read the message. A peer that reads
+    /// one message and closes the pipe at once, as the Python module does, often gives this; so
+    /// does a peer that failed.
     PeerLeft,
 }
 
-/// Sends and receives messages, each in a session of its own over one pipe name, as the Python
-/// module does: whoever comes first waits, and either side may come first.
+/// Sends and receives messages, each in its own session over one pipe name, as the Python module
+/// does. Either side may come first, and the first one waits.
 ///
-/// Each call tries to own the name, with a message-type pipe of one instance, and becomes the client
-/// of the one who owns it. Several that send, or receive, on one name take turns, so each message
-/// has one sender and one receiver.
+/// Each call tries to own the name, with a message-type pipe of one instance. If another end owns
+/// the name, the call becomes its client. Several senders, or several receivers, on one name take
+/// turns, so each message has one sender and one receiver.
 ///
-/// It is the counterpart of PyPI `npipes` 1.0.1 as it comes. For a conversation, use a `Listener`
-/// and [`connect`](crate::connect) instead: their connections carry any number of messages both
-/// ways.
+/// `Ipc` is the counterpart of the unchanged PyPI `npipes` 1.0.1. For a conversation, use a
+/// `Listener` and [`connect`](crate::connect) instead: their connections carry any number of
+/// messages both ways.
 ///
 /// # Examples
 ///
@@ -62,7 +63,7 @@ pub struct Ipc {
     send_turn: PipeName,
     receive_turn: PipeName,
     options: IpcOptions,
-    /// What a receive that was dropped had reached.
+    /// How far a dropped receive had come.
     receiving: Option<Receiving>,
     message: Option<Bytes>,
 }
@@ -70,9 +71,9 @@ pub struct Ipc {
 struct Receiving {
     session: Session,
     connection: Option<Connection<PipeStream>>,
-    /// What came of it; the sender may not know yet.
+    /// The result of the session; the sender may not know yet.
     outcome: Option<Result<Bytes, Error>>,
-    /// When to leave even if the sender has not.
+    /// When to leave even if the sender has not left.
     leave: Option<Instant>,
 }
 
@@ -131,14 +132,14 @@ impl Ipc {
 
     /// Waits for a peer, sends it one message, and returns when the peer has read it.
     ///
-    /// A receive that was dropped before it was done is over with this.
+    /// This ends a receive that was dropped before it was done.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] before anything is opened, for what the peer could not read.
-    /// [`Error::NoPeer`] if none came before the deadline; nothing was sent.
-    /// [`Error::Io`] with `TimedOut` if one came and had not read everything at the deadline: it may
-    /// or may not read it later. Otherwise as `connect` and [`Connection::send`].
+    /// [`Error::TooLarge`] before anything is opened, if the peer could not read the message.
+    /// [`Error::NoPeer`] if no peer came before the deadline; nothing was sent. [`Error::Io`] with
+    /// `TimedOut` if a peer came and had not read everything at the deadline: it may or may not
+    /// read the message later. Otherwise as `connect` and [`Connection::send`].
     ///
     /// # Cancel safety
     ///
@@ -183,19 +184,19 @@ impl Ipc {
     /// Waits for a peer and returns the message that it sends, which [`message`](Self::message)
     /// keeps.
     ///
-    /// Peers that come and go without a message are passed over. Of one that sends several in one
-    /// session, the first is returned and the others are lost to it.
+    /// Peers that come and leave without a message are ignored. If a peer sends several messages in
+    /// one session, the first is returned and the others are lost.
     ///
     /// # Errors
     ///
-    /// [`Error::NoPeer`] if none came before the deadline, [`Error::Io`] with `TimedOut` if one came
-    /// and has not sent a whole message, [`Error::Frame`] if what it sent is not one or is corrupt.
-    /// Otherwise as `connect` and [`Connection::receive`].
+    /// [`Error::NoPeer`] if no peer came before the deadline. [`Error::Io`] with `TimedOut` if a
+    /// peer came and has not sent a whole message. [`Error::Frame`] if the data that it sent is no
+    /// message or is corrupt. Otherwise as `connect` and [`Connection::receive`].
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: what a future has reached that is dropped, the next receive goes on with. An
-    /// `Ipc` that is dropped itself may lose a message that is just arriving.
+    /// Nothing is lost: the next receive goes on where the dropped future was. If the `Ipc` itself
+    /// is dropped, a message that is just arriving may be lost.
     ///
     /// # Panics
     ///
@@ -221,8 +222,8 @@ impl Ipc {
     ///
     /// # Errors
     ///
-    /// [`Error::TextDecode`] hands a message back that is no text in the encoding;
-    /// [`message`](Self::message) keeps it too. Otherwise as
+    /// [`Error::TextDecode`] if the message is no text in the encoding. The error contains the
+    /// message, and [`message`](Self::message) keeps it too. Otherwise as
     /// [`receive_message`](Self::receive_message).
     ///
     /// # Cancel safety
@@ -241,17 +242,17 @@ impl Ipc {
         Instant::now().checked_add(self.options.timeout)
     }
 
-    /// Ends with the deadline, which is what the connection has for closing.
+    /// Ends at the deadline: the connection's close timeout is set to it.
     async fn hand_over(
         &self,
         mut connection: Connection<PipeStream>,
         message: Bytes,
     ) -> Result<Delivery, Error> {
-        // Apart from closing, for which a peer that has left is no failure.
+        // Sent before closing: for closing, a peer that has left is no failure.
         connection.send(message).await?;
         match connection.close().await? {
             DrainOutcome::Drained => Ok(Delivery::Read),
-            // A pipe tells what was read, so the second does not come.
+            // A pipe tells what was read, so `Flushed` does not happen.
             DrainOutcome::PeerGone | DrainOutcome::Flushed => Ok(Delivery::PeerLeft),
             DrainOutcome::TimedOut { unread } => {
                 let late = io::Error::new(io::ErrorKind::TimedOut, Undrained { unread });
@@ -262,7 +263,7 @@ impl Ipc {
 }
 
 impl Receiving {
-    /// Every state that is reached is kept in `self`, for the call after one that was dropped.
+    /// Keeps every state in `self`, so that the next call can go on after a dropped one.
     async fn take_message(
         &mut self,
         name: &PipeName,
@@ -277,8 +278,8 @@ impl Receiving {
             }
         }
         if let (Some(Ok(_)), Some(connection)) = (&self.outcome, &mut self.connection) {
-            // The sender closes when it has seen that the message was read. Were this end the first
-            // to leave, it would look like one that failed.
+            // The sender closes when it has seen that the message was read. If this end left first,
+            // it would look like a peer that failed.
             let leave = *self.leave.get_or_insert_with(|| Instant::now() + Ipc::LINGER);
             let _ = timeout_at(leave, connection.receive()).await;
         }
@@ -322,7 +323,7 @@ impl fmt::Debug for Ipc {
     }
 }
 
-/// Awaits `future` until a time; `None` if that passes first.
+/// Awaits `future` until a time; `None` if the time passes first.
 async fn before<F: Future>(until: Option<Instant>, future: F) -> Option<F::Output> {
     match until {
         Some(until) => timeout_at(until, future).await.ok(),

@@ -1,4 +1,5 @@
-//! The server's side: a name that is owned from `bind` on, and instances that wait on it.
+//! The server's side: a name that the listener owns from `bind` on, and instances that wait for
+//! clients.
 
 mod admission;
 mod incoming;
@@ -34,16 +35,16 @@ use crate::{
 /// The server's side of a pipe name: it owns the name from [`bind`](Self::bind) until it is dropped
 /// or closed, and has instances waiting for clients.
 ///
-/// Whether [`accept`](Self::accept) is awaited or not, nobody else can create the name meanwhile, and
-/// a client that comes while no instance waits finds the pipe busy, never absent. That is so at any
-/// [`max_instances`](ListenerOptions::max_instances): on Windows one instance more, which lets nobody
-/// in, holds the name.
+/// Nobody else can create the name meanwhile, also while [`accept`](Self::accept) is not awaited. A
+/// client that comes while no instance waits finds the pipe busy, never absent. This is true for
+/// any [`max_instances`](ListenerOptions::max_instances): on Windows one more instance holds the
+/// name and lets nobody in.
 ///
-/// On Unix the name is a socket's path, and a lock on the file `PATH.lock` beside it is what owns
-/// it. The socket is at its path from the moment on in which clients can connect, with the mode
-/// that it is to have. Both files are removed when the listener is closed or dropped; should its
-/// process be killed, the next listener takes them over. A server that knows nothing of the lock
-/// keeps its socket, and one that removes whatever is at its path, as many do, takes the name away.
+/// On Unix the name is a socket's path. A lock on the file `PATH.lock` beside it owns the name. The
+/// socket appears at its path when clients can connect, and it has its final mode from then on.
+/// Both files are removed when the listener is closed or dropped. If the process is killed, the
+/// next listener takes the files over. A server that does not know the lock keeps its socket. A
+/// server that removes whatever is at its path, as many do, takes the name away.
 ///
 /// # Examples
 ///
@@ -67,12 +68,12 @@ pub struct Listener {
     name: PipeName,
     backlog: Backlog,
     admission: Admission,
-    /// Connected, and not admitted yet; oldest first.
+    /// Clients that are connected and not admitted yet; oldest first.
     candidates: VecDeque<Candidate>,
     connection: ConnectionOptions,
-    /// Keeps the name, and is dropped after what lets clients in.
+    /// Keeps the name. It is dropped after the fields that let clients in.
     _hold: Hold,
-    /// Connections handed out, to number them by.
+    /// How many connections were handed out; it gives each its number.
     accepted: u64,
 }
 
@@ -94,7 +95,7 @@ impl Listener {
         ListenerOptions::new().bind(name)
     }
 
-    /// Returns the name that it listens on.
+    /// Returns the name that the listener listens on.
     #[must_use]
     pub fn name(&self) -> &PipeName {
         &self.name
@@ -103,19 +104,19 @@ impl Listener {
     /// Waits for a client and returns the connection to it.
     ///
     /// A client that has connected, written and left is returned too: its messages can be received.
-    /// At the limit of [`max_instances`](ListenerOptions::max_instances) it waits until a connection
-    /// is given up, and for a client then.
+    /// At the limit of [`max_instances`](ListenerOptions::max_instances) it waits until a
+    /// connection is given up, and then for a client.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], after which `accept` can be called again. A failure to create a further
-    /// instance, or on Unix to accept a client for want of files or memory, is reported once, when no
-    /// instance waits any more; `accept` then keeps trying and goes on when the cause is gone. That
-    /// all instances are in use is no failure.
+    /// [`Error::Io`], after which `accept` can be called again. If no further instance can be
+    /// created, or if on Unix a client cannot be accepted because files or memory run out, `accept`
+    /// reports this once, when no instance waits any more. `accept` then keeps trying and goes on
+    /// when the cause is gone. It is no failure that all instances are in use.
     ///
     /// # Cancel safety
     ///
-    /// No client is lost: one that has connected meanwhile is returned by the next call.
+    /// No client is lost: the next call returns a client that has connected meanwhile.
     ///
     /// # Panics
     ///
@@ -126,9 +127,8 @@ impl Listener {
 
     /// Waits for a client and returns the stream to it, for a protocol of your own.
     ///
-    /// Of [`ListenerOptions::connection`] it has the
-    /// [`close_timeout`](ConnectionOptions::close_timeout) and the
-    /// [`linger`](ConnectionOptions::linger) time.
+    /// The stream has the [`close_timeout`](ConnectionOptions::close_timeout) and the
+    /// [`linger`](ConnectionOptions::linger) time of [`ListenerOptions::connection`].
     ///
     /// # Errors
     ///
@@ -149,27 +149,28 @@ impl Listener {
     ///
     /// # Panics
     ///
-    /// Polling it does as [`accept`](Self::accept) does.
+    /// Polling the stream panics where [`accept`](Self::accept) does.
     pub fn incoming(self) -> Incoming {
         Incoming::new(self)
     }
 
-    /// Returns the streams to clients as a stream, which never ends, for servers that take one:
-    /// tonic's `serve_with_incoming` does.
+    /// Returns the streams to clients as a stream, which never ends, for servers that take one,
+    /// such as tonic's `serve_with_incoming`.
     ///
     /// # Panics
     ///
-    /// Polling it does as [`accept`](Self::accept) does.
+    /// Polling the stream panics where [`accept`](Self::accept) does.
     pub fn incoming_streams(self) -> IncomingStreams {
         IncomingStreams::new(self)
     }
 
-    /// Stops listening. Clients can no longer connect when this returns, and the name is free again:
-    /// on Windows when the accepted connections, which are left alone, are closed too. A client that
-    /// had connected and was not accepted finds its connection reset.
+    /// Stops listening. When this returns, clients can no longer connect and the name is free
+    /// again. On Windows the name becomes free when the accepted connections are closed too; this
+    /// call leaves them open. A client that had connected and was not accepted finds its connection
+    /// reset.
     ///
-    /// Dropping the listener does the same, but on Windows the name stays in use until the runtime has
-    /// next looked for finished I/O.
+    /// Dropping the listener does the same, but on Windows the name stays in use until the runtime
+    /// has next looked for finished I/O.
     ///
     /// # Cancel safety
     ///
@@ -182,9 +183,9 @@ impl Listener {
         }
     }
 
-    /// Polls for a client, as [`accept`](Self::accept) waits for one.
+    /// Polls for a client as [`accept`](Self::accept) waits for one.
     ///
-    /// The task that polled last is woken.
+    /// Wakes the task that polled last.
     ///
     /// # Errors
     ///
@@ -204,9 +205,9 @@ impl Listener {
         })
     }
 
-    /// Polls for a client, as [`accept_stream`](Self::accept_stream) waits for one.
+    /// Polls for a client as [`accept_stream`](Self::accept_stream) waits for one.
     ///
-    /// The task that polled last is woken.
+    /// Wakes the task that polled last.
     ///
     /// # Errors
     ///
@@ -248,7 +249,8 @@ impl Listener {
     /// Decides on the candidates, and returns the first that is admitted.
     fn poll_candidates(&mut self, cx: &mut Context<'_>) -> Option<Arrival> {
         let mut undecided = 0;
-        // Each is taken out while it is polled: should a filter panic, that client alone is lost.
+        // Each candidate is taken out while it is polled. If a filter panics, only that client is
+        // lost.
         for _ in 0..self.candidates.len() {
             let Some(mut candidate) = self.candidates.pop_front() else { break };
             match candidate.poll(cx) {

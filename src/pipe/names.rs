@@ -1,4 +1,4 @@
-//! Names that products write by hand: one for each user, for each session, for nobody else.
+//! Names that programs often build by hand: one for each user, one for each session, a random one.
 
 use std::io;
 
@@ -9,16 +9,16 @@ use crate::{
 };
 
 impl PipeName {
-    /// Returns the name `NAME-USER` of this process's user, such as `agent-S-1-5-21-1-2-3-1001` or on
-    /// Unix `agent-1001`: what each user has one of.
+    /// Returns the name `NAME-USER` of this process's user, such as `agent-S-1-5-21-1-2-3-1001` or
+    /// on Unix `agent-1001`. Each user has one such name.
     ///
-    /// It keeps users apart who do nothing wrong. Whoever comes first has a name, so a client still
-    /// [judges the server](crate::ConnectOptions::server_trust), as it does by default.
+    /// The name keeps apart users who do nothing wrong. Any user can create it first, so a client
+    /// still [judges the server](crate::ConnectOptions::server_trust), as it does by default.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if the name with its addition is none, and [`Error::Io`] if the
-    /// operating system does not tell the user.
+    /// [`Error::InvalidName`] if the name with its addition is no valid name, and [`Error::Io`] if
+    /// the operating system does not tell the user.
     ///
     /// # Examples
     ///
@@ -36,31 +36,33 @@ impl PipeName {
         Ok(Self::new(&format!("{name}-{user}"))?)
     }
 
-    /// Returns the name `NAME-X`, where X is 128 bits of the operating system's random numbers, as 32
-    /// hexadecimal digits: what a process makes for one other, and tells it, as by an argument.
+    /// Returns the name `NAME-X`, where X is 128 random bits from the operating system, as 32
+    /// hexadecimal digits. A process makes such a name for one other process and tells it the name,
+    /// for example by an argument.
     ///
-    /// Nobody can create it before. It is no secret: any process can list the names that exist.
+    /// Nobody can create the name before. The name is no secret: any process can list the names
+    /// that exist.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if the name with its addition is none, and [`Error::Io`] if the
-    /// operating system has no random numbers.
+    /// [`Error::InvalidName`] if the name with its addition is no valid name, and [`Error::Io`] if
+    /// the operating system has no random numbers.
     pub fn random(name: &str) -> Result<Self, Error> {
         let random = imp::random().map_err(|e| Self::failed(name, e))?;
         Ok(Self::new(&format!("{name}-{random:032x}"))?)
     }
 
-    /// Returns the names of the pipes that exist on this machine, in no order.
+    /// Returns the names of the pipes that exist on this machine, in no particular order.
     ///
-    /// On Windows a name is there as long as a server's handle is, whether it lets anybody in or not.
-    /// Those that Windows cannot open as a path, such as one with a `/`, are left out. On Unix
-    /// these are the sockets in the folder of names, also those that a server has left behind, and
-    /// none that are at a path of their own. Looking for one's server here says less than
-    /// connecting does, which takes a single call.
+    /// On Windows a name exists as long as a server's handle does, also if the server lets nobody
+    /// in. Names that Windows cannot open as a path, such as one with a `/`, are left out. On Unix
+    /// the list has the sockets in the folder of names, also those that a server has left behind.
+    /// It has no sockets at a path of their own. To find out whether a server is there, connect to
+    /// it: that is a single call and tells more than this list.
     ///
     /// # Errors
     ///
-    /// What the operating system says; Wine cannot list pipes.
+    /// The error of the operating system. Wine cannot list pipes.
     pub fn list() -> io::Result<Vec<Self>> {
         imp::list()
     }

@@ -1,4 +1,4 @@
-//! What a listener does while no further instance can be created.
+//! The behaviour of a listener while no further instance can be created.
 
 use std::{
     io,
@@ -25,28 +25,28 @@ pub(in crate::pipe) struct Outage {
     unreported: Option<io::Error>,
     retry: Pending<()>,
     delays: Delays,
-    /// That have failed.
+    /// How many attempts have failed.
     pub(in crate::pipe) attempts: u32,
     begun: Instant,
-    /// Worth telling the log.
+    /// The log was told of the outage.
     reported: bool,
 }
 
 impl Outage {
-    /// Others may wait for the instance, so tries stay frequent; thirty a second cost nothing that
-    /// would show.
+    /// Clients may wait for the instance, so attempts stay frequent. Thirty attempts a second have
+    /// no measurable cost.
     const RETRY: Backoff =
         Backoff::new(Duration::from_millis(2), Duration::from_millis(32)).without_jitter();
 
-    /// Tries between which no more than the driver's turn is waited for, in which it closes handles.
+    /// How many attempts come after only one turn of the driver, in which it closes handles.
     const TURNS: u32 = 8;
 
     /// How long the pipe may be busy until the log is told: a handle takes so long only if
     /// something holds it, such as a write that its client does not read.
     const QUIET: Duration = Duration::from_secs(1);
 
-    /// Begins one with the failure that the caller of `accept` is to see; `None` is one that may well
-    /// pass by itself.
+    /// Begins an outage with the failure that the caller of `accept` is to see; `None` for a
+    /// failure that may pass by itself.
     pub(in crate::pipe) fn new(error: Option<io::Error>) -> Self {
         Self {
             unreported: error,
@@ -58,7 +58,7 @@ impl Outage {
         }
     }
 
-    /// Notes that another attempt has failed.
+    /// Records that another attempt has failed.
     pub(in crate::pipe) fn prolong(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
         self.retry = if self.attempts <= Self::TURNS {

@@ -1,4 +1,4 @@
-//! Who the client is, asked by whoever has no stream to ask.
+//! Tells who the client is when the caller does not have the stream.
 
 use std::{
     fmt, io,
@@ -45,13 +45,13 @@ pub struct PeerHandle {
 }
 
 impl PeerHandle {
-    /// Returns who the client is; on the server's end only. [`Peer`] says what that is worth.
+    /// Returns who the client is; on the server's end only. [`Peer`] says how far to rely on it.
     ///
     /// # Errors
     ///
-    /// As [`PipeStream::peer`]: a client that shows who it is with what it writes can be identified
-    /// once something was read of it, so while its first request is handled, but not when it has just
-    /// connected. [`Error::Io`] of the kind `NotConnected` if the stream was dropped.
+    /// As [`PipeStream::peer`]. A client that shows who it is with what it writes can be identified
+    /// once something was read from it: while its first request is handled, but not when it has
+    /// just connected. [`Error::Io`] of the kind `NotConnected` if the stream was dropped.
     pub fn peer(&self) -> Result<Peer, Error> {
         self.ask().map_err(|e| Error::io(Operation::Identify, self.name(), e))
     }
@@ -73,7 +73,7 @@ impl PeerHandle {
 }
 
 impl PipeStream {
-    /// Returns what tells who the client is once the stream is given away.
+    /// Returns a handle that tells who the client is after the stream was given away.
     #[must_use]
     pub fn peer_handle(&self) -> PeerHandle {
         PeerHandle {

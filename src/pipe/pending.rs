@@ -1,4 +1,4 @@
-//! A future that is under way, in what threads may share.
+//! A future that has begun, in a type that threads may share.
 
 use std::{
     future::Future,
@@ -7,8 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A boxed future that is `Send + Sync`. Only who has it to himself polls it, so nobody ever waits
-/// for the lock; `std::sync::Exclusive` would do the same, and is not stable.
+/// A boxed future that is `Send + Sync`. Polling takes exclusive access, so nobody ever waits for
+/// the lock. `std::sync::Exclusive` would do the same, and is not stable.
 pub(super) struct Pending<T>(Mutex<Pin<Box<dyn Future<Output = T> + Send>>>);
 
 impl<T> Pending<T> {

@@ -1,5 +1,5 @@
-//! How many instances a listener may have, and who has them: those that wait, and the streams that
-//! it has handed out.
+//! Counts the instances of a listener: those that wait, and those of the streams that it has handed
+//! out.
 
 use std::{
     fmt,
@@ -38,18 +38,18 @@ impl Places {
         }
     }
 
-    /// Takes a place. The task of `cx` is woken when one becomes free.
+    /// Takes a place. Wakes the task of `cx` when one becomes free.
     pub(super) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Place> {
         match &mut self.free {
             None => Poll::Ready(Place::default()),
-            // It would be `None` if it were closed, which nobody does.
+            // `None` would mean that the semaphore is closed. Nobody closes it.
             Some(free) => free.poll_acquire(cx).map(Place),
         }
     }
 }
 
-/// A place of a listener, which is free again when this is dropped. So whoever owns the instance's
-/// handle as well drops that first. By default it is nobody's.
+/// A place of a listener. The place is free again when this is dropped. So an owner of both the
+/// place and the instance's handle drops the handle first. The default belongs to no listener.
 #[derive(Default)]
 pub(super) struct Place(
     #[expect(dead_code, reason = "it is there to be dropped")] Option<OwnedSemaphorePermit>,
@@ -65,7 +65,7 @@ impl fmt::Debug for Place {
 pub(super) struct Arrival<Server> {
     pub(super) server: Server,
     pub(super) place: Place,
-    /// When it was seen: by then the client had opened the pipe.
+    /// When the client was seen. It had opened the pipe by then.
     pub(super) seen: SystemTime,
 }
 

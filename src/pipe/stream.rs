@@ -1,4 +1,4 @@
-//! Either end of a pipe as one type, so that users write one function for both roles.
+//! Either end of a pipe as one type, so that one function can serve both roles.
 
 #[cfg(windows)]
 mod acting;
@@ -26,35 +26,38 @@ use crate::{
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient` on Windows, and its
 /// `UnixStream` on Unix.
 ///
-/// A write is done when the operating system or Tokio has queued it, and flushing does nothing, as
-/// with Tokio's own handles. Shutting down waits until the peer has read everything or has left,
-/// for the [close timeout](Self::with_close_timeout) at most, which it reports as `TimedOut`. It
-/// closes nothing, on no system: a stream that was shut down can still be written to.
-/// [`drained`](Self::drained) tells a peer that has read from one that has left.
+/// A write is done when the operating system or Tokio has queued it. Flushing does nothing, as with
+/// Tokio's own handles.
+///
+/// Shutting down waits until the peer has read everything or has left, for the [close
+/// timeout](Self::with_close_timeout) at most. After that time it fails with `TimedOut`. It closes
+/// nothing on any system: a stream that was shut down can still be written to.
+/// [`drained`](Self::drained) tells whether the peer has read everything or has left.
 ///
 /// # Dropping it
 ///
-/// Dropping does not wait. What the operating system has taken can be read by the peer for as long
-/// as the peer likes. On Windows a write that still waits for room in the pipe goes on for the
-/// [linger time](Self::with_linger) at most, as long as the runtime lives, and is then cancelled; on
-/// Unix a write that waits has not begun. [`abort`](Self::abort) leaves nothing behind.
+/// Dropping does not wait. The peer can read what the operating system has taken, at any later
+/// time. On Windows a write that still waits for room in the pipe goes on while the runtime lives,
+/// for the [linger time](Self::with_linger) at most, and is then cancelled. On Unix a write that
+/// waits has not begun. [`abort`](Self::abort) leaves nothing behind.
 ///
-/// A write of no bytes does nothing here; [`close_write`](Self::close_write) ends the direction.
+/// A write of no bytes does nothing. [`close_write`](Self::close_write) ends the direction.
 ///
 /// Reading fails with `ConnectionReset` if the other end has disconnected the pipe, or on Unix has
-/// closed it, without having read everything: what this end had sent is lost.
+/// closed it, and had not read everything. The bytes that it had not read are lost.
 pub struct PipeStream {
     handle: Arc<PipeHandle>,
     name: Option<PipeName>,
-    /// By when the pipe was open at both ends.
+    /// A moment at which the pipe was already open at both ends.
     opened: SystemTime,
     close_timeout: Duration,
-    /// Something was written that the peer is not known to have read.
+    /// Something was written, and it is not known whether the peer has read it.
     undrained: bool,
-    /// It has read everything, and the end of the last write may be yet to be seen.
+    /// The peer has read everything, but the runtime may not have reported the end of the last
+    /// write yet.
     completing: bool,
     written: Written,
-    /// The bytes that may still be written to a peer that has left.
+    /// How many bytes may still be written to a peer that has left.
     write_grace: usize,
     drain: Option<Box<Drain>>,
 }
@@ -70,12 +73,12 @@ impl PipeStream {
         Self { name: Some(name), ..Self::over(handle) }
     }
 
-    /// A stream to which somebody else may have written.
+    /// Returns a stream to which other code may have written.
     pub(super) fn of_stranger(handle: PipeHandle) -> Self {
         Self { undrained: true, ..Self::over(handle) }
     }
 
-    /// A stream that nothing was written to.
+    /// Returns a stream to which nothing was written.
     fn over(handle: PipeHandle) -> Self {
         Self {
             handle: Arc::new(handle),
@@ -99,43 +102,44 @@ impl PipeStream {
         self
     }
 
-    /// Sets how long on Windows a write goes on, once the stream is dropped, that still waits for
-    /// room in the pipe; elsewhere none does. The default is 10 s; a connection that comes from a
-    /// `Listener` or from `connect` has [`ConnectionOptions::linger`].
+    /// Sets how long a write that still waits for room in the pipe goes on after the stream is
+    /// dropped. This concerns Windows only: on other systems no write goes on. The default is 10 s;
+    /// a connection that comes from a `Listener` or from `connect` has
+    /// [`ConnectionOptions::linger`].
     #[must_use]
     pub fn with_linger(self, time: Duration) -> Self {
         self.handle.set_linger(time);
         self
     }
 
-    /// Sets how many bytes can be written to a peer that has left, and are lost, until a write fails.
-    /// The default is 0: the first one fails, with `BrokenPipe`.
+    /// Sets how many bytes can be written to a peer that has left until a write fails. These bytes
+    /// are lost. The default is 0: the first one fails, with `BrokenPipe`.
     ///
-    /// HTTP/2 and others acknowledge and take leave whether the peer still listens or not, and over
-    /// TCP, which takes what is written until it has heard from the peer, that is no failure. What was
-    /// written a moment before the peer left is lost without a word in any case: a write is done when
-    /// it is queued. Reading tells that the peer has left, as ever.
+    /// Protocols such as HTTP/2 send acknowledgements and a goodbye also if the peer no longer
+    /// listens. Over TCP this is no failure: TCP takes what is written until it has heard from the
+    /// peer. Bytes that were written just before the peer left are lost without an error in any
+    /// case, because a write is done when it is queued. Reading still tells that the peer has left.
     #[must_use]
     pub const fn with_write_grace(mut self, bytes: usize) -> Self {
         self.write_grace = bytes;
         self
     }
 
-    /// Closes the pipe at once, whatever the peer does: no handle, no instance, no name and no write
-    /// is left behind.
+    /// Closes the pipe at once, whatever the peer does. No handle, no instance, no name and no
+    /// write is left behind.
     ///
     /// On Windows a server's end is disconnected: the client finds its connection reset, and what
-    /// it has not read is discarded. Any other end discards what waits for room in the pipe; what
-    /// the operating system has taken before, up to the pipe's buffer, the peer can still read.
+    /// it has not read is discarded. Any other end discards what waits for room in the pipe. The
+    /// peer can still read what the operating system has taken before, up to the pipe's buffer.
     ///
-    /// On Windows the operating system has closed the handle when the runtime has next looked for
-    /// finished I/O, and on Unix when this returns.
+    /// On Windows the handle is closed when the runtime has next looked for finished I/O. On Unix
+    /// it is closed when this returns.
     pub fn abort(self) {
         self.handle.abort();
     }
 
-    /// Returns what does the same as [`abort`](Self::abort), from anywhere. It does not keep the pipe
-    /// open.
+    /// Returns a handle that does the same as [`abort`](Self::abort), from anywhere. The handle
+    /// does not keep the pipe open.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
         let handle = Arc::downgrade(&self.handle);
@@ -146,7 +150,8 @@ impl PipeStream {
         })
     }
 
-    /// Returns the connection over it, which knows the peer's process if anybody is to be told.
+    /// Returns the connection over this stream. Its span names the peer's process if the span is
+    /// enabled.
     pub(super) fn into_connection(
         self,
         options: &ConnectionOptions,
@@ -158,7 +163,8 @@ impl PipeStream {
         let stream = self.with_close_timeout(options.close_timeout).with_linger(options.linger);
         let origin = Origin { pipe, role: Some(role), id, retries };
         let connection = Connection::over_transport(stream, options, origin);
-        // Another machine's process ids say nothing here, and asking takes as long as its network.
+        // Process ids of another machine have no meaning here, and asking takes as long as its
+        // network.
         if local && !connection.span().is_disabled() {
             if let Some(peer) = connection.get_ref().handle.peer_process_id() {
                 connection.span().record("peer", peer);
@@ -182,7 +188,8 @@ impl PipeStream {
         &self.handle
     }
 
-    /// Returns by when the pipe was open at both ends: who was created later has opened neither.
+    /// Returns a moment at which the pipe was already open at both ends. A process that was created
+    /// later has opened neither.
     pub(super) const fn opened(&self) -> SystemTime {
         self.opened
     }
@@ -193,12 +200,13 @@ impl PipeStream {
         self.name.as_ref()
     }
 
-    /// Returns whether the other end is on this machine: it always is where no path leads elsewhere.
+    /// Returns whether the other end is on this machine. That is always so on systems whose paths
+    /// name no other machine.
     fn is_local(&self) -> bool {
         self.name.as_ref().is_none_or(PipeName::is_local)
     }
 
-    /// Fails only at the moment in which an [`AbortHandle`] or a `PeerHandle` uses the handle too.
+    /// Fails only while an [`AbortHandle`] or a `PeerHandle` uses the handle too.
     pub(super) fn into_handle(self) -> Result<PipeHandle, Self> {
         Arc::try_unwrap(self.handle).map_err(|handle| Self { handle, ..self })
     }

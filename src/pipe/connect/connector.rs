@@ -1,4 +1,4 @@
-//! What a reconnecting client connects to a pipe with.
+//! The connector of a reconnecting client, for pipes.
 
 use std::sync::{
     Arc,
@@ -14,7 +14,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// Connecting panics outside a Tokio runtime with I/O and time enabled; making one does not.
+/// Connecting panics outside a Tokio runtime with I/O and time enabled. Making a connector does
+/// not.
 ///
 /// # Examples
 ///
@@ -33,7 +34,7 @@ use crate::{
 pub struct Connector {
     name: PipeName,
     options: ConnectOptions,
-    /// Connections made, to number them by.
+    /// How many connections were made; it gives each its number.
     connections: Arc<AtomicU64>,
 }
 

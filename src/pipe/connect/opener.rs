@@ -1,4 +1,4 @@
-//! One attempt to connect: the pipe is opened, and its server judged.
+//! One attempt to connect: opens the pipe, and judges its server.
 
 use std::{io, time::Duration};
 

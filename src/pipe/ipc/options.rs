@@ -1,4 +1,4 @@
-//! What can be set about an [`Ipc`].
+//! The options of an [`Ipc`].
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl IpcOptions {
     /// The default for [`timeout`](Self::timeout): 30 s.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Returns the default options: what PyPI `npipes` 1.0.1 understands.
+    /// Returns the default options, which PyPI `npipes` 1.0.1 understands.
     pub fn new() -> Self {
         Self {
             format: FrameFormat::NPIPES_1_0_1,
@@ -57,7 +57,7 @@ impl IpcOptions {
         }
     }
 
-    /// Sets the dialect, the size limits, and what becomes of the CRC-32 in each direction. The
+    /// Sets the dialect, the size limits, and the treatment of the CRC-32 in each direction. The
     /// default is [`FrameFormat::NPIPES_1_0_1`].
     pub fn format(mut self, format: FrameFormat) -> Self {
         self.format = format;
@@ -70,8 +70,8 @@ impl IpcOptions {
         self
     }
 
-    /// Gives up after this time, in each call: until a peer has come and has read the message, or
-    /// has sent one. The default is 30 s; [`Duration::MAX`] waits for ever.
+    /// Sets the time after which each call gives up. Within this time a peer must come and read the
+    /// message, or send one. The default is 30 s; [`Duration::MAX`] waits for ever.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -84,15 +84,15 @@ impl IpcOptions {
     }
 
     /// Sets who may connect when this end owns the name: [`ListenerOptions::access`], its security
-    /// descriptor, and whether remote clients may. Nothing else is taken from here, and no filter is
-    /// asked. The default is [`ListenerOptions::new`].
+    /// descriptor, and whether remote clients may connect. Other settings of `options` have no
+    /// effect, and no filter is called. The default is [`ListenerOptions::new`].
     pub fn listener(mut self, options: ListenerOptions) -> Self {
         self.listener = options;
         self
     }
 
-    /// Sets how the pipe is opened when the other end owns the name. Its deadline, and how its
-    /// connection behaves, are not taken from here. The default is [`ConnectOptions::new`].
+    /// Sets how the pipe is opened when the other end owns the name. The timeout and the connection
+    /// options in `options` have no effect. The default is [`ConnectOptions::new`].
     pub fn connect(mut self, options: ConnectOptions) -> Self {
         self.connect = options;
         self
@@ -103,8 +103,9 @@ impl IpcOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`] if no pipe can have the name. It must leave room for the 15 characters
-    /// of a second one: peers that would both send, or both receive, take turns by it.
+    /// [`Error::InvalidName`] if no pipe can have the name. The name must leave room for the 15
+    /// characters of a second name, by which peers that would both send, or both receive, take
+    /// turns.
     pub fn open<N>(&self, name: N) -> Result<Ipc, Error>
     where
         N: TryInto<PipeName>,
@@ -113,7 +114,7 @@ impl IpcOptions {
         Ipc::with_options(name.try_into()?, self.clone())
     }
 
-    /// How a connection behaves that is made now, in a call that gives up at `until`.
+    /// Returns the options of a connection that is made now, in a call that gives up at `until`.
     pub(super) fn connection(&self, until: Option<Instant>) -> ConnectionOptions {
         let left = until.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
         ConnectionOptions::NPIPES_1_0_1.format(self.format).close_timeout(left)
@@ -134,16 +135,16 @@ impl Default for IpcOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum IpcRole {
-    /// The server if the name is free, and the client if it is taken. Of two that may be either, one
-    /// gets the name and the other one becomes its client.
+    /// The server if the name is free, and the client if it is taken. If both ends may be either,
+    /// one gets the name and the other becomes its client.
     #[default]
     Either,
-    /// The server only, for a peer that can only connect. It waits in vain while a peer that may be
-    /// either owns the name.
+    /// The server only, for a peer that can only connect. While a peer that may be either owns the
+    /// name, it waits without success.
     Server,
     /// The client only, for a peer that can only be the server.
     ///
-    /// The Python module's `send_message` is one: it fails, and says nothing to its caller, when the
-    /// name is taken. To receive from it at any time, be the client.
+    /// The Python module's `send_message` is such a peer: it fails when the name is taken, and does
+    /// not tell its caller. To receive from it at any time, be the client.
     Client,
 }

@@ -1,11 +1,12 @@
-//! How two ends meet on one name, when either may come first and either may own it.
+//! How two ends meet on one name. Either may come first and either may own the name.
 //!
-//! Two that do the same must never meet: two receivers would wait for each other, and two senders
-//! would each take its message for read, since a runtime reads ahead. The pipe itself cannot refuse
-//! the wrong one, as the Python module opens it for both directions. So whoever wants to send takes
-//! possession of a second name first, and whoever wants to receive of a third: a pipe that nobody
-//! connects to, which the operating system frees with its owner. At the pipe itself there is then one
-//! of each at most, beside peers that know nothing of this.
+//! Two ends that do the same must never meet. Two receivers would wait for each other. Two senders
+//! would each believe that the other has read the message, because a runtime reads ahead. The pipe
+//! itself cannot refuse the wrong end, because the Python module opens it for both directions. So a
+//! sender first takes possession of a second name, and a receiver of a third. Each of these names
+//! is a pipe that nobody connects to, and the operating system frees it when its owner ends. So at
+//! most one sender and one receiver are at the pipe itself, besides peers that do not know this
+//! rule.
 
 use std::{future::poll_fn, time::Duration};
 
@@ -36,7 +37,7 @@ use crate::{
 pub(super) struct Session {
     turn_name: PipeName,
     turn: Option<NamedPipeServer>,
-    /// The name is owned, and its one instance waits for a client.
+    /// The instance that waits for a client, while this end owns the name.
     waiting: Option<Instance>,
     delays: Delays,
     denied_since: Option<Instant>,
@@ -45,10 +46,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Between attempts to own or to open a name that another one has; each costs two system calls.
+    /// The wait between attempts to own or to open a name that another end has. Each attempt costs
+    /// two system calls.
     const RETRY: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(32));
 
-    /// How long access may be denied: a name that is just being given up does so for a moment.
+    /// How long access may be denied. A name that is just being given up denies access for a
+    /// moment.
     const DENIED: Duration = Duration::from_secs(1);
 
     pub(super) fn new(turn_name: PipeName) -> Self {
@@ -105,7 +108,7 @@ impl Session {
         }
     }
 
-    /// Another machine's name cannot be owned here, so there the server alone keeps order.
+    /// Another machine's name cannot be owned here, so there only the server decides the order.
     fn has_turn(&mut self, name: &PipeName, options: &IpcOptions) -> Result<bool, Error> {
         if name.is_local() && self.turn.is_none() {
             self.turn = claim(&self.turn_name, &options.listener)?;
@@ -135,7 +138,7 @@ impl Session {
         if options.role == IpcRole::Server {
             return Ok(None);
         }
-        // One attempt, which through the network takes as long as the network does.
+        // One attempt. For a pipe of another machine it takes as long as the network does.
         let deadline = match until {
             _ if name.is_local() => Duration::ZERO,
             Some(until) => until.duration_since(Instant::now()),
@@ -160,7 +163,7 @@ impl Session {
         self.denied_since.get_or_insert_with(Instant::now).elapsed() < Self::DENIED
     }
 
-    /// Waits before another attempt. The last one falls on the deadline.
+    /// Waits before another attempt. The last attempt is at the deadline.
     pub(super) async fn pause(
         &mut self,
         name: &PipeName,
@@ -176,7 +179,8 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the names up and lets the runtime close them, so that others find them free.
+    /// Gives up the names and lets the runtime close their handles, so that others find the names
+    /// free.
     ///
     /// Cancel-safe: the next call goes on where this one was.
     pub(super) async fn end(&mut self) {
@@ -189,7 +193,7 @@ impl Session {
     }
 }
 
-/// Takes possession of a name, with one instance; `None` if another one has it.
+/// Takes possession of a name, with one instance; `None` if another end has it.
 fn claim(name: &PipeName, options: &ListenerOptions) -> Result<Option<NamedPipeServer>, Error> {
     match options.clone().for_npipes_1_0_1().claim(name) {
         Ok(server) => Ok(Some(server)),

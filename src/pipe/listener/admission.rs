@@ -1,4 +1,4 @@
-//! What a client must show before it is handed out: who it is, and that it has something to say.
+//! The checks before a client is handed out: who it is, and whether it has sent something.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// A connected client whose admission is not decided: the server's end if it is admitted.
+/// A connected client whose admission is not decided. It gives the server's end if the client is
+/// admitted.
 pub(super) type Candidate = Pending<Option<Arrival>>;
 
 /// Whether a client is admitted.
@@ -27,12 +28,13 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Clients undecided at once. One more pushes out the one that has been silent for the longest:
-    /// what silent clients cost stays bounded, and one that speaks is decided before they are.
+    /// The most clients that are undecided at once. One more pushes out the client that has been
+    /// silent for the longest. So the cost of silent clients has a limit, and a client that speaks
+    /// is decided before them.
     pub(super) const MAX_CANDIDATES: usize = 256;
 
-    /// How long the filter waits for the first byte of a client that shows who it is with its
-    /// writes only, if no time is set.
+    /// How long the filter waits, if no time is set, for the first byte of a client that shows who
+    /// it is only with its writes.
     const DEFAULT_HANDSHAKE: Duration = Duration::from_secs(5);
 
     pub(super) const fn none() -> Self {
@@ -76,7 +78,8 @@ impl Admission {
     }
 }
 
-/// Waits until something has arrived from the client, or it has left; false when it is too late.
+/// Waits until something has arrived from the client, or the client has left. Returns false at the
+/// deadline.
 async fn speaks(server: &Server, deadline: Option<Instant>) -> bool {
     match deadline {
         Some(deadline) => timeout_at(deadline, imp::speaks(server)).await.is_ok(),

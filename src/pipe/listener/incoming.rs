@@ -40,7 +40,8 @@ impl Stream for Incoming {
 
 /// The streams to clients that a [`Listener`] accepts, as a stream.
 ///
-/// After an error it goes on, as [`Listener::accept`] does. The [`io::Error`] holds an [`Error`].
+/// The stream goes on after an error, as [`Listener::accept`] does. The [`io::Error`] holds an
+/// [`Error`].
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct IncomingStreams {

@@ -36,7 +36,7 @@ use crate::{
 pub struct ListenerOptions {
     backlog: u8,
     pub(in crate::pipe) max_instances: Option<u8>,
-    /// What only this system has.
+    /// The options that only this system has.
     pub(in crate::pipe) system: ListenSettings,
     admission: Admission,
     connection: ConnectionOptions,
@@ -44,7 +44,8 @@ pub struct ListenerOptions {
 
 impl ListenerOptions {
     /// The default number of clients that can connect and wait to be accepted: 4 on Windows, where
-    /// each takes an instance of the pipe, and 128 on Unix, where it takes a place in a queue.
+    /// each client takes an instance of the pipe, and 128 on Unix, where each takes a place in a
+    /// queue.
     pub const DEFAULT_BACKLOG: u8 = if cfg!(windows) { 4 } else { 128 };
 
     /// The most clients that a listener can be limited to.
@@ -61,26 +62,28 @@ impl ListenerOptions {
         }
     }
 
-    /// Lets this many clients connect that wait to be accepted, 1 to 254. One more finds the server
-    /// busy (`ERROR_PIPE_BUSY`; on Unix `EAGAIN`, or it waits if its socket blocks). The default is
-    /// [`DEFAULT_BACKLOG`](Self::DEFAULT_BACKLOG); 0 counts as 1, and more than 254 as 254.
+    /// Sets how many clients can be connected and wait to be accepted, 1 to 254. One more finds the
+    /// server busy (`ERROR_PIPE_BUSY`; on Unix `EAGAIN`, or it waits if its socket blocks). The
+    /// default is [`DEFAULT_BACKLOG`](Self::DEFAULT_BACKLOG). 0 counts as 1; a larger number than
+    /// 254 counts as 254.
     pub const fn backlog(mut self, instances: u8) -> Self {
         self.backlog = at_most_254(instances);
         self
     }
 
-    /// Serves this many clients at once, 1 to 254. The default is no limit; 0 counts as 1, and more
-    /// than 254 as 254.
+    /// Serves this many clients at once, 1 to 254. The default is no limit. 0 counts as 1; a larger
+    /// number than 254 counts as 254.
     ///
     /// At the limit [`Listener::accept`] waits until a connection is given up.
     ///
-    /// On Windows those that are not accepted yet count too, and further clients find the server busy.
-    /// The pipe that the operating system shows has one instance more, which holds the name and lets
-    /// nobody in. That is its limit too, so no server that forgets to ask whether it is the first can
-    /// join in while the listener has all of them; with 254 it has none.
+    /// On Windows clients that are not accepted yet count too, and further clients find the server
+    /// busy. The operating system shows one instance more, which holds the name and lets nobody in.
+    /// The limit of the pipe itself includes this instance. So another server that does not ask to
+    /// be the first cannot add an instance while the listener has all of them. With 254 the pipe
+    /// itself has no limit.
     ///
     /// On Unix further clients connect and wait to be accepted, as many as the
-    /// [`backlog`](Self::backlog) and this limit let, and only then find the server busy.
+    /// [`backlog`](Self::backlog) and this limit allow. Clients beyond these find the server busy.
     pub const fn max_instances(mut self, instances: u8) -> Self {
         self.max_instances = Some(at_most_254(instances));
         self
@@ -93,17 +96,17 @@ impl ListenerOptions {
     }
 
     /// Refuses the clients for which `admit` returns false, before any of their bytes reach a
-    /// connection. The default is to admit all whom the access rules let connect.
+    /// connection. The default is to admit every client that the access rules let connect.
     ///
-    /// A client that cannot be identified is refused. On Windows, one that shows who it is with its
-    /// writes only is waited for until its first byte, for the
-    /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, while others are accepted. That is
-    /// every client that does not ask for static tracking (`SECURITY_SQOS_PRESENT` without
-    /// `SECURITY_CONTEXT_TRACKING`), as clients of this crate do: std's `File`, Node, pywin32, and
-    /// .NET by default. So a server that speaks first and has a filter refuses those.
+    /// A client that cannot be identified is refused. On Windows some clients show who they are
+    /// only with their writes. The listener waits for the first byte of such a client, for the
+    /// [`handshake_timeout`](Self::handshake_timeout) or 5 s, and accepts others meanwhile. Such
+    /// clients do not ask for static tracking (`SECURITY_SQOS_PRESENT` without
+    /// `SECURITY_CONTEXT_TRACKING`): std's `File`, Node, pywin32, and .NET by default. Clients of
+    /// this crate do ask. So a server that speaks first and has a filter refuses such clients.
     ///
-    /// `admit` is called on the runtime's thread and should not block. Should it panic, so does
-    /// `accept`, and that client alone is lost.
+    /// `admit` is called on the runtime's thread and should not block. If it panics, so does
+    /// `accept`, and only that client is lost.
     ///
     /// # Examples
     ///
@@ -120,11 +123,11 @@ impl ListenerOptions {
         self
     }
 
-    /// Drops a client that says nothing within this time of connecting, and hands out a connection
-    /// when its first byte has arrived and not before. The default is to hand it out at once.
+    /// Drops a client that sends nothing within this time after it has connected. A connection is
+    /// handed out only when its first byte has arrived. The default is to hand it out at once.
     ///
-    /// For protocols in which the client speaks first; with another, no client would be accepted.
-    /// Of the clients that are waited for, 256 are kept; one more pushes out the oldest.
+    /// Use this only for a protocol in which the client speaks first; with any other, no client
+    /// would be accepted. At most 256 clients are waited for; one more pushes out the oldest.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.admission.handshake = Some(timeout);
         self
@@ -140,14 +143,13 @@ impl ListenerOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::NameTaken`] if a pipe of this name exists already, in whatever process. Just after
-    /// its last handle was closed that can be so for a moment. An app container gets it as well for a
-    /// name that does not begin with `LOCAL\`.
-    /// [`Error::InvalidName`] if the name is impossible or another machine's.
-    /// [`Error::Io`] for any other failure of the operating system: on Windows access is denied if a
-    /// security descriptor does not let this process's own user create further instances; on Unix if
-    /// the socket's folder cannot be written to, and the kind is `AlreadyExists` if another kind of
-    /// file has the path.
+    /// [`Error::NameTaken`] if a pipe of this name exists already, in any process. A name can be
+    /// taken for a moment after the pipe's last handle was closed. An app container also gets this
+    /// error for a name that does not begin with `LOCAL\`. [`Error::InvalidName`] if the name is
+    /// impossible or another machine's. [`Error::Io`] for any other failure of the operating
+    /// system. On Windows access is denied if a security descriptor does not let this process's own
+    /// user create further instances. On Unix access is denied if the socket's folder cannot be
+    /// written to, and the kind is `AlreadyExists` if another kind of file has the path.
     ///
     /// # Panics
     ///

@@ -14,18 +14,20 @@ use crate::{
 
 #[cfg_attr(docsrs, doc(cfg(windows)))]
 impl ListenerOptions {
-    /// On Windows: the default size of each of the operating system's buffers, in bytes: 132 KiB, which a
-    /// full send buffer fits into, so that the reader finds 64 KiB whenever it comes back.
-    /// It is a quota for unread data, taken from memory only while there is such data. A write that
-    /// is longer is taken into memory whole, however small the quota, and waits.
+    /// On Windows: the default size of each of the operating system's buffers, in bytes: 132 KiB. A
+    /// full send buffer fits into it, so that the reader finds 64 KiB whenever it comes back. The
+    /// size is a quota for unread data; it uses memory only while there is such data. A longer
+    /// write is still taken into memory whole, for any quota, and waits.
     pub const DEFAULT_BUFFER: u32 = ListenSettings::DEFAULT_BUFFER;
 
-    /// On Windows: makes the pipe that the Python module `npipes` 1.0.1 expects when it is a client: of message
-    /// type, with one instance and buffers of 64 KiB, speaking [`ConnectionOptions::NPIPES_1_0_1`].
+    /// On Windows: makes the pipe that the Python module `npipes` 1.0.1 expects when it is a
+    /// client: of message type, with one instance and buffers of 64 KiB, for connections with
+    /// [`ConnectionOptions::NPIPES_1_0_1`].
     ///
-    /// One client at a time, then: the next one gets `ERROR_PIPE_BUSY` until the connection is gone.
-    /// The name stays the listener's in between too. The pipe itself has two instances, of which one
-    /// holds the name: the module does not ask how many there are.
+    /// It serves one client at a time: the next client gets `ERROR_PIPE_BUSY` until the connection
+    /// is closed. The listener also owns the name between two clients. The pipe itself has two
+    /// instances, and one of them holds the name. The module does not ask how many instances there
+    /// are.
     pub fn for_npipes_1_0_1(self) -> Self {
         self.backlog(1)
             .max_instances(1)
@@ -42,7 +44,7 @@ impl ListenerOptions {
         self
     }
 
-    /// On Windows: sets what the operating system keeps of write boundaries. The default is
+    /// On Windows: sets whether the operating system keeps write boundaries. The default is
     /// [`PipeType::Byte`]. On a message-type pipe each frame is one message.
     pub const fn pipe_type(mut self, pipe_type: PipeType) -> Self {
         self.system.pipe_type = pipe_type;
@@ -63,18 +65,18 @@ impl ListenerOptions {
         self
     }
 
-    /// On Windows: sets whether clients of other machines can connect, through the SMB server. The default
-    /// is `false`: they are refused.
+    /// On Windows: sets whether clients of other machines can connect, through the SMB server. The
+    /// default is `false`: such clients are refused.
     pub const fn accept_remote_clients(mut self, accept: bool) -> Self {
         self.system.accept_remote = accept;
         self
     }
 
-    /// On Windows: sets who may connect, in the full language of Windows. It takes the place of an
+    /// On Windows: sets who may connect, in the full language of Windows. It replaces
     /// [`access`](Self::access): the last of the two calls counts.
     ///
-    /// It must let the server itself create instances beside the one that holds the name
-    /// (`FILE_CREATE_PIPE_INSTANCE`), or [`bind`](Self::bind) fails.
+    /// The descriptor must let the server itself create instances besides the one that holds the
+    /// name (`FILE_CREATE_PIPE_INSTANCE`). Otherwise [`bind`](Self::bind) fails.
     pub fn security_descriptor(mut self, descriptor: SecurityDescriptor) -> Self {
         self.system.set_security_descriptor(descriptor);
         self

@@ -1,4 +1,4 @@
-//! Acting as the client of a pipe: its token, and what is done in its name.
+//! Acting as the client of a pipe: its token, and actions in its name.
 
 use std::os::windows::io::{AsHandle, OwnedHandle};
 
@@ -10,15 +10,16 @@ use crate::{
 };
 
 impl PipeStream {
-    /// Returns the token that the client has shown; on the server's end only. It can be queried,
-    /// duplicated and acted with (`TOKEN_QUERY | TOKEN_DUPLICATE | TOKEN_IMPERSONATE`).
+    /// Returns the token that the client has shown; on the server's end only. The token can be
+    /// queried, duplicated and used for acting: it has the rights `TOKEN_QUERY`, `TOKEN_DUPLICATE`
+    /// and `TOKEN_IMPERSONATE`.
     ///
-    /// It is of the level that the client lends,
-    /// [`ImpersonationLevel`](crate::security::ImpersonationLevel): with `Identification`, the
-    /// default of this crate's clients, it answers who the client is and what it may do
-    /// (`AccessCheck`), and nothing can be done with it. It is a copy of that moment, and outlives
-    /// the connection. The calling thread acts as the client for the time of two system calls, as
-    /// [`peer`](Self::peer) has it.
+    /// The client chooses the level of the token,
+    /// [`ImpersonationLevel`](crate::security::ImpersonationLevel). `Identification` is the default
+    /// of this crate's clients: such a token tells who the client is and what it may do
+    /// (`AccessCheck`), and cannot be used for anything else. The token is a copy of that moment,
+    /// and outlives the connection. The calling thread acts as the client for the time of two
+    /// system calls, as in [`peer`](Self::peer).
     ///
     /// # Errors
     ///
@@ -29,32 +30,32 @@ impl PipeStream {
             .map_err(|e| Error::io(Operation::Identify, self.name(), e))
     }
 
-    /// Calls `act` while the calling thread acts as the client, and returns what it returns; on the
-    /// server's end only.
+    /// Calls `act` while the calling thread acts as the client, and returns the result of `act`; on
+    /// the server's end only.
     ///
-    /// What the thread opens meanwhile is opened with the client's rights, if the client lends them:
-    /// it has connected with
+    /// The thread opens objects with the client's rights meanwhile, under two conditions: the
+    /// client has connected with
     /// [`ImpersonationLevel::FullImpersonation`](crate::security::ImpersonationLevel), and this
     /// process has the privilege to impersonate (`SeImpersonatePrivilege`, which services have) or
-    /// is the client's user. Else the thread acts at the level of identification, and opening
-    /// anything fails with `ERROR_BAD_IMPERSONATION_LEVEL` (1346).
+    /// runs as the client's user. Otherwise the thread acts at the level of identification, and
+    /// opening anything fails with `ERROR_BAD_IMPERSONATION_LEVEL` (1346).
     ///
-    /// When `act` returns or panics, the thread acts again as it did before. Should the operating
-    /// system refuse that, the process ends: whatever ran next would run as the client. So it may
-    /// be nested, and the inner call ends with the thread as the outer one's client.
+    /// When `act` returns or panics, the thread acts again as it did before. If the operating
+    /// system refuses that, the process ends: otherwise later code would run as the client. So
+    /// calls may be nested: after the inner call the thread acts as the client of the outer call.
     ///
-    /// `act` is no place to wait: what another task does on this thread would be done as the client,
-    /// so it must not run a runtime (`block_on`). It cannot await. A thread that it starts acts as
-    /// the process. A handle that it opens keeps the client's rights.
+    /// `act` should not wait. It must not run a runtime (`block_on`): another task on this thread
+    /// would act as the client. It cannot await. A thread that `act` starts acts as the process. A
+    /// handle that `act` opens keeps the client's rights.
     ///
     /// # Errors
     ///
-    /// As [`peer`](Self::peer), and what `OpenThreadToken` says if the thread acts as somebody whose
-    /// token this process may not open. `act` is not called then.
+    /// As [`peer`](Self::peer), and the error of `OpenThreadToken` if the thread already acts as a
+    /// user whose token this process may not open. `act` is not called then.
     ///
     /// # Panics
     ///
-    /// When `act` does.
+    /// If `act` panics.
     ///
     /// # Examples
     ///
@@ -65,7 +66,7 @@ impl PipeStream {
     /// let mut listener = Listener::bind("orders")?;
     /// let mut connection = listener.accept().await?;
     /// let path = connection.receive_text().await?.unwrap_or_default();
-    /// // What the client may not read, it does not get.
+    /// // The client gets only a file that it may read.
     /// let file = connection.as_client(|| std::fs::File::open(&path))??;
     /// # Ok(())
     /// # }
@@ -94,11 +95,11 @@ impl Connection<PipeStream> {
     ///
     /// # Errors
     ///
-    /// As [`PipeStream::peer`], and then `act` is not called.
+    /// As [`PipeStream::peer`]. `act` is not called then.
     ///
     /// # Panics
     ///
-    /// When `act` does.
+    /// If `act` panics.
     pub fn as_client<R>(&self, act: impl FnOnce() -> R) -> Result<R, Error> {
         self.get_ref().as_client(act)
     }

@@ -11,8 +11,8 @@ use crate::{
 impl PipeStream {
     /// Waits until the peer has read everything that was written, without closing.
     ///
-    /// [`DrainOutcome`] says what came of it, and how sure that is. Writing can go on afterwards,
-    /// whatever it says.
+    /// [`DrainOutcome`] says how the wait ended, and how sure that is. Writing can go on after any
+    /// outcome.
     ///
     /// # Errors
     ///
@@ -39,21 +39,22 @@ impl PipeStream {
         DrainOutcome::of_drain(done, Operation::Drain, wait.0.name())
     }
 
-    /// Ends this direction and leaves the other open: waits until the peer has read everything, then
-    /// tells it. On Windows that takes a message-type pipe.
+    /// Ends this direction and leaves the other open: waits until the peer has read everything,
+    /// then tells the peer. On Windows this needs a message-type pipe.
     ///
     /// On Windows a message of no bytes is sent. A peer that reads messages takes it for the end of
-    /// the stream: go-winio's `CloseWrite` is this, and a [`Connection`] reads it as `None`. A peer
-    /// that does not know it waits on. On Unix the direction is shut down (shutdown(2): `SHUT_WR`),
-    /// which is the end of the stream to every peer, and nothing can be written any more.
+    /// the stream: go-winio's `CloseWrite` does the same, and a [`Connection`] reads it as `None`.
+    /// A peer that does not know it keeps waiting. On Unix the direction is shut down (shutdown(2):
+    /// `SHUT_WR`). Every peer reads this as the end of the stream, and nothing can be written any
+    /// more.
     ///
-    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot
-    /// tell, was the peer told.
+    /// The peer was told only if the outcome is [`DrainOutcome::Drained`], or
+    /// [`DrainOutcome::Flushed`] where the system cannot tell.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, where a write of no
-    /// bytes is nothing; [`Error::Io`] as [`drained`](Self::drained).
+    /// [`Error::HalfClose`] if the pipe is a byte-type pipe of Windows, where a write of no bytes
+    /// does nothing. [`Error::Io`] as [`drained`](Self::drained).
     ///
     /// # Cancel safety
     ///
@@ -85,16 +86,16 @@ impl PipeStream {
 }
 
 impl Connection<PipeStream> {
-    /// Ends the sending direction, after what is queued was sent and the peer has read it: see
-    /// [`PipeStream::close_write`]. On Windows that takes a message-type pipe.
+    /// Ends the sending direction after everything queued was sent and the peer has read it: see
+    /// [`PipeStream::close_write`]. On Windows this needs a message-type pipe.
     ///
-    /// Only after [`DrainOutcome::Drained`], or [`DrainOutcome::Flushed`] where the system cannot
-    /// tell, was the peer told. Then nothing more can be sent, while messages can still be
-    /// received.
+    /// The peer was told only if the outcome is [`DrainOutcome::Drained`], or
+    /// [`DrainOutcome::Flushed`] where the system cannot tell. Then nothing more can be sent, while
+    /// messages can still be received.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfClose`] if the pipe is one of Windows and of the byte type, and as
+    /// [`Error::HalfClose`] if the pipe is a byte-type pipe of Windows, and as
     /// [`drained`](Self::drained).
     ///
     /// # Cancel safety

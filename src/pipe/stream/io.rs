@@ -15,7 +15,7 @@ use crate::{
     pipe::imp::{Drain, PipeHandle},
 };
 
-/// So few bytes, that fit into almost any pipe, are not worth asking the system about.
+/// Up to this many bytes fit into almost any pipe, so the system is not asked about them.
 const UNASKED: u64 = 64 * 1024;
 
 impl Transport for PipeStream {
@@ -34,8 +34,9 @@ impl Transport for PipeStream {
             this.undrained = false;
             this.completing = true;
         }
-        // What was read was written, and yet the runtime may not have been told. A runtime that ends
-        // before leaves the handle open: mio does not close one with a write under way.
+        // The peer has read everything, so every write is complete, but the runtime may not know it
+        // yet. A runtime that ends before it knows leaves the handle open: mio does not close a
+        // handle with a write under way.
         if this.completing {
             ready!(this.handle.poll_written(cx))?;
             this.completing = false;
@@ -47,7 +48,7 @@ impl Transport for PipeStream {
         self.drain = None;
     }
 
-    /// `None` on a pipe of another machine, where more holds data on the way.
+    /// `None` for a pipe of another machine, because data may also be held on the way there.
     fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
         let written = self.written.total();
         if written <= UNASKED {
@@ -142,7 +143,7 @@ impl AsyncWrite for PipeStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_drained(cx).map(|drained| match unless_peer_left(drained) {
-            // The system does not tell what the peer has read, which is no failure of a shutdown.
+            // The system does not tell what the peer has read. That is no failure of a shutdown.
             Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(()),
             drained => drained,
         })

@@ -28,7 +28,7 @@ impl PipeStream {
         (OwnedReadHalf(reader), OwnedWriteHalf(self))
     }
 
-    /// Returns a second stream over the same handle, which knows nothing of what is written.
+    /// Returns a second stream over the same handle. It does not know what is written.
     pub(super) fn second(&self) -> Self {
         Self {
             handle: Arc::clone(&self.handle),
@@ -50,17 +50,17 @@ pub struct OwnedReadHalf(PipeStream);
 
 /// The writing half of a [`PipeStream`]: see [`PipeStream::into_split`].
 ///
-/// Shutting it down waits until the peer has read everything, as that of a [`PipeStream`] does, and
-/// closes nothing.
+/// Shutting it down waits until the peer has read everything, as with a [`PipeStream`], and closes
+/// nothing.
 #[derive(Debug)]
 pub struct OwnedWriteHalf(PipeStream);
 
 impl OwnedReadHalf {
-    /// Returns the stream that both are halves of.
+    /// Returns the stream that both halves come from.
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`], which has both halves, if they are of two streams.
+    /// [`ReuniteError`], which has both halves, if they come from two streams.
     pub fn reunite(self, half: OwnedWriteHalf) -> Result<PipeStream, ReuniteError> {
         match Arc::ptr_eq(&self.0.handle, &half.0.handle) {
             true => Ok(half.0),
@@ -70,11 +70,11 @@ impl OwnedReadHalf {
 }
 
 impl OwnedWriteHalf {
-    /// Returns the stream that both are halves of.
+    /// Returns the stream that both halves come from.
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`], which has both halves, if they are of two streams.
+    /// [`ReuniteError`], which has both halves, if they come from two streams.
     pub fn reunite(self, half: OwnedReadHalf) -> Result<PipeStream, ReuniteError> {
         half.reunite(self)
     }
@@ -114,7 +114,7 @@ impl OwnedWriteHalf {
     }
 }
 
-/// What both halves can do.
+/// The methods of both halves.
 macro_rules! half {
     ($half:ident) => {
         impl $half {
@@ -130,7 +130,7 @@ macro_rules! half {
                 self.0.abort();
             }
 
-            /// Returns what closes the pipe at once, from anywhere.
+            /// Returns a handle that closes the pipe at once, from anywhere.
             #[must_use]
             pub fn abort_handle(&self) -> AbortHandle {
                 self.0.abort_handle()
@@ -188,7 +188,7 @@ impl AsyncWrite for OwnedWriteHalf {
     }
 }
 
-/// Two halves are of two streams.
+/// The two halves come from two streams.
 #[derive(Debug)]
 pub struct ReuniteError(Box<(OwnedReadHalf, OwnedWriteHalf)>);
 

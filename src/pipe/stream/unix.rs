@@ -9,7 +9,8 @@ use crate::pipe::unix::PipeHandle;
 
 #[cfg_attr(docsrs, doc(cfg(unix)))]
 impl PipeStream {
-    /// On Unix: returns the stream over a connected socket, of the server's end if it was accepted.
+    /// On Unix: returns the stream over a connected socket. It is the server's end if the socket
+    /// was accepted.
     #[must_use]
     pub fn from_unix(socket: UnixStream, accepted: bool) -> Self {
         Self::of_stranger(match accepted {
@@ -28,8 +29,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// The stream itself at the moment in which an `AbortHandle` or a `PeerHandle` uses the socket, or
-    /// if another half does.
+    /// The stream itself, while an `AbortHandle`, a `PeerHandle` or another half uses the socket.
     pub fn into_unix(self) -> Result<UnixStream, Self> {
         self.into_handle().map(PipeHandle::into_stream)
     }

@@ -13,7 +13,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn pipe_type(&self) -> std::io::Result<PipeType> {
         self.handle().pipe_type()
     }
@@ -21,8 +21,9 @@ impl PipeStream {
     /// On Windows: returns Tokio's handle if this is the server's end.
     ///
     /// From then on a listener's [`max_instances`](crate::ListenerOptions::max_instances) does not
-    /// count the client. Its instance is still one of the pipe's: at the limit the next client gets in
-    /// when the handle is closed, which the listener is not told and looks for.
+    /// count the client. The client's instance still belongs to the pipe: at the limit the next
+    /// client can connect only when the handle is closed. No event tells the listener of that, so
+    /// it tries again from time to time.
     ///
     /// # Errors
     ///

@@ -1,10 +1,10 @@
 //! Who may connect to a socket: the mode and the group of its file.
 
-/// Who may connect to a pipe. Whatever is set here, the user that the server runs as and root may.
+/// Who may connect to a pipe. The user that the server runs as and root may always connect.
 ///
-/// On Unix it is the mode and the group of the socket's file, which it has before anybody can find it;
-/// the process's umask has no part in it. Connecting takes the right to write to the file and to
-/// search the folders that lead to it.
+/// On Unix this is the mode and the group of the socket's file. The file has them before anybody
+/// can find it, and the process's umask does not change them. To connect, a process needs the right
+/// to write to the file and to search the folders that lead to it.
 ///
 /// # Examples
 ///
@@ -33,8 +33,8 @@ impl Access {
         Self { mode: 0o600, group: None }
     }
 
-    /// Lets the user that the server runs as do everything, and nobody else anything, as far as root
-    /// can be kept out, which it cannot: the mode 0600.
+    /// Lets the user that the server runs as do everything, and nobody else anything (the mode
+    /// 0600). Root cannot be kept out.
     pub const fn current_user_only() -> Self {
         Self::current_user_and_system()
     }
@@ -45,7 +45,8 @@ impl Access {
         Self { mode: 0o666, group: None }
     }
 
-    /// As [`authenticated_users`](Self::authenticated_users): every user of this machine is one.
+    /// As [`authenticated_users`](Self::authenticated_users): on Unix every user of this machine
+    /// counts as one.
     pub const fn users() -> Self {
         Self::authenticated_users()
     }

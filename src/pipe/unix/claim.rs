@@ -1,9 +1,10 @@
-//! A name that is owned: the lock beside the socket's file, and the file.
+//! Ownership of a name: the lock beside the socket's file, and the file.
 //!
-//! Whoever holds the lock on `PATH.lock` (flock(2)) may put a socket at `PATH`, and take away one that
-//! nobody has bound. The kernel gives the lock back when its holder ends, however it ends; the files
-//! stay then, and the next holder replaces them. A server that does not know the lock, as .NET's, is
-//! told by its socket: one that a process has bound is never replaced.
+//! The holder of the lock on `PATH.lock` (flock(2)) may put a socket at `PATH`, and remove a socket
+//! that no process has bound. The kernel releases the lock when its holder ends, however it ends.
+//! The files then stay, and the next holder replaces them. A server that does not know the lock,
+//! such as .NET's, is recognized by its socket: a socket that a process has bound is never
+//! replaced.
 
 mod lock;
 mod private;
@@ -22,15 +23,16 @@ use rustix::io::Errno;
 use self::{lock::Lock, private::Private};
 use super::access::Access;
 
-/// A name that this process owns, with a socket at its path. Dropped, both are gone.
+/// A name that this process owns, with a socket at its path. Dropping it gives up the name and
+/// removes the socket.
 pub(in crate::pipe) struct Claim {
     socket: FileId,
     path: PathBuf,
-    /// Given back last.
+    /// Released last.
     _lock: Lock,
 }
 
-/// Which file it is, whatever its name.
+/// Identifies a file independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -42,19 +44,19 @@ impl FileId {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
-    /// Returns what has this path, if it exists.
+    /// Returns the file that has this path, if one exists.
     fn at(path: &Path) -> io::Result<Option<Self>> {
         Ok(metadata(path)?.as_ref().map(Self::of))
     }
 }
 
 impl Claim {
-    /// Takes possession of a path that nobody owns, and listens there with a queue of so many clients;
-    /// `None` if another one owns it.
+    /// Takes possession of a path that nobody owns, and listens there with a queue of this many
+    /// clients; `None` if another process or listener owns it.
     ///
-    /// The socket is made where only this user can reach it, gets its mode and its group, and begins
-    /// to listen; then it gets its name in one step. So a client finds either what was there before or
-    /// a server that it may connect to.
+    /// The socket is made where only this user can reach it. It gets its mode and its group, and
+    /// begins to listen. Then it gets its name in one step. So a client finds either the old file
+    /// or a server that it may connect to.
     pub(super) fn take(
         path: &Path,
         access: &Access,
@@ -80,16 +82,17 @@ impl Claim {
 }
 
 impl Drop for Claim {
-    /// Removes the socket's file, if it still is this one's.
+    /// Removes the socket's file if it is still the file of this socket.
     fn drop(&mut self) {
         if FileId::at(&self.path).is_ok_and(|id| id == Some(self.socket)) {
-            // Fails only if the folder has become another's, and then it stays as after a crash.
+            // Fails only if another user owns the folder now. Then the file stays, as after a
+            // crash.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Who has a path.
+/// What is at a path.
 enum Resident {
     Nobody,
     /// A socket that no process has bound any more.
@@ -98,11 +101,11 @@ enum Resident {
     Alive,
 }
 
-/// Returns who has a path.
+/// Returns what is at a path.
 ///
-/// A datagram socket cannot be connected to one of streams, and what the kernel says to the attempt
-/// tells whether the latter is bound (connect(2): `EPROTOTYPE`, `ECONNREFUSED`). A server that listens
-/// does not notice.
+/// A datagram socket cannot be connected to a stream socket. The kernel's error for the attempt
+/// tells whether a process has bound the stream socket (connect(2): `EPROTOTYPE`, `ECONNREFUSED`).
+/// A server that listens does not notice the attempt.
 fn resident(path: &Path) -> io::Result<Resident> {
     let Some(metadata) = metadata(path)? else { return Ok(Resident::Nobody) };
     if !metadata.file_type().is_socket() {
@@ -113,7 +116,7 @@ fn resident(path: &Path) -> io::Result<Resident> {
             Ok(Resident::Stale(FileId::of(&metadata)))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Resident::Nobody),
-        // Another user's, perhaps.
+        // Perhaps the socket of another user.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Resident::Alive),
         Err(e) if Errno::from_io_error(&e) == Some(Errno::PROTOTYPE) => Ok(Resident::Alive),
         Ok(()) => Ok(Resident::Alive),
@@ -121,7 +124,7 @@ fn resident(path: &Path) -> io::Result<Resident> {
     }
 }
 
-/// Returns what the system says of a file itself, and not of what it may lead to.
+/// Returns the metadata of the file itself, and not of the target of a link.
 fn metadata(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -130,7 +133,7 @@ fn metadata(path: &Path) -> io::Result<Option<fs::Metadata>> {
     }
 }
 
-/// The path of a name is another kind of file's.
+/// The path of a name belongs to another kind of file.
 #[derive(Debug, thiserror::Error)]
 #[error("what has this path is not a socket, and stays as it is")]
 struct NotASocket;

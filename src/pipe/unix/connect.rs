@@ -7,7 +7,7 @@ use tokio::{net::UnixStream, time::sleep};
 use super::stream::PipeHandle;
 use crate::{name::PipeName, retry::attempts::Failure};
 
-/// How a socket is connected to: there is nothing to choose.
+/// The options for connecting to a socket: there are none.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::pipe) struct OpenSettings;
 
@@ -27,19 +27,20 @@ pub(in crate::pipe) fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         // The queue of the listener is full (connect(2): `EAGAIN`).
         io::ErrorKind::WouldBlock => Failure::Busy,
-        // Nobody listens on a socket that is there (connect(2)): its server has ended.
+        // The socket's file exists, but nobody listens on it (connect(2)): its server has ended.
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::NotFound,
         io::ErrorKind::PermissionDenied => Failure::AccessDenied,
         _ => Failure::Other,
     }
 }
 
-/// Returns whether a server could not be judged because it has left: the socket knows it all the same.
+/// Returns whether a server could not be judged because it has left. This does not happen: the
+/// socket still tells who listened.
 pub(in crate::pipe) fn has_left(_: &io::Error) -> bool {
     false
 }
 
-/// Waits for room in the queue of a busy listener, which no event tells of.
+/// Waits for room in the queue of a busy listener. No event reports such room.
 pub(in crate::pipe) struct Waiter<'a>(PhantomData<&'a PipeName>);
 
 impl<'a> Waiter<'a> {

@@ -1,4 +1,4 @@
-//! Waiting until the peer has read everything: what `poll_shutdown` of a pipe does, and `drained`.
+//! Waiting until the peer has read everything, for `poll_shutdown` of a pipe and for `drained`.
 
 use std::{
     future::Future,
@@ -13,14 +13,14 @@ use tokio::time::{Sleep, sleep};
 use super::stream::{PipeHandle, Unread};
 use crate::connection::Undrained;
 
-/// A wait under way. Dropped, it ends and leaves nothing behind.
+/// A wait under way. Dropping it ends the wait and leaves nothing behind.
 #[derive(Debug)]
 pub(in crate::pipe) struct Drain {
     deadline: Pin<Box<Sleep>>,
 }
 
 impl Drain {
-    /// Begins to wait; `None` if a look shows that there is nothing to wait for.
+    /// Begins to wait; `None` if the socket's state shows that there is nothing to wait for.
     pub(in crate::pipe) fn begin(
         pipe: &PipeHandle,
         _: bool,
@@ -32,8 +32,8 @@ impl Drain {
         }
     }
 
-    /// Succeeds when the peer has read everything. The failures are those that
-    /// [`DrainOutcome`](crate::DrainOutcome) is made of.
+    /// Succeeds when the peer has read everything. The failures are those that become a
+    /// [`DrainOutcome`](crate::DrainOutcome).
     pub(in crate::pipe) fn poll(
         &mut self,
         pipe: &PipeHandle,
@@ -43,7 +43,8 @@ impl Drain {
             return Poll::Ready(verdict(unread?).unwrap_or(Ok(())));
         }
         ready!(self.deadline.as_mut().poll(cx));
-        // The system counts memory, which is more than the bytes.
+        // The system counts memory, which is more than the unread bytes, so the number of bytes is
+        // unknown.
         let late = Undrained { unread: None };
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, late)))
     }

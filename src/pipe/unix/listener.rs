@@ -34,7 +34,7 @@ impl ListenSettings {
         self.access = access;
     }
 
-    /// Returns whether the system keeps write boundaries.
+    /// Returns whether the system keeps write boundaries: it never does.
     #[expect(clippy::unused_self, reason = "other systems have pipes that do")]
     pub(in crate::pipe) fn keeps_messages(&self) -> bool {
         false
@@ -50,7 +50,7 @@ pub(in crate::pipe) fn listen(
     places: Places,
 ) -> Result<(Backlog, Claim), Error> {
     let failed = |e| Error::io(Operation::Listen, Some(name), e);
-    // Linux lets one more in than it is told (af_unix.c: `unix_recvq_full`).
+    // Linux lets in one client more than the given number (af_unix.c: `unix_recvq_full`).
     let queue = i32::from(size) - i32::from(cfg!(any(target_os = "linux", target_os = "android")));
     let claimed = Claim::take(Path::new(name.as_str()), &settings.access, queue).map_err(failed)?;
     let Some((listener, claim)) = claimed else {
@@ -75,9 +75,9 @@ pub(in crate::pipe) struct Backlog {
     listener: UnixListener,
     size: usize,
     places: Places,
-    /// The next client's.
+    /// The place of the next client.
     place: Option<Place>,
-    /// The limit of clients was reached, and the log was told.
+    /// The limit of clients was reached, and this was logged.
     full: bool,
     outage: Option<Outage>,
 }
@@ -90,7 +90,7 @@ impl Backlog {
 
     /// Returns the next client that has connected, if there is a place for one.
     ///
-    /// A failure is returned once, and tried again after a while: the client waits in the queue.
+    /// Returns a failure once, and tries again after a while: the client waits in the queue.
     pub(in crate::pipe) fn poll_connected(
         &mut self,
         cx: &mut Context<'_>,
@@ -120,7 +120,7 @@ impl Backlog {
                     let place = self.place.take().unwrap_or_default();
                     return Some(Ok(Arrival::now(client, place)));
                 }
-                // A client that has left before, or a signal (accept(2)).
+                // The client has left already, or a signal came (accept(2)).
                 Poll::Ready(Err(e))
                     if matches!(
                         e.kind(),
@@ -135,7 +135,7 @@ impl Backlog {
         }
     }
 
-    /// Notes a failure, and returns it if the caller of `accept` has not seen it.
+    /// Records a failure, and returns it if the caller of `accept` has not seen it.
     fn note_outage(&mut self, error: io::Error) -> Option<io::Error> {
         let text = error.to_string();
         let outage = match &mut self.outage {

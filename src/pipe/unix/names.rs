@@ -1,4 +1,4 @@
-//! What the system tells about names: whose they are for, and which exist.
+//! What the system tells about names: the user of a name, and the names that exist.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 
 use crate::name::{self, PipeName};
 
-/// Returns this process's user, as a name has it.
+/// Returns this process's user, in the form that a name contains.
 pub(in crate::pipe) fn user() -> io::Result<u32> {
     Ok(geteuid().as_raw())
 }
@@ -22,7 +22,7 @@ pub(in crate::pipe) fn random() -> io::Result<u128> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-/// Returns the names of the sockets that are in the folder of names, in no order.
+/// Returns the names of the sockets that are in the folder of names, in no particular order.
 pub(in crate::pipe) fn list() -> io::Result<Vec<PipeName>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(name::folder())? {
@@ -31,7 +31,7 @@ pub(in crate::pipe) fn list() -> io::Result<Vec<PipeName>> {
         let Some(name) = file.to_str().and_then(|file| file.strip_prefix(name::PREFIX)) else {
             continue;
         };
-        // One that has gone meanwhile is none.
+        // A file that has gone meanwhile does not count.
         if entry.file_type().is_ok_and(|kind| kind.is_socket()) {
             names.extend(PipeName::new(&format!(r"\\.\pipe\{name}")).ok());
         }

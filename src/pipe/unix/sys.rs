@@ -1,13 +1,13 @@
-//! Every `unsafe`, of which there is one question: what only a number says to the kernel.
+//! Every `unsafe`. There is one request to the kernel, for which only a number is known.
 
 use std::os::fd::AsFd;
 
 use rustix::ioctl::{Getter, Opcode, ioctl};
 
-/// `SIOCOUTQ`, which is `TIOCOUTQ`, as asm-generic/ioctls.h has it.
+/// `SIOCOUTQ`, which is `TIOCOUTQ`, as defined in asm-generic/ioctls.h.
 const SIOCOUTQ: Opcode = 0x5411;
 
-/// Whether that is what the system takes the number for: some architectures have their own.
+/// Whether the number has this meaning here: some architectures have other numbers.
 const IS_KNOWN: bool = cfg!(all(
     any(target_os = "linux", target_os = "android"),
     any(
@@ -21,14 +21,14 @@ const IS_KNOWN: bool = cfg!(all(
     )
 ));
 
-/// So much memory of a send queue, in bytes, is none. The kernel tells a writer that memory was given
-/// back before it has given back the last byte of it (sock.c: `sock_wfree`), so one who is told
-/// finds a byte; and what is queued takes as much as a buffer and its head at least, which is 400
-/// bytes and more.
+/// Up to this much memory of a send queue, in bytes, counts as nothing. The kernel tells a writer
+/// that memory was given back before it has given back the last byte (sock.c: `sock_wfree`), so the
+/// writer then still finds one byte. Queued data takes at least a buffer and its head, which is 400
+/// bytes or more.
 const NOTHING: i32 = 128;
 
-/// Returns how many bytes of memory a socket has in its peer's receive queue, which is more than
-/// what is unread there, and 0 if that is nothing (unix(7): `SIOCOUTQ`); `None` where the system
+/// Returns how many bytes of memory a socket has in its peer's receive queue (unix(7): `SIOCOUTQ`).
+/// This is more than the unread bytes, and 0 if nothing is unread. Returns `None` where the system
 /// does not tell.
 pub(super) fn unread(socket: impl AsFd) -> Option<u64> {
     if !IS_KNOWN {

@@ -1,4 +1,4 @@
-//! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
+//! Which servers a client trusts. The client judges the open pipe before it sends the first byte.
 
 use std::{fmt, io, sync::Arc, time::SystemTime};
 
@@ -11,12 +11,13 @@ use crate::{
     name::PipeName,
 };
 
-/// Whom a client trusts to be the server. A pipe's name says nothing of that: whoever is first to
-/// create it has it.
+/// Which server a client trusts. A pipe's name does not tell who the server is: any program can be
+/// the first to create it.
 ///
-/// On Unix it is judged by the user as which the process ran that began to listen, which the kernel
-/// wrote down at that moment (unix(7): `SO_PEERCRED`), before a byte is sent. A service manager that
-/// listens for its services, as systemd does, is the server by that.
+/// On Unix the client judges the user of the process that began to listen, before it sends a byte.
+/// The kernel recorded that user when the process began to listen (unix(7): `SO_PEERCRED`). If a
+/// service manager listens for its services, as systemd does, the service manager counts as the
+/// server.
 ///
 /// # Examples
 ///
@@ -45,7 +46,7 @@ enum Rule {
 }
 
 impl ServerTrust {
-    /// Trusts this process's user and root, who owns the machine anyway. This is the default.
+    /// Trusts this process's user and root, who controls the machine anyway. This is the default.
     pub const fn same_user_or_privileged() -> Self {
         Self { rule: Rule::SameUserOrPrivileged }
     }
@@ -60,13 +61,13 @@ impl ServerTrust {
         Self::uid(0)
     }
 
-    /// On Unix: trusts the user with this number only, a service's for instance; 0 is root.
+    /// On Unix: trusts the user with this number only, for example a service's user; 0 is root.
     pub const fn uid(uid: u32) -> Self {
         Self { rule: Rule::User(uid) }
     }
 
-    /// Trusts whom `judge` returns true for. It is called on the runtime's thread and should not
-    /// block; a panic is the caller's.
+    /// Trusts the servers for which `judge` returns true. `judge` is called on the runtime's thread
+    /// and should not block. A panic of `judge` reaches the caller.
     pub fn judged_by<F>(judge: F) -> Self
     where
         F: Fn(&ServerIdentity) -> bool + Send + Sync + 'static,
@@ -74,7 +75,8 @@ impl ServerTrust {
         Self { rule: Rule::Judge(Arc::new(judge)) }
     }
 
-    /// Trusts whoever was first to create the pipe, which may be any program of any user.
+    /// Trusts any server: whoever was first to create the pipe, which may be any program of any
+    /// user.
     pub const fn any_without_check() -> Self {
         Self { rule: Rule::Any }
     }
@@ -142,16 +144,16 @@ impl fmt::Debug for ServerTrust {
     }
 }
 
-/// Who serves a pipe, as far as its client can tell: on Unix, who began to listen.
+/// Who serves a pipe, as far as its client can tell: on Unix the process that began to listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerIdentity {
-    /// The process that began to listen, where the operating system tells. It may have ended, and its
-    /// id be another's.
+    /// The id of the process that began to listen, where the operating system tells it. That
+    /// process may have ended, and another process may have its id by now.
     pub process_id: Option<u32>,
-    /// The user as which it ran.
+    /// The user that it ran as.
     pub uid: u32,
-    /// The group as which it ran.
+    /// The group that it ran as.
     pub gid: u32,
 }
 

@@ -21,7 +21,7 @@ pub(in crate::pipe) async fn open(
     let (handle, pipe_type) = if name.is_local() {
         sys::open(name, flags)?
     } else {
-        // Through the network CreateFileW takes as long as the network does.
+        // For a pipe of another machine, CreateFileW takes as long as the network does.
         let remote = name.clone();
         tokio::task::spawn_blocking(move || sys::open(&remote, flags))
             .await
@@ -34,7 +34,7 @@ pub(in crate::pipe) async fn open(
 pub(in crate::pipe) fn failure(error: &io::Error) -> Failure {
     match Code::of(error) {
         Code::Busy => Failure::Busy,
-        // A server that has disconnected left before it could be judged: its pipe is no longer there.
+        // The server disconnected before it could be judged, so its pipe is no longer there.
         Code::NotFound | Code::Disconnected => Failure::NotFound,
         Code::AccessDenied => Failure::AccessDenied,
         Code::NothingRead | Code::Listening | Code::Other => Failure::Other,

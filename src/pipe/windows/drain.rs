@@ -1,4 +1,4 @@
-//! Waiting until the peer has read everything: what `poll_shutdown` of a pipe does, and `drained`.
+//! Waiting until the peer has read everything, for `poll_shutdown` of a pipe and for `drained`.
 
 mod flusher;
 
@@ -24,7 +24,7 @@ use crate::connection::Undrained;
 /// milliseconds unless the pipe is another machine's and its network hangs.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A wait under way. Dropped, it ends and leaves nothing behind.
+/// A wait under way. Dropping it ends the wait and leaves nothing behind.
 #[derive(Debug)]
 pub(in crate::pipe) struct Drain {
     flush: Flush,
@@ -34,8 +34,8 @@ pub(in crate::pipe) struct Drain {
     locality: Locality,
 }
 
-/// Where the pipe's other end is. A look at a pipe through the network takes as long as the network
-/// does, so there only the waiting thread looks.
+/// Where the pipe's other end is. Asking for the state of another machine's pipe takes as long as
+/// the network does, so there only the waiting thread asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Locality {
     Local,
@@ -52,7 +52,7 @@ impl Locality {
 }
 
 impl Drain {
-    /// Begins to wait; `None` if a look shows that there is nothing to wait for.
+    /// Begins to wait; `None` if the pipe's state shows that there is nothing to wait for.
     pub(in crate::pipe) fn begin(
         pipe: &PipeHandle,
         local: bool,
@@ -69,8 +69,8 @@ impl Drain {
         Ok(Some(Self { flush, deadline: Box::pin(sleep(timeout)), late: None, locality }))
     }
 
-    /// Succeeds when the peer has read everything. The failures are those that
-    /// [`DrainOutcome`](crate::DrainOutcome) is made of.
+    /// Succeeds when the peer has read everything. The failures are those that become a
+    /// [`DrainOutcome`](crate::DrainOutcome).
     pub(in crate::pipe) fn poll(
         &mut self,
         pipe: &PipeHandle,
@@ -92,9 +92,9 @@ impl Drain {
             if self.late.is_some() {
                 return Poll::Ready(Err(timed_out(None)));
             }
-            // Counted before the release: if the thread comes back because it was released, there
-            // was unread data at that moment, hence now as well, and a peer that has something to
-            // read has no read pending that the count would include.
+            // Counted before the release. If the thread comes back because it was released, there
+            // was unread data at that moment, so there is unread data now too. A peer that has data
+            // to read has no pending read, so the count includes none.
             let unread = match self.locality.pipe_state(pipe) {
                 PipeState::Connected { unread } => unread,
                 PipeState::Empty | PipeState::Gone | PipeState::Unknown => None,
@@ -105,8 +105,8 @@ impl Drain {
         }
     }
 
-    /// A flush succeeds as well if the peer had left before it began. So it proves that everything
-    /// was read only if the peer is still there afterwards.
+    /// A flush also succeeds if the peer had left before it began. So it proves that everything was
+    /// read only if the peer is still there afterwards.
     fn verdict(&self, flushed: io::Result<Flushed>) -> io::Result<()> {
         match flushed {
             Ok(Flushed::Done(
@@ -114,7 +114,7 @@ impl Drain {
             )) => Ok(()),
             Ok(Flushed::Done(PipeState::Gone)) => Err(io::ErrorKind::BrokenPipe.into()),
             Ok(Flushed::Released) => Err(timed_out(self.late.flatten())),
-            // Through a handle that cannot write nothing was written.
+            // Nothing was written through a handle that cannot write.
             Err(e) if Code::of(&e) == Code::AccessDenied => Ok(()),
             Err(e) => Err(e),
         }

@@ -1,4 +1,4 @@
-//! Whom a client takes for the server that it means, judged on the open pipe before the first byte.
+//! Which servers a client trusts. The client judges the open pipe before it sends the first byte.
 
 mod creators;
 mod evidence;
@@ -16,41 +16,43 @@ use self::{
 };
 use crate::sid::Sid;
 
-/// Whom a client trusts to be the server. A pipe's name says nothing of that: whoever is first to
-/// create it has it.
+/// Which server a client trusts. A pipe's name does not tell who the server is: any program can be
+/// the first to create it.
 ///
 /// # How it is judged
 ///
-/// On the open pipe, before a byte is sent, by two witnesses that must not contradict the rule: the
-/// pipe's owner, and the user of the process that created the instance. The second is often out of
-/// sight, since an ordinary user may not look into a service's process; then the owner alone
-/// decides, which nobody can set to somebody else. The process alone decides only where the pipe
-/// has no owner, which is so under Wine.
+/// The client judges the open pipe before it sends a byte. It looks at two facts, and neither may
+/// contradict the rule: the pipe's owner, and the user of the process that created the instance.
+/// The process often cannot be seen, because an ordinary user may not look into a service's
+/// process. Then the owner alone decides; nobody can set the owner to another user. The process
+/// alone decides only where the pipe has no owner, which happens under Wine.
 ///
-/// The owner is the pipe's, not the instance's: where the pipe's access rules let others create
-/// instances ([`MayServe`]), the owner alone proves nothing, and a server whose process is out of
-/// sight is refused. A service's rules should grant its clients `0x12019b` and not `GENERIC_WRITE`,
-/// which contains that right; [`Access`](crate::security::Access) does so.
+/// The owner is that of the pipe, not of the instance. Where the pipe's access rules let others
+/// create instances ([`MayServe`]), the owner alone proves nothing, and a server whose process
+/// cannot be seen is refused. A service's rules should grant its clients `0x12019b` and not
+/// `GENERIC_WRITE`, which contains the right to create instances.
+/// [`Access`](crate::security::Access) does so.
 ///
 /// A service that runs as LocalService, NetworkService or a virtual account (`NT SERVICE\name`) is
-/// neither SYSTEM nor an administrator, so no rule trusts it but [`service`](Self::service) and
-/// [`user`](Self::user).
+/// neither SYSTEM nor an administrator. So only the rules [`service`](Self::service) and
+/// [`user`](Self::user) trust it.
 ///
-/// Elevated and other processes of one user count as one. A server of this crate names its user as
-/// the pipe's owner; another's may, if it is elevated, be owned by the group of administrators, and
-/// then its process must be seen to be the user's.
-/// A sandbox, of integrity below medium, does not count as its user to one that is not.
+/// Elevated and other processes of one user count as the same user. A server of this crate names
+/// its user as the pipe's owner. The pipe of another server, if that is elevated, may be owned by
+/// the group of administrators; then the process must be seen to be the user's. A sandbox
+/// (integrity below medium) does not count as its user for a client that is not in a sandbox.
 ///
-/// An owner that is an ordinary user may be an administrator who runs elevated; that is believed if
-/// the process is seen to be that user's and to have the rights of an administrator.
+/// An owner that looks like an ordinary user may be an administrator who runs elevated. The client
+/// believes this if it sees that the process is that user's and has the rights of an administrator.
 ///
 /// # Rules and limits
 ///
-/// A rule names accounts, or a service, which stands for its account: there is one, and it decides
-/// alone. The methods that begin with `and_` limit it: a server must be what the rule trusts *and* of
-/// the session *and* started from the file. They are no rules of their own, since every user may have
-/// processes in any session of theirs, and start any program that they can read. Service and limits
-/// are facts of this machine: a pipe of another machine is refused.
+/// A rule names accounts, or a service, which stands for its account. There is one rule, and it
+/// decides alone. The methods that begin with `and_` limit it: a server must be what the rule
+/// trusts *and* be in the session *and* be started from the file. The limits are no rules of their
+/// own, because every user may have processes in any of their own sessions, and may start any
+/// program that they can read. Services and limits concern this machine only: with them a pipe of
+/// another machine is refused.
 ///
 /// # Examples
 ///
@@ -71,8 +73,8 @@ pub struct ServerTrust {
 }
 
 impl ServerTrust {
-    /// Trusts this process's user, SYSTEM and administrators, who own the machine anyway. On a pipe
-    /// of another machine it checks nothing. This is the default.
+    /// Trusts this process's user, SYSTEM and administrators, who control the machine anyway. On a
+    /// pipe of another machine it checks nothing. This is the default.
     pub const fn same_user_or_privileged() -> Self {
         Self::by(Rule::SameUserOrPrivileged)
     }
@@ -87,8 +89,8 @@ impl ServerTrust {
         Self::by(Rule::Privileged)
     }
 
-    /// Trusts this user only, a service's account for instance: `S-1-5-19` is LocalService, `S-1-5-20`
-    /// NetworkService, and `sc.exe showsid NAME` tells a virtual account's.
+    /// Trusts this user only, for example a service's account: `S-1-5-19` is LocalService,
+    /// `S-1-5-20` is NetworkService, and `sc.exe showsid NAME` shows that of a virtual account.
     ///
     /// # Examples
     ///
@@ -103,20 +105,20 @@ impl ServerTrust {
         Self::by(Rule::User(sid))
     }
 
-    /// Trusts the Windows service of this name, whatever account it runs as. The name is the one that
-    /// `sc.exe` takes, not the one on display.
+    /// Trusts the Windows service of this name, for any account that it runs as. The name is the
+    /// one that `sc.exe` takes, not the display name.
     ///
-    /// The service control manager is asked which process the service runs in, and that must be the
-    /// process that created the pipe's instance. The pipe's owner must not contradict: it must be the
-    /// service's account, SYSTEM or administrators; the account is that of the process, or where
-    /// that is out of sight the one that the service is set to run as. An ordinary user may ask for
-    /// both, unless the access rules of the service say otherwise.
+    /// The client asks the service control manager which process the service runs in. That must be
+    /// the process that created the pipe's instance. The pipe's owner must not contradict: it must
+    /// be the service's account, SYSTEM or administrators. The service's account is that of the
+    /// process. If the process cannot be seen, it is the account that the service is set to run as.
+    /// An ordinary user may ask for both, unless the access rules of the service say otherwise.
     ///
     /// Services that share a process, as many of Windows' own do, count as one. Only administrators
     /// can set up a service. If it does not exist or does not run, nobody is trusted.
     ///
-    /// The manager is asked by a remote procedure call, on a blocking thread, after the pipe was
-    /// opened: it adds to the time that connecting takes.
+    /// The client asks the manager by a remote procedure call, on a blocking thread, after the pipe
+    /// was opened. This adds to the time that connecting takes.
     ///
     /// # Examples
     ///
@@ -129,8 +131,9 @@ impl ServerTrust {
         Self::by(Rule::Service(name.into().into()))
     }
 
-    /// Trusts whom `judge` returns true for. It is called on the runtime's thread and should not
-    /// block, as asking for the files of programs can; a panic is the caller's.
+    /// Trusts the servers for which `judge` returns true. `judge` is called on the runtime's thread
+    /// and should not block; asking for the files of programs can block. A panic of `judge` reaches
+    /// the caller.
     pub fn judged_by<F>(judge: F) -> Self
     where
         F: Fn(&ServerIdentity) -> bool + Send + Sync + 'static,
@@ -138,16 +141,17 @@ impl ServerTrust {
         Self::by(Rule::Judge(Arc::new(judge)))
     }
 
-    /// Trusts whoever was first to create the pipe, which may be any program of any user.
+    /// Trusts any server: whoever was first to create the pipe, which may be any program of any
+    /// user.
     pub const fn any_without_check() -> Self {
         Self::by(Rule::Any)
     }
 
-    /// Limits the rule to servers of this process's terminal services session, as a tray icon and its
-    /// agent of one logon are. Services are in session 0.
+    /// Limits the rule to servers of this process's terminal services session. For example, a tray
+    /// icon and its agent of one logon are in one session. Services are in session 0.
     ///
-    /// The operating system writes the session down when the instance is created. It keeps apart the
-    /// logons of one user, and of users that a rule trusts both.
+    /// The operating system records the session when the instance is created. This limit keeps
+    /// apart the logons of one user, and the logons of two users that the rule trusts.
     ///
     /// # Examples
     ///
@@ -177,11 +181,11 @@ impl ServerTrust {
 
     /// Limits the rule to servers that were started from the file with this path.
     ///
-    /// The files are compared and not the paths; a copy is another file. The process must be in sight,
-    /// as a service's is not to an ordinary user. Whoever may write to the server's process, or to the
-    /// folder of the program, gets around this, so it tells programs apart that mean no harm, and does
-    /// not guard against another program of the same user:
-    /// [`PeerProcess`](crate::security::PeerProcess).
+    /// The files are compared and not the paths; a copy is another file. This process must be able
+    /// to see the server's process; an ordinary user cannot see that of a service. Anybody who may
+    /// write to the server's process, or to the folder of the program, can get around this. So it
+    /// keeps apart programs that mean no harm, and does not guard against another program of the
+    /// same user: [`PeerProcess`](crate::security::PeerProcess).
     pub fn and_image(mut self, path: impl Into<PathBuf>) -> Self {
         self.limits.image = Some(Image::At(path.into().into()));
         self

@@ -11,11 +11,11 @@ use tokio::net::windows::named_pipe::NamedPipeServer;
 use super::Arrival;
 use crate::pipe::{pending::Pending, places::Place};
 
-/// An instance that waits for a client. One that is dropped lets nobody in any more.
+/// An instance that waits for a client. A dropped instance lets nobody in any more.
 pub(in crate::pipe) struct Instance {
-    /// Taken when a client has connected.
+    /// `None` once a client has connected and the server's end was taken.
     server: Option<Arc<NamedPipeServer>>,
-    /// Shares the server until it is dropped.
+    /// Shares the server until this future is dropped.
     connected: Option<Pending<io::Result<()>>>,
     place: Place,
 }
@@ -28,7 +28,7 @@ impl Instance {
         Self { server: Some(server), connected: Some(connected), place }
     }
 
-    /// Is ready when a client has connected, and not to be polled again then.
+    /// Is ready when a client has connected. Do not poll it again after that.
     pub(in crate::pipe) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.connected {
             Some(connected) => connected.poll(cx),
@@ -45,8 +45,8 @@ impl Instance {
 }
 
 impl Drop for Instance {
-    /// A dropped handle lets clients in until the runtime's driver has run; a disconnected one does
-    /// not.
+    /// A dropped handle lets clients in until the runtime's driver has run. A disconnected handle
+    /// does not.
     fn drop(&mut self) {
         if let Some(server) = &self.server {
             let _ = server.disconnect();

@@ -1,4 +1,4 @@
-//! A listener's instances: those that wait for clients, and the one that holds the name.
+//! A listener's instances: some wait for clients, and one holds the name.
 
 mod backlog;
 mod hold;
@@ -22,7 +22,7 @@ pub(in crate::pipe) fn listen(
 ) -> Result<(Backlog, Hold), Error> {
     let security = settings.rules_for(name)?;
     let flags = settings.flags(match max_instances {
-        // One more, to hold the name.
+        // One more instance holds the name.
         Some(max) => u32::from(max) + 1,
         None => ListenSettings::UNLIMITED,
     });

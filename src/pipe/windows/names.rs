@@ -1,4 +1,4 @@
-//! What the system tells about names: whose they are for, and which exist.
+//! What the system tells about names: the user or session of a name, and the names that exist.
 
 use std::io;
 
@@ -10,12 +10,12 @@ use crate::{
     sid::Sid,
 };
 
-/// Returns this process's user, as a name has it.
+/// Returns this process's user, in the form that a name contains.
 pub(in crate::pipe) fn user() -> io::Result<Sid> {
     Ok(Peer::this_process()?.user)
 }
 
-/// Returns the names of the pipes that exist, in no order.
+/// Returns the names of the pipes that exist, in no particular order.
 pub(in crate::pipe) fn list() -> io::Result<Vec<PipeName>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(LOCAL_PREFIX)? {
@@ -27,7 +27,7 @@ pub(in crate::pipe) fn list() -> io::Result<Vec<PipeName>> {
     Ok(names)
 }
 
-/// Returns the name that stands so in the list of pipes; `None` if its path means another one.
+/// Returns the name for this entry of the list of pipes; `None` if its path means another pipe.
 fn listed(name: &str) -> Option<PipeName> {
     PipeName::new(&format!("{LOCAL_PREFIX}{name}")).ok()
 }
@@ -35,7 +35,7 @@ fn listed(name: &str) -> Option<PipeName> {
 #[cfg_attr(docsrs, doc(cfg(windows)))]
 impl PipeName {
     /// On Windows: returns the name `NAME-N` of this process's terminal services session, such as
-    /// `tray-1`: what each desktop has one of. Services are in session 0.
+    /// `tray-1`. Each desktop has one such name. Services are in session 0.
     ///
     /// Anybody can create such a name: see [`per_user`](Self::per_user).
     ///

@@ -1,4 +1,4 @@
-//! Who is at the other end, and how much of that is to be relied on.
+//! Who is at the other end, and how far to rely on that.
 
 use std::{fmt, io, os::windows::io::AsHandle, sync::OnceLock, time::SystemTime};
 
@@ -11,25 +11,26 @@ use super::{
 };
 use crate::sid::Sid;
 
-/// Whom a process runs as: on the server's side the client of a pipe, on the client's side the
-/// server.
+/// The account that a process runs as: on the server's side the client of a pipe, on the client's
+/// side the server.
 ///
 /// # What it is worth
 ///
-/// Of a client, everything but [`process_id`](Self::process_id) comes from the token that the
-/// operating system keeps for the pipe, and a client cannot forge it. It tells who opened the pipe
-/// or, of a client that asks for dynamic tracking, who wrote what was read last. It does not tell
-/// who writes next: a process can hand its end on to another.
+/// For a client, every field except [`process_id`](Self::process_id) comes from the token that the
+/// operating system keeps for the pipe. A client cannot forge this token. It tells who opened the
+/// pipe. For a client that asks for dynamic tracking, it tells who wrote the data that was read
+/// last. It does not tell who writes next: a process can hand its end on to another.
 ///
-/// Of a server, it comes from the process that has the id of the one that created the instance. An
-/// id is given again after its process has ended, and a handle can have been handed on, so this
-/// serves as a second witness beside the owner of the pipe, and not as the only one.
+/// For a server, the fields come from the process whose id is that of the process that created the
+/// instance. An id can be given to another process after its process has ended, and a handle can
+/// have been handed on. So this is evidence in addition to the owner of the pipe, and not enough
+/// alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The process, where the operating system tells. It can be forged and goes stale: the process
-    /// may have ended or handed the pipe on, and its id may be another's by now. For logs; nothing
-    /// may be decided by it. [`process`](Self::process) says more.
+    /// The id of the process, where the operating system tells it. The id can be forged and goes
+    /// stale: the process may have ended or handed the pipe on, and another process may have its id
+    /// by now. Use it for logs, and decide nothing by it. [`process`](Self::process) says more.
     pub process_id: Option<u32>,
     /// When that process was created, if it could be seen and was older than the connection.
     pub(in crate::pipe) process_created: Option<SystemTime>,
@@ -37,20 +38,20 @@ pub struct Peer {
     pub session: u32,
     /// The user.
     pub user: Sid,
-    /// How far the process is trusted to write to what is its user's.
+    /// How far the process is trusted to write to its user's objects.
     pub integrity: IntegrityLevel,
     /// Whether the user's rights are raised, as "Run as administrator" does.
     pub elevated: bool,
-    /// Whether it has the rights of an administrator now: one who is not elevated has not.
+    /// Whether the process has the rights of an administrator now. An administrator who is not
+    /// elevated does not have them.
     pub administrator: bool,
 }
 
 impl Peer {
-    /// Returns the client of a pipe that was open by that moment.
+    /// Returns the client of a pipe that was open by the moment `opened`.
     ///
-    /// The calling thread acts as the client for the time of two system calls, inside this call,
-    /// and cannot fail to return to itself: should the operating system refuse that, the process
-    /// ends.
+    /// The calling thread acts as the client for the time of two system calls, inside this call.
+    /// Afterwards it always acts as before: if the operating system refuses that, the process ends.
     pub(in crate::pipe) fn client_of(
         server: &impl AsHandle,
         opened: SystemTime,
@@ -66,8 +67,8 @@ impl Peer {
         Self::of(&token, id, process.map(|process| process.created()))
     }
 
-    /// Returns this process, which is asked once: a process keeps its user, and asking costs as much
-    /// as opening a pipe.
+    /// Returns this process. The system is asked once: a process keeps its user, and asking costs
+    /// as much as opening a pipe.
     pub(in crate::pipe) fn this_process() -> io::Result<Self> {
         static THIS: OnceLock<Peer> = OnceLock::new();
         if let Some(this) = THIS.get() {
@@ -95,72 +96,74 @@ impl Peer {
         })
     }
 
-    /// Returns whether it is the user that this process runs as, elevated or not; not if that
-    /// cannot be found out.
+    /// Returns whether the peer's user is the user that this process runs as, elevated or not.
+    /// Returns false if that cannot be found out.
     #[must_use]
     pub fn is_same_user(&self) -> bool {
         Self::this_process().is_ok_and(|this| this.user == self.user)
     }
 
-    /// Returns the user as text, as the system identifies it: here the [`user`](Self::user), such as
+    /// Returns the system's identifier of the user as text: here the [`user`](Self::user), such as
     /// `S-1-5-21-1-2-3-1001`, and on Unix the number.
     #[must_use]
     pub fn user_id(&self) -> String {
         self.user.to_string()
     }
 
-    /// Returns the peer's process, held so that its id stays its own.
+    /// Returns the peer's process. While this is held, no other process gets its id.
     ///
-    /// It is the process that had the id when the peer was asked who it is, and had it before the
-    /// connection was accepted, by a client, or opened, to a server: one that was created later, or
-    /// has taken the id over since, is told by when it was created and is an error.
+    /// This process had the id when the peer was identified, and already had it before the
+    /// connection was accepted (a client's process) or opened (a server's process). A process that
+    /// was created later, or has taken the id over since, is recognized by its creation time and is
+    /// an error.
     ///
     /// # What it is worth
     ///
-    /// As much as the id that the pipe tells. The operating system writes that down when an end is
-    /// opened, and as far as is known a client of this machine does not choose it. But a process
-    /// can open an end, hand it on to another, and end; and if its id is another process's before
-    /// `accept` has seen the client, that one is found. A client that comes through the network,
-    /// from this machine or another, states an id of its own choice; its process is never found. So
-    /// this is good for finding out which program calls, and no substitute for the
+    /// It is as reliable as the id that the pipe tells. The operating system records that id when
+    /// an end is opened, and as far as is known a client of this machine does not choose it. But a
+    /// process can open an end, hand it on to another, and end. If another process has its id
+    /// before `accept` has seen the client, this returns that other process. A client that comes
+    /// through the network, from this machine or another, states an id of its own choice; its
+    /// process is never found. So use this to find out which program calls. It does not replace the
     /// [`user`](Self::user): [`PeerProcess`].
     ///
     /// # Errors
     ///
-    /// `NotFound`: the process has ended, or its id is another's by now, or it was not to be seen or
-    /// not older than the connection when the peer was asked, as after the clock was set back. What
-    /// `OpenProcess` says: `ERROR_INVALID_PARAMETER` (87) if no process has the id, and
-    /// `ERROR_ACCESS_DENIED` (5) if this process may not look into it, as an ordinary user's may not
-    /// into another user's.
+    /// `NotFound`: the process has ended, or another process has its id by now. Also if, when the
+    /// peer was identified, the process could not be seen or was not older than the connection, as
+    /// after the clock was set back. The error of `OpenProcess`: `ERROR_INVALID_PARAMETER` (87) if
+    /// no process has the id, and `ERROR_ACCESS_DENIED` (5) if this process may not look into it.
+    /// For example, an ordinary user's process may not look into another user's process.
     pub fn process(&self) -> io::Result<PeerProcess> {
         PeerProcess::again(self.process_id, self.process_created)
     }
 
     /// Returns the name of the user's account, as `DOMAIN\name`.
     ///
-    /// It asks the local security authority, which may ask a domain controller: the call can take
-    /// as long as the network does, so it belongs on a blocking thread.
+    /// It asks the local security authority, which may ask a domain controller. The call can take
+    /// as long as the network does, so make it on a blocking thread.
     ///
     /// # Errors
     ///
-    /// What `LookupAccountSidW` says, `ERROR_NONE_MAPPED` (1332) if the account has no name.
+    /// The error of `LookupAccountSidW`: `ERROR_NONE_MAPPED` (1332) if the account has no name.
     pub fn account_name(&self) -> io::Result<String> {
         token::account_name(self.user)
     }
 }
 
 /// Returns whether a client could not be identified because it shows who it is with what it writes,
-/// and nothing was read of it yet.
+/// and nothing was read from it yet.
 pub(in crate::pipe) fn shows_itself_later(error: &io::Error) -> bool {
     Code::of(error) == Code::NothingRead
 }
 
-/// A process's integrity level: it writes to nothing of a higher one, whoever its user is.
+/// A process's integrity level. A process cannot write to objects of a higher level, whoever its
+/// user is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntegrityLevel(u32);
 
 impl IntegrityLevel {
-    /// What nobody has vouched for.
+    /// The level of a process that nobody vouches for.
     pub const UNTRUSTED: Self = Self(0);
     /// A sandbox, such as a browser's or an app container.
     pub const LOW: Self = Self(0x1000);

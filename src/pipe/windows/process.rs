@@ -1,4 +1,5 @@
-//! The process at the other end, held, so that what it is asked is asked of that one.
+//! The process at the other end. A handle holds it, so that every question concerns the same
+//! process.
 
 use std::{
     env, io,
@@ -9,16 +10,17 @@ use std::{
 
 use super::sys::process::{self, FileId, Process};
 
-/// A peer's process, held by a handle: until this is dropped the operating system gives its id to no
-/// other process, also when it has ended.
+/// A peer's process, held by a handle. Until this is dropped, the operating system gives its id to
+/// no other process, also after the process has ended.
 ///
 /// # What it is worth
 ///
-/// It is the process whose id the pipe tells, and it existed when the pipe was open. Who speaks is
-/// that process or one that it has handed its end on to. And it is as good as the program: whoever
-/// may write to the process, or to the files that it loads, speaks through it, and all processes of
-/// one user may. So of two programs of one user this tells which it is, by mistake or by a careless
-/// impostor; a boundary between them it is not. Between users it adds nothing to the user.
+/// It is the process whose id the pipe tells, and it existed when the pipe was open. The data comes
+/// from that process or from one that it has handed its end on to. Anybody who may write to the
+/// process, or to the files that it loads, can speak through it, and all processes of one user may
+/// do so. So this tells apart two programs of one user, in case of a mistake or a careless
+/// impostor. It is no security boundary between them. Between different users it adds nothing to
+/// the user.
 ///
 /// # Examples
 ///
@@ -58,8 +60,8 @@ impl From<NotThePeer> for io::Error {
 }
 
 impl PeerProcess {
-    /// Returns the process that has had this id since before `opened`, when an end of the pipe was
-    /// open whose process has this id: one that was created later cannot have opened it.
+    /// Returns the process that has had this id since before `opened`. At `opened` the end of the
+    /// pipe was already open: a process that was created later cannot have opened it.
     pub(in crate::pipe) fn as_of(id: u32, opened: SystemTime) -> io::Result<Self> {
         let process = Self::open(id)?;
         match process.is_older_than(opened) {
@@ -68,8 +70,8 @@ impl PeerProcess {
         }
     }
 
-    /// Returns the process that has this id and was created at that moment, which are those of one
-    /// process alone.
+    /// Returns the process that has this id and was created at that moment. Only one process has
+    /// both.
     pub(in crate::pipe) fn again(id: Option<u32>, created: Option<SystemTime>) -> io::Result<Self> {
         let id = id.ok_or(NotThePeer::Unknown)?;
         let process = Self::open(id)?;
@@ -90,48 +92,49 @@ impl PeerProcess {
         Ok(Self { process, id, created })
     }
 
-    /// Both moments are of one clock. Where it was set back in between, a process seems to be younger
-    /// than it is, and is not believed.
+    /// Both moments are of one clock. If the clock was set back in between, a process seems younger
+    /// than it is, and is refused.
     fn is_older_than(&self, moment: SystemTime) -> bool {
         self.created <= moment
     }
 
-    /// Returns its id, which is no other's while this is held.
+    /// Returns its id. No other process has this id while this is held.
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.id
     }
 
-    /// Returns when it was created, by the system's clock of that moment. With the id it names one
-    /// process for ever.
+    /// Returns when it was created, by the system's clock at that moment. The id and this time
+    /// together name one process for ever.
     #[must_use]
     pub const fn created(&self) -> SystemTime {
         self.created
     }
 
-    /// Returns the file that it was started from.
+    /// Returns the path of the file that it was started from.
     ///
-    /// A path says where the program lies and not what it is: it is worth what the rights to its
-    /// folder are worth. A running program's file can be renamed, and another put in its place.
+    /// A path tells where the program is and not what it is. Rely on it only as far as on the
+    /// rights to its folder. A running program's file can be renamed, and another file put in its
+    /// place.
     ///
     /// # Errors
     ///
-    /// What `QueryFullProcessImageNameW` says.
+    /// The error of `QueryFullProcessImageNameW`.
     pub fn image_path(&self) -> io::Result<PathBuf> {
         self.process.image_path()
     }
 
-    /// Returns whether it was started from the file that has this path now: the same file of the same
-    /// volume, by whichever path. What that is worth, [`image_path`](Self::image_path) says; a copy
-    /// of the file is another file.
+    /// Returns whether it was started from the file that has this path now: the same file of the
+    /// same volume, by any path. A copy of the file is another file.
+    /// [`image_path`](Self::image_path) says how far to rely on this.
     ///
-    /// It opens both files, through the network if they lie there, so it belongs on a blocking
-    /// thread.
+    /// It opens both files, through the network if they are there. So call it on a blocking thread.
     ///
     /// # Errors
     ///
-    /// As [`image_path`](Self::image_path), and what the operating system says if a file is not there,
-    /// may not be opened, or lies where files have no identity: `FILE_ID_INFO` is asked for.
+    /// As [`image_path`](Self::image_path), and the error of the operating system if a file is not
+    /// there, may not be opened, or is on a file system where files have no identity
+    /// (`FILE_ID_INFO`).
     pub fn has_image(&self, path: impl AsRef<Path>) -> io::Result<bool> {
         Ok(FileId::of(&self.image_path()?)? == FileId::of(path.as_ref())?)
     }
@@ -146,16 +149,16 @@ impl PeerProcess {
         self.has_image(env::current_exe()?)
     }
 
-    /// Returns the family name of its package, `Name_publisher`; `None` if it runs without one, as
-    /// most programs do.
+    /// Returns the family name of its package, `Name_publisher`; `None` if it runs without a
+    /// package, as most programs do.
     ///
-    /// The operating system puts a process into a package when it starts one that is installed, and
-    /// asks for the publisher's signature when it installs it. The user's other processes may still
-    /// write to it, unless it is an app container.
+    /// The operating system puts a process into a package when it starts a program of an installed
+    /// package, and requires the publisher's signature when it installs the package. The user's
+    /// other processes may still write to the process, unless it is an app container.
     ///
     /// # Errors
     ///
-    /// What `GetPackageFamilyName` says.
+    /// The error of `GetPackageFamilyName`.
     pub fn package_family(&self) -> io::Result<Option<String>> {
         self.process.package_family()
     }
@@ -164,7 +167,7 @@ impl PeerProcess {
     ///
     /// # Errors
     ///
-    /// What `ProcessIdToSessionId` says.
+    /// The error of `ProcessIdToSessionId`.
     pub fn session(&self) -> io::Result<u32> {
         process::session(self.id)
     }
@@ -173,13 +176,13 @@ impl PeerProcess {
     ///
     /// # Errors
     ///
-    /// What `WaitForSingleObject` says.
+    /// The error of `WaitForSingleObject`.
     pub fn has_ended(&self) -> io::Result<bool> {
         self.process.has_ended()
     }
 }
 
-/// With the rights `PROCESS_QUERY_LIMITED_INFORMATION` and `SYNCHRONIZE`.
+/// The handle has the rights `PROCESS_QUERY_LIMITED_INFORMATION` and `SYNCHRONIZE`.
 impl AsHandle for PeerProcess {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.process.as_handle()

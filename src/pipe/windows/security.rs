@@ -1,4 +1,4 @@
-//! Who may open a pipe: rules as a value, and the security descriptor that they become.
+//! Who may open a pipe: the rules, and the security descriptor that is made from them.
 
 mod descriptor;
 mod sddl;
@@ -12,15 +12,16 @@ use super::{
 };
 use crate::sid::Sid;
 
-/// What a client needs and no more: `FILE_GENERIC_READ | FILE_GENERIC_WRITE` without
-/// `FILE_CREATE_PIPE_INSTANCE` (4), by which it could be the server for others.
+/// The rights that a client needs and no more: `FILE_GENERIC_READ | FILE_GENERIC_WRITE` without
+/// `FILE_CREATE_PIPE_INSTANCE` (4). With that right a client could be the server for others.
 const CONNECT: u32 = 0x12_019B;
 
-/// Who may connect to a pipe. Whatever is set here, the user that the server runs as may do
-/// everything, and nobody whom this does not name may do anything.
+/// Who may connect to a pipe. The user that the server runs as may always do everything. Nobody
+/// else may do anything unless this names them.
 ///
-/// Elevated and other processes of one user count as one: the rule names the user, and the pipe is
-/// owned by the user, also where an administrator's would be owned by the group of administrators.
+/// Elevated and other processes of one user count as the same user: the rule names the user, and
+/// the user owns the pipe. This is so also where the group of administrators would own the pipe of
+/// an administrator by default.
 ///
 /// # Examples
 ///
@@ -52,35 +53,37 @@ impl Access {
         access
     }
 
-    /// Lets the user that the server runs as do everything, and nobody else anything; as far as an
-    /// administrator can be kept out, who may take possession of whatever there is.
+    /// Lets the user that the server runs as do everything, and nobody else anything. An
+    /// administrator cannot be kept out completely, because administrators may take ownership of
+    /// any object.
     pub const fn current_user_only() -> Self {
         Self { system: false, clients: Vec::new(), app_containers: false, low_integrity: false }
     }
 
     /// As [`current_user_and_system`](Self::current_user_and_system), and lets everybody connect
-    /// who has logged on with a name of his own.
+    /// who has logged on with their own name.
     pub fn authenticated_users() -> Self {
         Self::current_user_and_system().allow(Sid::AUTHENTICATED_USERS)
     }
 
     /// As [`current_user_and_system`](Self::current_user_and_system), and lets the users of this
-    /// machine connect, who are the members of the group `BUILTIN\Users` (`S-1-5-32-545`): by
-    /// default everybody with an account here or in the machine's domain, also who runs a service,
-    /// and no guests.
+    /// machine connect. These are the members of the group `BUILTIN\Users` (`S-1-5-32-545`): by
+    /// default everybody with an account here or in the machine's domain, also the accounts of
+    /// services, and no guests.
     pub fn users() -> Self {
         Self::current_user_and_system().allow(Sid::USERS)
     }
 
     /// As [`current_user_and_system`](Self::current_user_and_system), and lets everybody connect
-    /// who has logged on at this machine or at its remote desktop (`INTERACTIVE`, `S-1-5-4`): those
-    /// who see its screen, and not services, scheduled tasks, and logons over the network.
+    /// who has logged on at this machine or at its remote desktop (`INTERACTIVE`, `S-1-5-4`). These
+    /// users see its screen. Services, scheduled tasks, and logons over the network are not among
+    /// them.
     pub fn interactive_users() -> Self {
         Self::current_user_and_system().allow(Sid::INTERACTIVE)
     }
 
     /// As [`current_user_and_system`](Self::current_user_and_system), and lets the app containers
-    /// of this package connect, run by the user that the server runs as:
+    /// of this package connect that the server's user runs:
     /// [`allow_package_family`](Self::allow_package_family).
     ///
     /// # Errors
@@ -90,26 +93,27 @@ impl Access {
         Self::current_user_and_system().allow_package_family(family)
     }
 
-    /// Lets this user, or the members of this group, connect; not create instances of the pipe, by
-    /// which they could be the server for others.
+    /// Lets this user, or the members of this group, connect. It does not let them create instances
+    /// of the pipe, with which they could be the server for others.
     pub fn allow(mut self, client: Sid) -> Self {
         self.clients.push(client);
         self
     }
 
-    /// Lets also the app containers of the package with this family name, `Name_publisher`,
-    /// connect, of the users that may connect; and as they run at low integrity, [other such
-    /// processes](Self::allow_low_integrity) of those users.
+    /// Also lets the app containers of the package with this family name, `Name_publisher`, connect
+    /// if their user may connect. App containers run at low integrity, so this also lets [other
+    /// processes of low integrity](Self::allow_low_integrity) of those users connect.
     ///
-    /// A packaged program that is no app container, as a desktop program is, runs with its user's
-    /// rights and needs no such rule;
-    /// [`PeerProcess::package_family`](crate::security::PeerProcess::package_family) tells one.
+    /// A packaged program that is no app container, such as a desktop program, runs with its user's
+    /// rights and needs no such rule.
+    /// [`PeerProcess::package_family`](crate::security::PeerProcess::package_family) tells the
+    /// package of such a program.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for an empty name or one with a NUL, `Unsupported` where the operating system
-    /// has no app containers, as Wine, and else what `DeriveAppContainerSidFromAppContainerName`
-    /// says.
+    /// `InvalidInput` for an empty name or one with a NUL. `Unsupported` where the operating system
+    /// has no app containers, such as Wine. Otherwise the error of
+    /// `DeriveAppContainerSidFromAppContainerName`.
     ///
     /// # Examples
     ///
@@ -124,22 +128,23 @@ impl Access {
         Ok(self.allow_app_container(app_container(family)?))
     }
 
-    /// Lets also the app container with this identifier connect, an `S-1-15-2-...`, of the users
-    /// that may connect; and as it runs at low integrity, [other such
-    /// processes](Self::allow_low_integrity) of those users.
+    /// Also lets the app container with this identifier, an `S-1-15-2-...`, connect if its user may
+    /// connect. An app container runs at low integrity, so this also lets [other processes of low
+    /// integrity](Self::allow_low_integrity) of those users connect.
     pub fn allow_app_container(self, container: Sid) -> Self {
         self.allow(container).allow_low_integrity()
     }
 
-    /// Lets also processes of low integrity connect, sandboxes for the most part, of the users that
-    /// may connect.
+    /// Also lets processes of low integrity, which are mostly sandboxes, connect if their user may
+    /// connect.
     pub const fn allow_low_integrity(mut self) -> Self {
         self.low_integrity = true;
         self
     }
 
-    /// Lets also app containers connect, of the users that may connect. Such a process needs a rule
-    /// for itself and one for its user, and runs at low integrity, so this is allowed too.
+    /// Also lets app containers connect if their user may connect. Such a process needs a rule for
+    /// itself and one for its user. It runs at low integrity, so this also lets processes of low
+    /// integrity connect.
     pub const fn allow_app_containers(mut self) -> Self {
         self.app_containers = true;
         self.low_integrity = true;
@@ -148,9 +153,9 @@ impl Access {
 
     /// Returns the descriptor in Windows' definition language, for a server that runs as `user`.
     fn to_sddl(&self, user: Sid) -> String {
-        // The owner is named since the default one of an elevated administrator is the group, by
-        // which a client cannot tell the user. No rule refuses the group NETWORK: a process that
-        // was started over the network, as by ssh, is a member.
+        // The owner is named because the default owner for an elevated administrator is the group,
+        // which does not tell a client the user. No rule refuses the group NETWORK: a process that
+        // was started over the network, for example by ssh, is a member.
         let mut text = format!("O:{user}D:P(A;;FA;;;{user})");
         if self.system {
             text.push_str("(A;;FA;;;SY)");

@@ -1,4 +1,4 @@
-//! One end of a pipe: Tokio's handle of it, and what is done with that.
+//! One end of a pipe: Tokio's handle, and the operations on it.
 
 mod end;
 mod handle;
@@ -11,7 +11,7 @@ use tokio::net::windows::named_pipe::NamedPipeServer;
 pub(super) use self::handle::classify;
 pub(in crate::pipe) use self::{end::End, handle::PipeHandle};
 
-/// Waits until something has arrived from a client, or it has left.
+/// Waits until something has arrived from a client, or the client has left.
 pub(in crate::pipe) async fn speaks(server: &NamedPipeServer) -> io::Result<()> {
     server.readable().await
 }

@@ -1,5 +1,5 @@
-//! Every `unsafe` and every call of the Windows API. Handles come and go as owned types, failures as
-//! `io::Error`, and the operating system's codes have their names here.
+//! Every `unsafe` and every call of the Windows API. Functions take and return handles as owned
+//! types and return failures as `io::Error`. The operating system's codes have their names here.
 
 mod end;
 #[cfg(test)]
@@ -50,7 +50,7 @@ pub(in crate::pipe) use self::{
 };
 use crate::name::PipeName;
 
-/// The failures that decide what happens next.
+/// The failures on which the next step depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pipe) enum Code {
     /// `ERROR_FILE_NOT_FOUND` (2).
@@ -63,8 +63,8 @@ pub(in crate::pipe) enum Code {
     Disconnected,
     /// `ERROR_PIPE_LISTENING` (536): no client has opened the instance.
     Listening,
-    /// `ERROR_CANNOT_IMPERSONATE` (1368): nothing was read yet from a client that shows who it is
-    /// with each write.
+    /// `ERROR_CANNOT_IMPERSONATE` (1368): the client shows who it is with each write, and nothing
+    /// was read from it yet.
     NothingRead,
     Other,
 }
@@ -137,7 +137,7 @@ pub(in crate::pipe) fn instances(server: BorrowedHandle<'_>) -> io::Result<u32> 
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
 }
 
-/// What was opened is something else, and nothing was sent to it.
+/// The path led to something other than a pipe, and nothing was sent to it.
 #[derive(Debug, thiserror::Error)]
 #[error("what has this name is not a pipe; nothing was sent to it")]
 struct NotAPipe;
@@ -150,12 +150,12 @@ pub(in crate::pipe) fn open(
     open_path(name.as_str(), flags)
 }
 
-/// Opens what has this path, and refuses it if that is not a pipe: no name leads out of the folder of
-/// pipes, and should one do so, a file is not written to.
+/// Opens what has this path, and refuses it if it is not a pipe. No name should lead out of the
+/// folder of pipes. If one does, nothing is written to a file.
 fn open_path(path: &str, flags: OpenFlags) -> io::Result<(OwnedHandle, Option<PipeType>)> {
     let handle = open_unchecked(path, flags)?;
-    // Only a pipe has a type of pipe. One whose type cannot be asked, as perhaps another machine's,
-    // has the type of file that pipes have.
+    // Only a pipe has a pipe type. The pipe type of some pipes, perhaps another machine's, cannot
+    // be asked for; these still have the file type of pipes.
     let pipe_type = pipe_type(handle.as_handle());
     // SAFETY: the handle is open.
     let is_pipe = || unsafe { GetFileType(handle.as_raw_handle()) } == FILE_TYPE_PIPE;

@@ -14,18 +14,18 @@ use rustix::{
 
 use super::FileId;
 
-/// The lock on `PATH.lock`, which no other open file has. Dropped, the file is gone.
+/// The lock on `PATH.lock`. No other open file has it. Dropping it removes the file.
 pub(super) struct Lock {
     file: File,
     path: PathBuf,
 }
 
 impl Lock {
-    /// Times that a lock is taken on a file that its last holder was just removing. Each time another
-    /// process makes progress, so that nobody comes here.
+    /// How often to try again after locking a file that its last holder was just removing. Each
+    /// such time another process makes progress, so nobody reaches this limit.
     const TRIES: u32 = 1000;
 
-    /// Takes the lock of the socket at `path`; `None` if another one has it.
+    /// Takes the lock of the socket at `path`; `None` if another process or listener has it.
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
@@ -45,7 +45,7 @@ impl Lock {
         Ok(None)
     }
 
-    /// Returns whether the file is the one that has the name: its last holder may have removed it
+    /// Returns whether the locked file still has the name: the last holder may have removed it
     /// after it was opened here.
     fn is_in_place(&self) -> io::Result<bool> {
         let this = FileId::of(&self.file.metadata()?);
@@ -54,19 +54,20 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Removes the file while the lock is held, so that whoever opens it now finds that out.
+    /// Removes the file while the lock is held, so that a process that opens it now finds that out.
     fn drop(&mut self) {
         if self.is_in_place().unwrap_or(false) {
-            // Fails only if the folder has become another's: then a file stays that nobody has locked.
+            // Fails only if another user owns the folder now. Then a file stays that nobody has
+            // locked.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Opens the file, which is this user's alone; `None` if another user has it.
+/// Opens the file, which only this user may open; `None` if another user has it.
 ///
-/// One that exists is opened without `O_CREAT`: with it, Linux refuses even root a file of another
-/// user in a folder like /tmp (sysctl/fs: `protected_regular`).
+/// A file that exists is opened without `O_CREAT`. With that flag, Linux does not let even root
+/// open a file of another user in a folder like /tmp (sysctl/fs: `protected_regular`).
 fn open_or_create(path: &Path) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     for _ in 0..Lock::TRIES {

@@ -13,20 +13,21 @@ use std::{
 use super::FileId;
 use crate::pipe::unix::names::random;
 
-/// A folder that only this user can search, and the socket in it. Dropped, both are gone.
+/// A folder that only this user can search, and the socket in it. Dropping it removes both.
 pub(super) struct Private {
     folder: PathBuf,
     socket: PathBuf,
 }
 
 impl Private {
-    /// Makes a folder beside `path`, from where a file can be renamed to it.
+    /// Makes a folder beside `path`, so that a file in it can be renamed to `path`.
     pub(super) fn beside(path: &Path) -> io::Result<Self> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        // 48 bits are enough beside the others that one machine makes at the same moment.
+        // 48 bits are enough to differ from the other names that one machine makes at the same
+        // moment.
         let name = format!(".np{:012x}", random()? & 0xFFFF_FFFF_FFFF);
         let folder = parent.unwrap_or_else(|| Path::new(".")).join(name);
-        // A umask takes from the mode (mkdir(2)), also what this process needs.
+        // The umask removes rights from the mode (mkdir(2)), also rights that this process needs.
         DirBuilder::new().mode(0o700).create(&folder)?;
         let private = Self { socket: folder.join("s"), folder };
         fs::set_permissions(&private.folder, fs::Permissions::from_mode(0o700))?;
@@ -40,7 +41,7 @@ impl Private {
     /// Returns the socket, bound.
     pub(super) fn bind(&self) -> io::Result<UnixListener> {
         let listener = match UnixListener::bind(&self.socket) {
-            // A path that is longer than a socket's address can be reached by a shorter one.
+            // A path that is too long for a socket's address can be reached by a shorter path.
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
                 use std::os::fd::AsRawFd;
@@ -53,8 +54,9 @@ impl Private {
         Ok(listener)
     }
 
-    /// Gives the socket its name, in place of a stale one, and returns whether that is so; not if
-    /// another one has come between, who does not know the lock. Nothing of another's is lost.
+    /// Gives the socket its name, in place of a stale socket, and returns whether this succeeded.
+    /// It returns false if a server that does not know the lock was faster. No file of another
+    /// server is lost.
     pub(super) fn publish(&self, path: &Path, stale: Option<FileId>) -> io::Result<bool> {
         match stale {
             None => self.rename(path),
@@ -71,7 +73,8 @@ impl Private {
         match renameat_with(CWD, &self.socket, CWD, path, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
-            // A file system may not have it (rename(2)): link(2) does the same in two steps.
+            // A file system may not have this flag (rename(2)). Then link(2) does the same in two
+            // steps.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.link(path),
             Err(e) => Err(e.into()),
         }
@@ -90,8 +93,8 @@ impl Private {
         }
     }
 
-    /// Changes places with the stale socket (rename(2): `RENAME_EXCHANGE`), and back again should that
-    /// have become another's meanwhile.
+    /// Exchanges the names of this socket and the stale one (rename(2): `RENAME_EXCHANGE`).
+    /// Exchanges them back if another server's file has taken the stale one's place meanwhile.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     fn replace(&self, path: &Path, stale: FileId) -> io::Result<bool> {
         use rustix::{
@@ -127,7 +130,8 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        // What was renamed is not here any more, and what was exchanged is the stale one.
+        // After a rename no file is here any more. After an exchange the file here is the stale
+        // one.
         let _ = fs::remove_file(&self.socket);
         let _ = fs::remove_dir(&self.folder);
     }

@@ -1,4 +1,4 @@
-//! Tokio's socket of one end, as the handles of a stream share it: reading, writing, giving up.
+//! Tokio's socket of one end, which the handles of a stream share: reading, writing, aborting.
 
 use std::{
     io::{self, IoSlice},
@@ -26,26 +26,27 @@ use crate::{
 
 /// An end that is closed when nobody shares it any more.
 pub(in crate::pipe) struct PipeHandle {
-    /// Taken when it is given away or closed.
+    /// `None` once the socket was given away or closed.
     stream: Option<UnixStream>,
     is_server: bool,
-    /// A wait for the reader has cleared what Tokio knew of room, so a write asks the system itself.
+    /// A wait for the reader has cleared Tokio's readiness for writing, so a write asks the system
+    /// itself.
     asks: AtomicBool,
     /// This end's own direction was ended.
     has_ended: AtomicBool,
-    /// The peer has left without having read everything.
+    /// The peer has left and had not read everything.
     was_reset: AtomicBool,
     is_aborted: AtomicBool,
-    /// Given back after the socket is closed, whose client it stands for.
+    /// The place of this socket's client. It is given back after the socket is closed.
     place: Place,
 }
 
-/// What a peer has left unread.
+/// What the peer has not read yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pipe::unix) enum Unread {
     Nothing,
     Something,
-    /// The peer has left, and what it has read is not known.
+    /// The peer has left, and it is not known what it has read.
     Gone,
     /// The system does not tell.
     Unknown,
@@ -72,7 +73,7 @@ impl PipeHandle {
         }
     }
 
-    /// Says that the end has a place among a listener's clients.
+    /// Gives the end a place among a listener's clients.
     pub(in crate::pipe) fn in_place(mut self, place: Place) -> Self {
         self.place = place;
         self
@@ -96,7 +97,7 @@ impl PipeHandle {
         self.is_server
     }
 
-    /// Does nothing: the system has taken what was written, or it was not written.
+    /// Does nothing: either the system has taken a write, or the write has not begun.
     #[expect(clippy::unused_self, reason = "other systems have something to set")]
     pub(in crate::pipe) fn set_linger(&self, _: Duration) {}
 
@@ -135,9 +136,10 @@ impl PipeHandle {
         }
     }
 
-    /// Reads what has arrived. A socket that has less than there was room for is empty (epoll(7)), so
-    /// its readiness is cleared, as Tokio's own reading does it: the next read waits for an event
-    /// instead of asking. `try_io` clears what it saw before the read, so no news is lost.
+    /// Reads what has arrived. If a read returns less than there was room for, the socket is empty
+    /// (epoll(7)). Then the readiness is cleared, as Tokio's own reading does: the next read waits
+    /// for an event instead of asking. `try_io` clears the readiness that it saw before the read,
+    /// so no event is lost.
     fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let room = buf.remaining();
         let mut read = Err(io::ErrorKind::WouldBlock.into());
@@ -174,7 +176,7 @@ impl PipeHandle {
                 self.stream().try_write_vectored(bufs)
             };
             match written {
-                // Tokio's readiness tells from now on: room is an event (epoll(7)).
+                // From now on Tokio's readiness is right: new room is an event (epoll(7)).
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.asks.store(false, Ordering::Relaxed);
                 }
@@ -189,17 +191,17 @@ impl PipeHandle {
         Poll::Ready(shutdown(self.stream(), Shutdown::Write).map_err(io::Error::from))
     }
 
-    /// Is ready when no write is under way: none ever is.
+    /// Is ready when no write is under way. That is always so.
     #[expect(clippy::unused_self, reason = "other systems write in the background")]
     pub(in crate::pipe) fn poll_written(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Gives the socket up at once: what is under way ends, and nothing begins any more. What the
-    /// peer has not read stays its to read.
+    /// Gives the socket up at once: every operation under way ends, and no new one begins. The peer
+    /// can still read what it has not read.
     pub(in crate::pipe) fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
-        // Fails if the socket is not connected, and then there is nothing to end.
+        // Fails if the socket is not connected. Then there is nothing to end.
         let _ = shutdown(self.stream(), Shutdown::Both);
     }
 
@@ -210,7 +212,7 @@ impl PipeHandle {
         }
     }
 
-    /// Notes that a peer has left without having read everything, which the system tells once.
+    /// Records that the peer has left and had not read everything. The system tells this only once.
     fn note<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
         if matches!(&outcome, Err(e) if e.kind() == io::ErrorKind::ConnectionReset) {
             self.was_reset.store(true, Ordering::Relaxed);
@@ -218,21 +220,21 @@ impl PipeHandle {
         outcome
     }
 
-    /// Returns how many of the written bytes the peer has not read at most; `None` if that is not
-    /// known.
+    /// Returns an upper limit of the written bytes that the peer has not read; `None` if that is
+    /// not known.
     pub(in crate::pipe) fn unread_at_most(&self, written: &Written) -> Option<u64> {
         sys::unread(self.stream()).map(|memory| memory.min(written.total()))
     }
 
-    /// Returns what the peer has left unread.
+    /// Returns what the peer has not read.
     pub(in crate::pipe::unix) fn unread(&self) -> io::Result<Unread> {
-        // Asked first: a peer that leaves is known to before what it has not read is thrown away
-        // (af_unix.c: `unix_release_sock`).
+        // Asked first: the kernel reports that a peer has left before it throws away what the peer
+        // has not read (af_unix.c: `unix_release_sock`).
         let memory = sys::unread(self.stream());
         let mut socket = [PollFd::new(self.stream(), PollFlags::empty())];
         poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
         let events = socket[0].revents();
-        // Both directions are at their end: the peer has left, or has ended its own as this end has.
+        // Both directions have ended: the peer has left, or both ends have ended their direction.
         let hung_up = events.contains(PollFlags::HUP);
         let reset = self.was_reset.load(Ordering::Relaxed) || events.contains(PollFlags::ERR);
         let has_ended = self.has_ended.load(Ordering::Relaxed);
@@ -245,12 +247,13 @@ impl PipeHandle {
         })
     }
 
-    /// Polls for what the peer has left unread, until that is something other than `Something`.
+    /// Polls for what the peer has not read, until the answer is not `Something`.
     ///
-    /// Reading gives memory back to the writer, which makes it writable each time (af_unix.c:
-    /// `unix_write_space`), and that is an event also for a socket that was writable before (epoll(7):
-    /// `EPOLLET`). So the readiness is cleared, and its return is the news. `try_io` clears what it
-    /// saw before the look, so what is read after the look is not missed.
+    /// Each read gives memory back to the writer and makes it writable (af_unix.c:
+    /// `unix_write_space`). That is an event also for a socket that was writable before (epoll(7):
+    /// `EPOLLET`). So this clears the readiness, and new readiness means that the peer has read.
+    /// `try_io` clears the readiness that it saw before it asked, so a read after that is not
+    /// missed.
     pub(in crate::pipe::unix) fn poll_unread(
         &self,
         cx: &mut Context<'_>,
@@ -272,11 +275,11 @@ impl PipeHandle {
 }
 
 impl Drop for PipeHandle {
-    /// Leaves in good order: the peer finds the end of the stream, and not that its connection was
-    /// reset, which a socket says that is closed with something unread (af_unix.c:
-    /// `unix_release_sock`). Nothing can be sent to a socket that is shut down, so what is thrown
-    /// away here is the last of it, and the peer is known to be gone before that could look as if
-    /// it had been read.
+    /// Makes the peer find the end of the stream. A socket that is closed with something unread
+    /// resets its peer's connection instead (af_unix.c: `unix_release_sock`). So this shuts the
+    /// socket down and throws the unread data away. Nothing can be sent to a socket that is shut
+    /// down, so no more data comes. The peer learns that this end has left before the thrown away
+    /// data could look as if it had been read.
     fn drop(&mut self) {
         let Some(stream) = self.stream.take() else { return };
         if shutdown(&stream, Shutdown::Both).is_ok() {

@@ -1,4 +1,4 @@
-//! Waiting for a free instance of a busy pipe: until there is one, or a delay is over.
+//! Waiting until a busy pipe has a free instance, or until a delay is over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,10 +16,11 @@ pub(in crate::pipe) struct Waiter<'a> {
 }
 
 enum Device {
-    /// Not needed yet.
+    /// The device was not needed yet.
     Unopened,
     Open(Arc<PipeDevice>),
-    /// There is none, as for another machine's pipe and in some containers: only time is waited for.
+    /// There is no device, as for another machine's pipe and in some containers. Then only the
+    /// delay ends the wait.
     Missing,
 }
 
@@ -29,13 +30,14 @@ impl<'a> Waiter<'a> {
         Self { name, device }
     }
 
-    /// Waits until an instance may be free, at most for `delay`.
+    /// Waits until an instance may be free, for `delay` at most.
     ///
-    /// One that is free already ends the wait at once. That is no reason to spin: it was free after
-    /// an attempt had found none, so some client makes progress each time.
+    /// An instance that is free already ends the wait at once. This cannot become a busy loop: the
+    /// instance became free after an attempt had found none, so some client makes progress each
+    /// time.
     pub(in crate::pipe) async fn free_instance(&mut self, delay: Duration) {
         match self.start(delay) {
-            // The system's timeout would do, were it as punctual everywhere.
+            // The system's own timeout would be enough if it were punctual everywhere.
             Some(free) => drop(timeout(delay, free).await),
             None => sleep(delay).await,
         }

@@ -1,14 +1,15 @@
 //! Threads that wait in `FlushFileBuffers`, which has no asynchronous form.
 //!
-//! They are not Tokio's: its blocking threads are few, and the user's. There are at most
-//! [`MAX_THREADS`] of them, however many pipes are waited for, so when they do not suffice they take
-//! turns: a wait of one [`TURN`] is interrupted, and goes on when the others had theirs. So no wait
-//! stands behind another one's deadline. Nothing is lost by that: a wait only looks.
+//! They are not Tokio's threads: Tokio has few blocking threads, and they are for the user. There
+//! are at most [`MAX_THREADS`] of these threads, for any number of pipes. If more pipes wait, they
+//! take turns: a wait is interrupted after one [`TURN`], and goes on after the others had their
+//! turns. So no wait is delayed until another wait's deadline. Nothing is lost by an interruption,
+//! because a wait changes nothing.
 //!
-//! `CancelSynchronousIo` is what releases a thread. It finds nothing to cancel if the thread is
-//! about to enter the call, so one thread, the keeper, repeats it until the thread is back. Whether
-//! a thread is in the call is known under the pool's lock, and only under it is anything cancelled:
-//! a thread that went on to something else is never hit.
+//! `CancelSynchronousIo` releases a thread. It finds nothing to cancel if the thread is just about
+//! to enter the call. So one thread, the keeper, repeats it until the thread is back. The pool's
+//! lock protects the fact whether a thread is in the call, and a call is cancelled only under this
+//! lock. So a thread that went on to other work is never cancelled.
 
 use std::{
     collections::VecDeque,
@@ -22,20 +23,20 @@ use std::{
 
 use crate::pipe::windows::sys::{self, PipeState};
 
-/// The most threads. Waits beyond that take turns, which with a thousand pipes that nobody reads
-/// takes each of them 0.16 s to come round; each thread costs the kernel some 20 KiB.
+/// The most threads. More waits than that take turns: with a thousand pipes that nobody reads, the
+/// next turn of each comes after 0.16 s. Each thread costs the kernel some 20 KiB.
 const MAX_THREADS: usize = 64;
 
 /// How long a wait lasts while others have no thread.
 const TURN: Duration = Duration::from_millis(10);
 
-/// How soon a thread that should be released and is not back is released again.
+/// How soon to release a thread again that should be released and is not back.
 const AGAIN: Duration = Duration::from_millis(1);
 
 /// How long a thread stays for more work: a burst of closes uses the same ones.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// Stack of a thread in bytes, of which little is used: a system call and a waker.
+/// Stack of a thread in bytes. A system call and a waker use little of it.
 const STACK: usize = 128 * 1024;
 
 static POOL: Pool = Pool {
@@ -52,26 +53,26 @@ static POOL: Pool = Pool {
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flushed {
-    /// The peer had read everything, or had left before the wait began: what a look said directly
+    /// The peer had read everything, or had left before the wait began. The pipe's state directly
     /// afterwards tells which.
     Done(PipeState),
-    /// The thread was released before.
+    /// The thread was released before that.
     Released,
 }
 
-/// A wait until a pipe's peer has read everything. Dropped, it releases its thread.
+/// A wait until a pipe's peer has read everything. Dropping it releases its thread.
 #[derive(Debug)]
 pub(super) struct Flush {
     wait: Arc<Wait>,
 }
 
 impl Flush {
-    /// Starts to wait. `pipe` is closed before the outcome is delivered; if this is dropped, once
-    /// the thread is back.
+    /// Starts to wait. `pipe` is closed before the outcome is delivered. If the wait is dropped,
+    /// `pipe` is closed once the thread is back.
     ///
     /// # Errors
     ///
-    /// That there is no thread at all and none can be had.
+    /// There is no thread at all and none can be started.
     pub(super) fn start(pipe: OwnedHandle) -> io::Result<Self> {
         let wait = Arc::new(Wait { progress: Mutex::default() });
         let mut state = POOL.lock();
@@ -90,7 +91,7 @@ impl Flush {
         Ok(Self { wait })
     }
 
-    /// Ends the wait: the outcome follows, and is [`Flushed::Released`] unless the peer has read
+    /// Ends the wait. The outcome follows: [`Flushed::Released`] unless the peer has read
     /// everything after all.
     pub(super) fn release(&self) {
         self.stop(Stop::Released);
@@ -118,8 +119,8 @@ impl Flush {
         drop(progress);
         let waits_for_a_thread = |turn: &Turn| Arc::ptr_eq(&turn.wait, &self.wait);
         match state.queue.iter().position(waits_for_a_thread) {
-            // One that was released gets a last turn: the peer may have read everything since the
-            // one before.
+            // A released wait gets a last turn: the peer may have read everything since its last
+            // turn.
             Some(index) if stop == Stop::Dropped => {
                 let turn = state.queue.remove(index);
                 drop(state);
@@ -142,7 +143,7 @@ struct Wait {
 }
 
 impl Wait {
-    /// Taken after the pool's lock if both are.
+    /// Locks the progress. If you take the pool's lock too, take that one first.
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,13 +159,13 @@ struct Progress {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
-    /// Somebody wants the outcome.
+    /// Released; the outcome is still wanted.
     Released,
-    /// Nobody does.
+    /// Dropped; nobody wants the outcome.
     Dropped,
 }
 
-/// A pipe whose turn it is, or will be.
+/// A pipe that has its turn now or waits for it.
 struct Turn {
     pipe: OwnedHandle,
     wait: Arc<Wait>,
@@ -172,16 +173,17 @@ struct Turn {
 
 struct Pool {
     state: Mutex<State>,
-    /// There is something in the queue.
+    /// Signals that there is something in the queue.
     work: Condvar,
-    /// There is something for the keeper.
+    /// Signals that there is something for the keeper.
     watch: Condvar,
 }
 
 struct State {
     queue: VecDeque<Turn>,
     workers: Vec<Worker>,
-    /// Workers that wait for work, those included that were notified and have not run yet.
+    /// How many workers wait for work. This includes workers that were notified and have not run
+    /// yet.
     idle: usize,
     has_keeper: bool,
 }
@@ -197,7 +199,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a worker does.
+    /// The loop of a worker.
     fn work(&self) {
         let me = thread::current().id();
         while let Some(turn) = self.take_turn(me) {
@@ -219,7 +221,7 @@ impl Pool {
                 }
                 Err(e) => Err(e),
             };
-            // The connection may be dropped as soon as the outcome is known, and the peer is to see
+            // The connection may be dropped as soon as the outcome is known. The peer should see
             // that at once.
             drop(pipe);
             let mut progress = wait.lock();
@@ -233,7 +235,7 @@ impl Pool {
         }
     }
 
-    /// Waits for a pipe to wait for; `None` tells the worker to end.
+    /// Waits for a pipe that needs a worker; `None` tells the worker to end.
     fn take_turn(&self, me: ThreadId) -> Option<Turn> {
         let mut state = self.lock();
         loop {
@@ -256,7 +258,7 @@ impl Pool {
         }
     }
 
-    /// What the keeper does.
+    /// The loop of the keeper.
     fn keep(&self) {
         let mut state = self.lock();
         loop {
@@ -266,7 +268,8 @@ impl Pool {
             state = back;
             if next.is_none() && waited.timed_out() {
                 state.has_keeper = false;
-                // Whoever asked while the keeper was about to leave asked it.
+                // A request may have come while the keeper was about to leave. The keeper must
+                // serve it.
                 if state.release_threads().is_none() {
                     return;
                 }
@@ -288,8 +291,8 @@ impl State {
         Ok(())
     }
 
-    /// Tells the keeper that there is something to release. If it cannot be had now, whatever comes
-    /// next tries again.
+    /// Tells the keeper that there is something to release. If the keeper cannot be started now,
+    /// the next call tries again.
     fn keep(&mut self) {
         if self.has_keeper {
             POOL.watch.notify_one();
@@ -299,8 +302,8 @@ impl State {
         self.has_keeper = builder.spawn(|| POOL.keep()).is_ok();
     }
 
-    /// Releases the threads that are not to wait on, and returns when to look again; `None` if there
-    /// is no reason to.
+    /// Releases the threads that should stop waiting, and returns when to look again; `None` if
+    /// there is no need.
     fn release_threads(&self) -> Option<Duration> {
         let others_wait = !self.queue.is_empty();
         let mut next = others_wait.then_some(TURN);

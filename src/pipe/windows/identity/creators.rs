@@ -1,32 +1,33 @@
-//! Whom the access rules of a pipe let create instances of it, and so be the server for a client.
+//! Who may create instances of a pipe by its access rules. Such a user can be the server for a
+//! client.
 
 use crate::sid::Sid;
 
-/// Whom a pipe's access rules let serve it beside its owner, SYSTEM and administrators.
+/// Who may serve a pipe by its access rules, besides its owner, SYSTEM and administrators.
 ///
-/// A pipe has one owner and one set of rules, those of its first instance. Whoever may create further
-/// instances (`FILE_CREATE_PIPE_INSTANCE`, which `GENERIC_WRITE` contains), or change the rules, can
-/// serve in the owner's pipe.
+/// A pipe has one owner and one set of rules, those of its first instance. A user who may create
+/// further instances (`FILE_CREATE_PIPE_INSTANCE`, which `GENERIC_WRITE` contains), or change the
+/// rules, can serve in the owner's pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum MayServe {
-    /// Nobody else: the owner speaks for every instance.
+    /// Nobody else. The owner tells who serves every instance.
     OwnerAlone,
     /// The user of this process.
     ThisUser,
-    /// Others too, or it cannot be told: the owner says nothing of who serves this instance.
+    /// Others too, or this is not known. The owner does not tell who serves this instance.
     Others,
 }
 
-/// The account that stands for the owner in rules, `S-1-3-4`, and the one that stands for the creator
-/// in rules that are inherited, `S-1-3-0`, which nobody is.
+/// The account that stands for the owner in rules, `S-1-3-4`, and the one that stands for the
+/// creator in inherited rules, `S-1-3-0`. No user has the latter.
 const STANDING_FOR_THE_OWNER: [&[u32]; 2] = [&[4], &[0]];
 
 impl MayServe {
-    /// Returns what a self-relative security descriptor with a DACL says, for a process that runs as
-    /// `this`.
+    /// Returns who may serve by a self-relative security descriptor with a DACL, for a process that
+    /// runs as `this`.
     ///
-    /// Rules that deny are not looked at: they can only make fewer of those that are found.
+    /// It ignores rules that deny: they can only reduce the users that it finds.
     pub(super) fn by_rules(descriptor: &[u8], owner: Option<Sid>, this: Sid) -> Self {
         let Some(rules) = rules(descriptor) else {
             return Self::Others;
@@ -35,7 +36,7 @@ impl MayServe {
     }
 }
 
-/// One entry of a DACL: its head, and what follows that.
+/// One entry of a DACL: its head, and the data after the head.
 struct Rule<'a> {
     kind: u8,
     flags: u8,
@@ -43,18 +44,20 @@ struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    /// `ACCESS_ALLOWED_ACE_TYPE` and `ACCESS_ALLOWED_CALLBACK_ACE_TYPE` of `winnt.h`, which have the
-    /// rights and then the identifier. The second has a condition too, taken to be met.
+    /// `ACCESS_ALLOWED_ACE_TYPE` and `ACCESS_ALLOWED_CALLBACK_ACE_TYPE` of `winnt.h`, which have
+    /// the rights and then the identifier. The second also has a condition, which is assumed to be
+    /// met.
     const ALLOWING: [u8; 2] = [0, 9];
 
     /// The types that deny, and those that belong to no DACL.
     const IRRELEVANT: [u8; 5] = [1, 6, 10, 12, 17];
 
-    /// `INHERIT_ONLY_ACE`: not for this object.
+    /// `INHERIT_ONLY_ACE`: the entry does not apply to this object.
     const INHERIT_ONLY: u8 = 8;
 
     /// `FILE_CREATE_PIPE_INSTANCE`, `WRITE_DAC`, `WRITE_OWNER`, and the generic rights that contain
-    /// one of them: Windows maps those when the pipe is created, a stock Wine keeps them.
+    /// one of them: Windows maps the generic rights when the pipe is created. A stock Wine keeps
+    /// them.
     const SERVING: u32 = 0x4 | 0x4_0000 | 0x8_0000 | 0x4000_0000 | 0x1000_0000;
 
     fn lets_serve(&self, owner: Option<Sid>, this: Sid) -> MayServe {
@@ -91,10 +94,10 @@ fn stands_for_the_owner(account: Sid, owner: Option<Sid>) -> bool {
             && account.to_string().starts_with(CREATOR_AUTHORITY))
 }
 
-/// Returns the entries of the DACL; `None` if there is none, which lets everybody do everything, or if
-/// it is not laid out as `winnt.h` says.
+/// Returns the entries of the DACL. Returns `None` if there is no DACL, which lets everybody do
+/// everything, or if its layout is not that of `winnt.h`.
 fn rules(descriptor: &[u8]) -> Option<impl Iterator<Item = Rule<'_>>> {
-    /// Where a `SECURITY_DESCRIPTOR_RELATIVE` has the place of the DACL.
+    /// The offset at which a `SECURITY_DESCRIPTOR_RELATIVE` has the place of the DACL.
     const DACL: usize = 16;
     let place = u32_at(descriptor, DACL)?;
     let list = descriptor.get(usize::try_from(place).ok().filter(|place| *place > 0)?..)?;
@@ -129,7 +132,7 @@ mod tests {
         "S-1-5-21-1-2-3-1001".parse().unwrap()
     }
 
-    /// Checks whom a pipe of SYSTEM's with these rules lets serve, as a process of Alice sees it.
+    /// Checks who may serve a pipe of SYSTEM with these rules, from the view of a process of Alice.
     #[track_caller]
     fn lets_serve(rules: &str, who: MayServe) {
         let descriptor = Descriptor::from_sddl(&format!("O:SY{rules}")).unwrap();
@@ -141,7 +144,7 @@ mod tests {
     fn reading_and_writing_is_not_serving() {
         lets_serve("D:P(A;;FA;;;SY)", MayServe::OwnerAlone);
         lets_serve("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;0x12019b;;;WD)", MayServe::OwnerAlone);
-        // What `CreateNamedPipeW` documents as the default.
+        // The default that `CreateNamedPipeW` documents.
         lets_serve(
             "D:(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;OW)(A;;FR;;;WD)(A;;FR;;;AN)",
             MayServe::OwnerAlone,
@@ -154,7 +157,7 @@ mod tests {
         for rights in ["FA", "FW", "GA", "GW", "0x4", "WD", "WO"] {
             lets_serve(&format!("D:P(A;;FA;;;SY)(A;;{rights};;;AU)"), MayServe::Others);
         }
-        // No list at all, which is not an empty one.
+        // No list at all. An empty list is different.
         lets_serve("", MayServe::Others);
     }
 
@@ -171,7 +174,7 @@ mod tests {
     fn what_does_not_let_anybody_do_anything_is_passed_over() {
         lets_serve("D:P(D;;FA;;;WD)(A;;FR;;;WD)", MayServe::OwnerAlone);
         lets_serve("D:P(A;OIIO;FA;;;WD)", MayServe::OwnerAlone);
-        // It takes away what the next one gives, and is not believed to do so.
+        // The first rule takes away what the second gives. The code ignores the first.
         lets_serve("D:P(D;;FA;;;WD)(A;;FA;;;WD)", MayServe::Others);
     }
 
@@ -186,7 +189,7 @@ mod tests {
             assert_eq!(found == MayServe::OwnerAlone, is_whole, "{len}: {found:?}");
         }
         assert_eq!(MayServe::by_rules(&[], None, alice()), MayServe::Others);
-        // An allowing type whose layout is another one (ACCESS_ALLOWED_OBJECT_ACE_TYPE).
+        // A type that allows but has another layout (ACCESS_ALLOWED_OBJECT_ACE_TYPE).
         let mut object = whole;
         object[list + 8] = 5;
         assert_eq!(MayServe::by_rules(&object, Some(OWNER), alice()), MayServe::Others);

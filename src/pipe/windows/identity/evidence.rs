@@ -1,4 +1,4 @@
-//! What the operating system tells of a pipe's server.
+//! What the operating system tells about a pipe's server.
 
 use std::{
     io,
@@ -25,28 +25,29 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerIdentity {
-    /// The owner of the pipe, who created its first instance or allowed it: the operating system
-    /// vouches for that. Where an administrator runs elevated, it may be the group
+    /// The owner of the pipe, who created its first instance or allowed it. The operating system
+    /// guarantees that. If an administrator runs elevated, the owner may be the group
     /// [`Sid::ADMINISTRATORS`]. Only Wine has pipes without an owner.
     pub owner: Option<Sid>,
-    /// The process that created this instance. It may have ended, and its id be another's:
-    /// [`process()`](Self::process) says more.
+    /// The id of the process that created this instance. That process may have ended, and another
+    /// process may have its id by now. [`process()`](Self::process) says more.
     pub process_id: Option<u32>,
     /// When that process was created, if it could be seen and was older than the open pipe.
     pub(super) process_created: Option<SystemTime>,
     /// The terminal services session in which the process created this instance, as the operating
-    /// system wrote it down at that moment. `None` on another machine.
+    /// system recorded it at that moment. `None` for a pipe of another machine.
     pub session: Option<u32>,
-    /// Whom that process runs as. `None` where this process may not know, as an ordinary user's may
-    /// not of a system service, and on another machine.
+    /// The account that the process runs as. `None` where this process may not know it: for
+    /// example, an ordinary user's process may not know that of a system service. `None` also for a
+    /// pipe of another machine.
     pub process: Option<Peer>,
-    /// Whom the pipe's rules let create instances, and so be the server: where that is anybody but the
-    /// owner, the owner alone proves nothing.
+    /// Who may create instances by the pipe's rules, and so be the server. If anybody but the owner
+    /// may, the owner alone proves nothing.
     pub may_serve: MayServe,
 }
 
 impl ServerIdentity {
-    /// Returns who serves a pipe that was open by that moment, by all that there is to ask.
+    /// Returns who serves a pipe that was open by that moment, by every question that can be asked.
     pub(in crate::pipe) fn of(
         pipe: &PipeHandle,
         local: bool,
@@ -58,11 +59,12 @@ impl ServerIdentity {
         Ok(evidence.server(&this, opened))
     }
 
-    /// Returns the process that has the id that the pipe tells, held so that its id stays its own.
+    /// Returns the process that has the id that the pipe tells. While this is held, no other
+    /// process gets its id.
     ///
-    /// It is the process that had the id when the server was judged, and had it before the pipe was
-    /// open. That it created the instance is not proved: the one that did may have handed the
-    /// instance on and ended before, and the id have become another's.
+    /// This process had the id when the server was judged, and already had it before the pipe was
+    /// open. This does not prove that it created the instance: the process that did may have handed
+    /// the instance on and ended before, and another process may have got the id.
     ///
     /// # Errors
     ///
@@ -72,17 +74,18 @@ impl ServerIdentity {
     }
 }
 
-/// How much is asked of a pipe's server. Each question is a system call that somebody's connect waits
-/// for, so no more is asked than the verdict needs.
+/// How much to ask about a pipe's server. Each question is a system call for which a connect waits,
+/// so only what the verdict needs is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Questions {
-    /// Whether the pipe is one of this machine: another's ids mean other processes here.
+    /// Whether the pipe is one of this machine. The ids of another machine mean other processes
+    /// here.
     pub(super) local: bool,
-    /// All there is to ask.
+    /// Whether to ask every question.
     pub(super) all: bool,
 }
 
-/// The two that say who serves a pipe, the second one held.
+/// The owner of a pipe and the process that serves it; the process is held.
 pub(super) struct Evidence {
     owner: Option<Sid>,
     process_id: Option<u32>,
@@ -93,9 +96,9 @@ pub(super) struct Evidence {
 }
 
 enum Seen {
-    /// This process, of which all is known.
+    /// This process, about which everything is known.
     This,
-    /// With its token, if this process may ask for that.
+    /// Another process, with its token if this process may ask for that.
     Other(Process, Option<Token>),
 }
 
@@ -125,8 +128,8 @@ impl Evidence {
         Ok(Self { owner, process_id, process, session, may_serve })
     }
 
-    /// Returns whether both speak for this process's user, which most servers are. Where the rule
-    /// trusts that user, the rest of what a token tells cannot change the verdict.
+    /// Returns whether owner and process are both this process's user, as for most servers. Where
+    /// the rule trusts that user, the other facts of a token cannot change the verdict.
     pub(super) fn are_plainly(&self, this: &Peer) -> bool {
         let is_the_users = |token: &Token| {
             token.user().is_ok_and(|user| user == this.user)
@@ -142,8 +145,8 @@ impl Evidence {
             }
     }
 
-    /// Returns what it says of the server of a pipe that was open by that moment: a process that was
-    /// created later is not the server's, whose id it has.
+    /// Returns what the evidence tells about the server of a pipe that was open by that moment. A
+    /// process that was created later is not the server's process, though it has its id.
     pub(super) fn server(&self, this: &Peer, opened: SystemTime) -> ServerIdentity {
         let &Self { owner, process_id, process: ref seen, session, may_serve } = self;
         let process_created = match seen {
@@ -165,7 +168,7 @@ impl Evidence {
     }
 }
 
-/// Returns whether processes of this level must not speak for the user to `this` one.
+/// Returns whether `this` process must not take a process of this level for its user.
 pub(super) fn is_sandbox_to(this: &Peer, level: IntegrityLevel) -> bool {
     level < this.integrity.min(IntegrityLevel::MEDIUM)
 }

@@ -1,11 +1,11 @@
-//! What a server must be beside the account that a rule trusts: of a session, started from a file.
+//! The limits of a rule: the session of the server, and the file that it was started from.
 
 use std::{env, io, path::Path, sync::Arc};
 
 use super::evidence::ServerIdentity;
 use crate::pipe::windows::peer::Peer;
 
-/// The limits of a rule, all of which a server must be within.
+/// The limits of a rule. A server must be within all of them.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     pub(super) session: Option<Session>,
@@ -37,11 +37,11 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// What the operating system says of the file that the server must be started from.
+    /// The operating system's error for the file that the server must be started from.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is left behind but a look at two files, which ends by itself.
+    /// A dropped future may leave a look at two files, which ends by itself.
     pub(super) async fn refuse(
         &self,
         server: &ServerIdentity,
@@ -81,7 +81,7 @@ impl Image {
             Self::OfThisProcess => env::current_exe()?.into(),
             Self::At(path) => Arc::clone(path),
         };
-        // Files may lie elsewhere in the network.
+        // The files may be on another machine of the network.
         let look = move || {
             let image = process.image_path()?;
             Ok(match process.has_image(&wanted)? {

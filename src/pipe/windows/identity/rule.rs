@@ -1,4 +1,4 @@
-//! Whom a client trusts, given what it knows of the server.
+//! Which servers a client trusts, given what it knows about the server.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ pub(super) enum Rule {
     SameUser,
     Privileged,
     User(Sid),
-    /// By what the service control manager says, which is asked elsewhere.
+    /// Trusts by the answer of the service control manager, which other code asks.
     Service(Arc<str>),
     Judge(Arc<dyn Fn(&ServerIdentity) -> bool + Send + Sync>),
     Any,
 }
 
 impl Rule {
-    /// Returns whether a pipe is trusted whose owner and process are both plainly this user.
+    /// Returns whether the rule trusts a pipe whose owner and process are both plainly this user.
     pub(super) fn trusts_user(&self, this: &Peer) -> bool {
         match self {
             Self::SameUserOrPrivileged | Self::SameUser => true,
@@ -56,7 +56,7 @@ struct Trusted {
 }
 
 impl Trusted {
-    /// Returns whether owner and process are both of these accounts.
+    /// Returns whether owner and process both belong to these accounts.
     fn are(self, server: &ServerIdentity, this: &Peer) -> bool {
         let process_is_trusted = |process: &Peer| self.is(process, this);
         match server.owner {
@@ -64,11 +64,11 @@ impl Trusted {
                 Some(process) => process_is_trusted(process),
                 None => self.may_all_serve(server.may_serve, this),
             },
-            // An elevated process's, whose user the owner does not tell.
+            // The pipe of an elevated process: the owner does not tell the user.
             Some(Sid::ADMINISTRATORS) => server
                 .process
                 .is_some_and(|process| process.administrator && process_is_trusted(&process)),
-            // An elevated process's, which owns the pipe in its user's name.
+            // The pipe of an elevated process whose user owns the pipe.
             Some(owner) => server.process.is_some_and(|process| {
                 self.privileged && process.administrator && process.user == owner
             }),
@@ -81,7 +81,7 @@ impl Trusted {
             || (self.privileged && matches!(owner, Sid::SYSTEM | Sid::ADMINISTRATORS))
     }
 
-    /// Returns whether all are of these accounts who may have created the instance.
+    /// Returns whether everybody who may have created the instance belongs to these accounts.
     fn may_all_serve(self, may_serve: MayServe, this: &Peer) -> bool {
         match may_serve {
             MayServe::OwnerAlone => true,
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// Checks whom Alice's client trusts, by each of the rules.
+    /// Checks whether Alice's client trusts the server, by each of the rules.
     #[track_caller]
     fn alice_trusts(server: ServerIdentity, usual: bool, same_user: bool, privileged: bool) {
         let rules = [Rule::SameUserOrPrivileged, Rule::SameUser, Rule::Privileged];
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn another_process_does_not_vouch_for_an_owner() {
-        // An id that is another's by now, or a process that serves in an attacker's pipe.
+        // Another process has the id by now, or the process serves in an attacker's pipe.
         alice_trusts(server(BOB, ordinary(ALICE)), false, false, false);
         alice_trusts(server(BOB, elevated(ALICE)), false, false, false);
         alice_trusts(server(BOB, ordinary(Sid::SYSTEM)), false, false, false);
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_owner_does_not_vouch_for_another_process() {
-        // Whoever may create instances serves in the owner's name.
+        // A user who may create instances can serve in the owner's name.
         alice_trusts(server(ALICE, ordinary(BOB)), false, false, false);
         alice_trusts(server(Sid::SYSTEM, ordinary(BOB)), false, false, false);
         alice_trusts(server(Sid::ADMINISTRATORS, ordinary(ALICE)), true, false, false);
@@ -234,9 +234,9 @@ mod tests {
         for owner in [ALICE, Sid::SYSTEM, Sid::ADMINISTRATORS] {
             alice_trusts(pipe(owner, MayServe::Others), false, false, false);
         }
-        // Where Alice is trusted, she may serve in the pipe of another who is trusted too.
+        // Where Alice is trusted, she may serve in the pipe of another trusted user.
         alice_trusts(pipe(Sid::SYSTEM, MayServe::ThisUser), true, false, false);
-        // A process that is seen vouches for the instance.
+        // A process that can be seen tells who serves the instance.
         let seen = ServerIdentity { may_serve: MayServe::Others, ..server(ALICE, ordinary(ALICE)) };
         alice_trusts(seen, true, true, false);
     }

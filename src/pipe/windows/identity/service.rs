@@ -1,28 +1,28 @@
-//! A Windows service as the server: the service control manager says which process that is.
+//! A Windows service as the server. The service control manager tells the service's process.
 
 use std::{io, sync::Arc};
 
 use super::evidence::ServerIdentity;
 use crate::{pipe::windows::sys::service, sid::Sid};
 
-/// What the service control manager says of a service.
+/// What the service control manager tells about a service.
 #[derive(Debug)]
 pub(super) enum Answer {
     NoSuchService,
     NotRunning,
     Runs {
         process_id: u32,
-        /// As what the service is set to run, where that was asked.
+        /// The account that the service is set to run as, where that was asked.
         account: Option<Sid>,
     },
 }
 
 impl Answer {
-    /// Asks, on a thread that may block. The account is asked for where the server's process does not
+    /// Asks on a thread that may block. It asks for the account where the server's process does not
     /// tell it.
     ///
-    /// This comes after the pipe has told its server's process, and after that process is held, if it
-    /// may be: so what is compared with the answer is the process that has the id now.
+    /// Call this after the pipe has told its server's process, and after that process is held, if
+    /// that is allowed. Then the answer is compared with the process that has the id now.
     pub(super) async fn of(name: &Arc<str>, server: &ServerIdentity) -> io::Result<Self> {
         /// `ERROR_SERVICE_DOES_NOT_EXIST`.
         const NO_SUCH_SERVICE: i32 = 1060;
@@ -42,9 +42,9 @@ impl Answer {
 
     /// Returns why this is not the server of a pipe.
     ///
-    /// The pipe's owner must not contradict: an id that was given again would be the service's by
-    /// chance or by patience, and nobody but the service's account and those who own the machine can
-    /// create a pipe in its name.
+    /// The pipe's owner must not contradict. An id that was given to another process could become
+    /// the service's by chance or by patience. But only the service's account and those who control
+    /// the machine can create a pipe in its name.
     pub(super) fn refuses(&self, name: &str, server: &ServerIdentity) -> Option<String> {
         let (process_id, account) = match *self {
             Self::NoSuchService => return Some(format!("there is no service {name}")),

@@ -1,4 +1,4 @@
-//! The judgement of an open pipe's server: what is asked, in which order, and what comes of it.
+//! The judgement of an open pipe's server: the questions, their order, and the result.
 
 use std::{io, os::windows::io::AsHandle, time::SystemTime};
 
@@ -22,14 +22,14 @@ impl ServerTrust {
     ///
     /// # Errors
     ///
-    /// [`Error::UntrustedServer`], or [`Error::Io`] if the operating system does not tell: what is
-    /// not known is not trusted.
+    /// [`Error::UntrustedServer`], or [`Error::Io`] if the operating system does not tell: an
+    /// unknown server is not trusted.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is left behind but, on a blocking thread, a question to the service control manager or
-    /// a look at two files, which ends by itself and holds nothing of the pipe; of another machine's
-    /// pipe a handle, for as long as a question to that machine takes.
+    /// A dropped future may leave a question to the service control manager or a look at two files
+    /// on a blocking thread. Each ends by itself and holds nothing of the pipe. For another
+    /// machine's pipe it may also leave a handle, for as long as a question to that machine takes.
     pub(in crate::pipe) async fn judge(
         &self,
         pipe: &PipeHandle,
@@ -51,7 +51,7 @@ impl ServerTrust {
         let evidence = if local {
             Evidence::of(handle, this.user, questions)
         } else {
-            // Through the network GetSecurityInfo takes as long as the network does.
+            // For a pipe of another machine, GetSecurityInfo takes as long as the network does.
             let handle = handle.try_clone_to_owned().map_err(unknown)?;
             tokio::task::spawn_blocking(move || {
                 Evidence::of(handle.as_handle(), this.user, questions)
@@ -76,7 +76,7 @@ impl ServerTrust {
         }
     }
 
-    /// Returns why the server is not trusted. The evidence is held meanwhile.
+    /// Returns why the server is not trusted. The caller holds the evidence meanwhile.
     async fn refuses(&self, server: &ServerIdentity, this: &Peer) -> io::Result<Option<Refusal>> {
         let by_rule = match &self.rule {
             Rule::Service(name) => {
@@ -91,7 +91,7 @@ impl ServerTrust {
     }
 }
 
-/// That a server is not trusted, and why if its account does not say it all.
+/// A server is not trusted. The text gives the reason if the account alone does not explain it.
 struct Refusal(Option<String>);
 
 fn untrusted(name: &PipeName, server: &ServerIdentity, reason: Option<String>) -> Error {

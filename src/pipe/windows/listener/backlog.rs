@@ -1,4 +1,4 @@
-//! The instances that wait for clients, and are created anew as clients take them.
+//! The instances that wait for clients. A new one is created when a client takes one.
 
 use std::{
     collections::VecDeque,
@@ -32,13 +32,13 @@ pub(in crate::pipe) struct Backlog {
     /// Oldest first: the operating system gives clients to instances in this order.
     waiting: VecDeque<Instance>,
     places: Places,
-    /// The limit of instances was reached, and the log was told.
+    /// The limit of instances was reached, and this was logged.
     full: bool,
     outage: Option<Outage>,
 }
 
 impl Backlog {
-    /// Returns `size` instances of the name that wait, or as many as the limit lets.
+    /// Returns `size` waiting instances of the name, or as many as the limit allows.
     pub(in crate::pipe) fn new(
         name: PipeName,
         flags: InstanceFlags,
@@ -61,7 +61,8 @@ impl Backlog {
         self.waiting.len()
     }
 
-    /// Returns the next client that has connected, or why no further instance waits, once.
+    /// Returns the next client that has connected, or once the reason why no further instance
+    /// waits.
     pub(in crate::pipe) fn poll_connected(
         &mut self,
         cx: &mut Context<'_>,
@@ -75,7 +76,8 @@ impl Backlog {
                 continue;
             };
             let instance = self.waiting.remove(index).and_then(Instance::into_arrival);
-            // Before the client is handed out, so that the next one does not find the server busy.
+            // This is done before the client is handed out, so that the next client does not find
+            // the server busy.
             self.poll_fill(cx);
             return Some(match (connected, instance) {
                 (Ok(()), Some(arrival)) => Ok(arrival),
@@ -86,8 +88,8 @@ impl Backlog {
         None
     }
 
-    /// Fills the backlog as far as the limit of instances lets it, and if that fails tries again
-    /// after a while.
+    /// Fills the backlog as far as the limit of instances allows. If that fails, tries again after
+    /// a while.
     fn poll_fill(&mut self, cx: &mut Context<'_>) {
         while self.waiting.len() < self.size {
             if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
@@ -146,10 +148,11 @@ impl Backlog {
 }
 
 impl Drop for Backlog {
-    /// Lets nobody in from now on. A handle that is dropped while it listens stays open, and clients
-    /// can still open the pipe, until the runtime's driver has run; a disconnected one refuses them,
-    /// but `DisconnectNamedPipe` fails while an instance listens (`ERROR_PIPE_LISTENING`). So each
-    /// place that is left is taken first, if the pipe's access rights let this process.
+    /// Lets nobody in from now on. If a handle is dropped while it listens, it stays open and
+    /// clients can still open the pipe until the runtime's driver has run. A disconnected handle
+    /// refuses clients, but `DisconnectNamedPipe` fails while an instance listens
+    /// (`ERROR_PIPE_LISTENING`). So this process first connects to each free instance itself, if
+    /// the pipe's access rights allow it.
     fn drop(&mut self) {
         let places = 0..self.waiting.len();
         let taken: Vec<_> = places.map_while(|_| sys::take_place(&self.name).ok()).collect();

@@ -1,4 +1,4 @@
-//! The first instance of a pipe, which takes the name, and the one that keeps it.
+//! The first instance of a pipe, which takes the name, and the instance that keeps the name.
 
 use std::{
     io,
@@ -16,11 +16,11 @@ use crate::{
 
 /// Creates the first instance of a name that nobody owns.
 ///
-/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first,
-/// and gives it too when an existing pipe differs in its directions; a pipe at its own limit of
-/// instances gives `ERROR_PIPE_BUSY`. The count is looked at as well, since Wine does not know
-/// `FILE_FLAG_FIRST_PIPE_INSTANCE`; an outbound pipe's server must not ask for it
-/// (`GetNamedPipeHandleStateW` wants `GENERIC_READ`).
+/// `CreateNamedPipeW` documents `ERROR_ACCESS_DENIED` for a first instance that is not the first.
+/// It also gives this error when an existing pipe differs in its directions. A pipe at its own
+/// limit of instances gives `ERROR_PIPE_BUSY`. The number of instances is checked as well, because
+/// Wine does not know `FILE_FLAG_FIRST_PIPE_INSTANCE`. An outbound pipe's server may not ask for
+/// the number (`GetNamedPipeHandleStateW` needs `GENERIC_READ`).
 pub(super) fn claim(
     name: &PipeName,
     flags: InstanceFlags,
@@ -41,7 +41,7 @@ pub(super) fn claim(
     }
 }
 
-/// The instance that holds a listener's name. No client gets in by it: where no other instance
+/// The instance that holds a listener's name. No client can connect to it: if no other instance
 /// waits, the pipe is busy.
 pub(in crate::pipe) struct Hold {
     _instance: OwnedHandle,
@@ -65,9 +65,9 @@ impl Hold {
         Ok(Self { _instance: first })
     }
 
-    /// Shuts an instance that clients can open: `DisconnectNamedPipe` refuses to do that to one that
-    /// has none, so this process becomes its client. A client that was quicker is disconnected: it
-    /// has come before there was a listener.
+    /// Closes to clients an instance that they can open. `DisconnectNamedPipe` fails for an
+    /// instance without a client, so this process becomes its client first. A client that was
+    /// faster is disconnected: it came before there was a listener.
     fn shut(name: &PipeName, first: &OwnedHandle) -> io::Result<()> {
         let place = match sys::take_place(name) {
             Err(e) if Code::of(&e) != Code::Busy => return Err(e),

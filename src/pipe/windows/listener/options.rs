@@ -27,9 +27,9 @@ enum Security {
 }
 
 impl ListenSettings {
-    /// What `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
+    /// The value that `CreateNamedPipeW` calls `PIPE_UNLIMITED_INSTANCES`.
     pub(in crate::pipe) const UNLIMITED: u32 = 255;
-    /// The bytes of each of the operating system's buffers.
+    /// The size of each of the operating system's buffers, in bytes.
     pub(in crate::pipe) const DEFAULT_BUFFER: u32 = 132 * 1024;
 
     pub(in crate::pipe) const fn new() -> Self {
@@ -66,7 +66,7 @@ impl ListenSettings {
         }
     }
 
-    /// Returns the flags of a pipe with so many instances.
+    /// Returns the flags of a pipe with this limit of instances.
     pub(in crate::pipe) fn flags(&self, max_instances: u32) -> InstanceFlags {
         let flags = InstanceFlags::new(self.direction, self.pipe_type);
         let flags = if self.accept_remote { flags.accept_remote_clients() } else { flags };

@@ -1,4 +1,4 @@
-//! A security descriptor as a value, and what of a text is at fault that describes none.
+//! A security descriptor as a value, and the error for a text that describes none.
 
 use std::{fmt, io, os::windows::io::AsHandle, str::FromStr, sync::Arc};
 
@@ -30,12 +30,12 @@ impl SecurityDescriptor {
         Self(Arc::new(descriptor))
     }
 
-    /// Returns owner, access rules and integrity label of an open pipe, either end.
+    /// Returns the owner, access rules and integrity label of an open pipe, from either end.
     ///
     /// # Errors
     ///
-    /// What `GetSecurityInfo` says: `ERROR_ACCESS_DENIED` if the handle was opened without
-    /// `READ_CONTROL`, which every pipe of this crate has.
+    /// The error of `GetSecurityInfo`: `ERROR_ACCESS_DENIED` if the handle was opened without
+    /// `READ_CONTROL`. Every pipe of this crate has that right.
     pub fn of(pipe: &impl AsHandle) -> io::Result<Self> {
         Descriptor::of(pipe.as_handle()).map(Self::new)
     }
@@ -44,7 +44,7 @@ impl SecurityDescriptor {
     ///
     /// # Errors
     ///
-    /// What `GetSecurityDescriptorOwner` says.
+    /// The error of `GetSecurityDescriptorOwner`.
     pub fn owner(&self) -> io::Result<Option<Sid>> {
         self.0.owner()
     }
@@ -59,12 +59,13 @@ impl FromStr for SecurityDescriptor {
 
     /// Returns the descriptor that `text` describes, in the security descriptor definition language.
     ///
-    /// A text that names no owner means this process's user, whose name clients look for; the
-    /// operating system would make an elevated process's pipe the group of administrators'.
+    /// If the text names no owner, the owner is this process's user, because clients check for that
+    /// user. By default the operating system would make the group of administrators the owner of an
+    /// elevated process's pipe.
     ///
-    /// Rules for others than the server's own user should grant `0x12019b` and not `GA`, `GW` or
+    /// Rules for other users than the server's own should grant `0x12019b` and not `GA`, `GW` or
     /// `FW`, which let others create instances of the pipe and be the server. The server's own user
-    /// needs all of it (`FA`), or no second instance can be created.
+    /// needs all rights (`FA`); otherwise no second instance can be created.
     ///
     /// # Errors
     ///
@@ -79,7 +80,7 @@ impl FromStr for SecurityDescriptor {
     }
 }
 
-/// Writes owner, access rules and integrity label in the definition language.
+/// Writes the owner, access rules and integrity label in the definition language.
 impl fmt::Display for SecurityDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_sddl().map_err(|_| fmt::Error)?)

@@ -1,10 +1,10 @@
 //! Where a text in the security descriptor definition language goes wrong.
 
-/// Returns where the first part of `text` begins that is not accepted on its own.
+/// Returns the position of the first part of `text` that is not accepted on its own.
 ///
 /// `ConvertStringSecurityDescriptorToSecurityDescriptorW` gives one code for the whole text and no
-/// position. But owner, group and each rule mean what they mean whatever stands beside them, so a
-/// part that is refused alone is one at fault.
+/// position. But the meaning of owner, group and each rule does not depend on the other parts. So a
+/// part that is refused alone is wrong.
 pub(super) fn first_refused(text: &str, accepted: impl Fn(&str) -> bool) -> Option<usize> {
     let parts = components(text);
     let before = parts.first().map_or(text.len(), |&(start, _)| start);
@@ -15,7 +15,7 @@ pub(super) fn first_refused(text: &str, accepted: impl Fn(&str) -> bool) -> Opti
         let (kind, content) = component.split_at(2);
         let rules = content.find('(').filter(|_| matches!(kind, "D:" | "S:"));
         let head = &component[..rules.map_or(component.len(), |at| at + 2)];
-        // An empty list is written without flags, and then says nothing of its own.
+        // An empty list may have no flags. Then its head alone has no meaning.
         if head.len() > 2 && !accepted(head) {
             return Some(start);
         }
@@ -29,8 +29,8 @@ pub(super) fn first_refused(text: &str, accepted: impl Fn(&str) -> bool) -> Opti
     None
 }
 
-/// Returns owner, group and the two lists, each with its position: a letter and a colon begin one,
-/// outside of parentheses.
+/// Returns owner, group and the two lists, each with its position. A letter and a colon outside of
+/// parentheses begin a part.
 fn components(text: &str) -> Vec<(usize, &str)> {
     let mut starts: Vec<usize> = Vec::new();
     let mut depth = 0_usize;
@@ -50,8 +50,8 @@ fn components(text: &str) -> Vec<(usize, &str)> {
     starts.iter().copied().zip(ends).map(|(start, end)| (start, &text[start..end])).collect()
 }
 
-/// Returns the outermost parentheses with what is in them, and what stands between them, each with
-/// its position.
+/// Returns the outermost parentheses with their content, and the text between them, each with its
+/// position.
 fn in_parentheses(text: &str) -> Vec<(usize, &str)> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0_usize, 0);

@@ -17,7 +17,7 @@ pub(in crate::pipe) enum End {
     Client(NamedPipeClient),
 }
 
-/// Calls the same method of either handle.
+/// Calls the same method on either handle.
 macro_rules! either {
     ($end:expr, $handle:ident => $call:expr) => {
         match $end {
@@ -32,7 +32,7 @@ impl End {
         either!(self, handle => handle.info())
     }
 
-    /// Waits until a write can begin, so until the one before is complete or has failed.
+    /// Waits until a write can begin: until the write before is complete or has failed.
     pub(super) async fn writable(&self) -> io::Result<()> {
         either!(self, handle => handle.writable().await)
     }
@@ -49,23 +49,23 @@ impl End {
         either!(self, handle => handle.poll_write_ready(cx))
     }
 
-    /// Begins a write; `None` if the one before is not complete.
+    /// Begins a write; `None` if the write before is not complete.
     pub(super) fn try_write(&self, buf: &[u8]) -> io::Result<Option<usize>> {
         self.begin_write(|| either!(self, handle => handle.try_write(buf)))
     }
 
-    /// As [`try_write`](Self::try_write): mio gathers the slices into the one copy that it makes of
-    /// any write.
+    /// As [`try_write`](Self::try_write): mio copies the slices into the one buffer into which it
+    /// copies every write.
     pub(super) fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         self.begin_write(|| either!(self, handle => handle.try_write_vectored(bufs)))
     }
 
-    /// Begins a write, whose end is what makes the handle writable again.
+    /// Begins a write. The handle becomes writable again when the write ends.
     ///
-    /// mio takes a write, and reports it as done, before it is. Tokio then believes that a further one
-    /// could begin, and finds out by trying. Here the readiness is cleared with each write, so that
-    /// it tells whether a write is under way. `try_io` clears what it saw before the write, so it
-    /// cannot clear the news of its completion.
+    /// mio takes a write and reports it as done before it is complete. Tokio then assumes that
+    /// another write could begin, and finds out by trying. Here each write clears the readiness, so
+    /// that the readiness tells whether a write is under way. `try_io` clears the readiness that it
+    /// saw before the write, so it cannot clear the event of the write's completion.
     fn begin_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<Option<usize>> {
         let mut begun = None;
         let clearing = || {

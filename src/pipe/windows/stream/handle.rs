@@ -1,4 +1,4 @@
-//! Tokio's handle of one end, as the handles of a stream share it: reading, writing, giving up.
+//! Tokio's handle of one end, which the handles of a stream share: reading, writing, aborting.
 
 use std::{
     io::{self, IoSlice},
@@ -29,19 +29,19 @@ use crate::{
 
 /// An end that is closed when nobody shares it any more and its last write is complete.
 pub(in crate::pipe) struct PipeHandle {
-    /// Taken when it is given away or closed.
+    /// `None` once the end was given away or closed.
     end: Option<End>,
-    /// What drives the end; without one nothing can wait for its last write.
+    /// The runtime that drives the end. Without one nothing can wait for the last write.
     runtime: Option<Handle>,
-    /// If the system has told when the pipe was opened.
+    /// The type of the pipe, if the system told it when the pipe was opened.
     pipe_type: Option<PipeType>,
-    /// The bytes that the pipe holds in a direction, once they were asked for.
+    /// How many bytes the pipe holds in a direction, once this was asked for.
     quota: OnceLock<u32>,
-    /// In milliseconds.
+    /// The linger time, in milliseconds.
     linger: AtomicU64,
     was_written_to: AtomicBool,
     is_aborted: AtomicBool,
-    /// Given back after the end is closed, whose instance it stands for.
+    /// The place of this end's instance. It is given back after the end is closed.
     place: Place,
 }
 
@@ -67,7 +67,7 @@ impl PipeHandle {
         }
     }
 
-    /// Says that the end has a place among a listener's instances.
+    /// Gives the end a place among a listener's instances.
     pub(in crate::pipe) fn in_place(mut self, place: Place) -> Self {
         self.place = place;
         self
@@ -102,14 +102,15 @@ impl PipeHandle {
         self.keeps_messages()
     }
 
-    /// Writes no bytes, which is a message on a message-type pipe. The peer has read what came before:
-    /// one whose handle reads bytes would get the end glued to unread data.
+    /// Writes no bytes, which is a message on a message-type pipe. Call it after the peer has read
+    /// what came before: for a peer whose handle reads bytes, the end would otherwise be joined to
+    /// unread data.
     pub(in crate::pipe) fn poll_close_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_write(cx, &[]).map_ok(|_| ())
     }
 
-    /// Returns how many of the written bytes the peer has not read at most; `None` if that is not
-    /// known. The pipe is one of this machine.
+    /// Returns an upper limit of the written bytes that the peer has not read; `None` if that is
+    /// not known. The pipe is one of this machine.
     pub(in crate::pipe) fn unread_at_most(&self, written: &Written) -> Option<u64> {
         let quota = match self.quota.get() {
             Some(quota) => *quota,
@@ -160,7 +161,7 @@ impl PipeHandle {
         }
     }
 
-    /// Begins a write when the one before is complete, and returns its length.
+    /// Begins a write when the write before is complete, and returns its length.
     pub(in crate::pipe) fn poll_write(
         &self,
         cx: &mut Context<'_>,
@@ -193,12 +194,12 @@ impl PipeHandle {
         }
     }
 
-    /// Gives the pipe up at once: what is under way ends, and nothing begins any more.
+    /// Gives the pipe up at once: every operation under way ends, and no new one begins.
     ///
     /// A server's end is disconnected, which discards what the client has not read
-    /// (`DisconnectNamedPipe`) and ends a write that mio would not cancel. A client's end has no such
-    /// call: its writes under way are cancelled, and what the system has taken before stays the
-    /// server's to read.
+    /// (`DisconnectNamedPipe`) and ends a write that mio would not cancel. A client's end has no
+    /// such call: its writes under way are cancelled, and the server can still read what the system
+    /// has taken before.
     pub(in crate::pipe) fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
         match self.end() {
@@ -256,8 +257,8 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Rust has no kind for `ERROR_PIPE_NOT_CONNECTED`, which an end sees that the other end has
-/// disconnected, so give it one.
+/// Gives `ERROR_PIPE_NOT_CONNECTED` an error kind, because Rust has none for it. An end gets this
+/// error when the other end has disconnected.
 pub(in crate::pipe::windows) fn classify(error: io::Error) -> io::Error {
     match Code::of(&error) {
         Code::Disconnected => io::Error::new(io::ErrorKind::ConnectionReset, error),

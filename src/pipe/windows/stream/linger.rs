@@ -1,10 +1,10 @@
-//! What a dropped end leaves behind: a write that waits for room in the pipe, for a limited time.
+//! Lets a write of a dropped end wait for room in the pipe, for a limited time.
 //!
-//! mio cancels reads when a pipe is dropped, but not a write under way: the handle, the instance and
-//! the pipe's name would live until the peer reads or leaves, and for ever if it hangs. So an end with
-//! a write under way is kept by a task until the write is complete, and a thread cancels a write that
-//! takes too long. The thread needs no timer of Tokio's: a runtime may have none, or a paused one, in
-//! which the time would be over at once.
+//! mio cancels reads when a pipe is dropped, but not a write under way. So the handle, the instance
+//! and the pipe's name would exist until the peer reads or leaves, and for ever if the peer hangs.
+//! So a task keeps an end with a write under way until the write is complete, and a thread cancels
+//! a write that takes too long. The thread uses no timer of Tokio: a runtime may have no timer, or
+//! a paused one, which would end the time at once.
 
 use std::{
     os::windows::io::AsHandle,
@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 use super::end::End;
 use crate::pipe::{places::Place, windows::sys};
 
-/// How soon a cancelled write that is not over is cancelled again: mio may have been about to write
-/// the rest of a short write.
+/// How soon to cancel a write again that is not over: mio may have been about to write the rest of
+/// a short write.
 const AGAIN: Duration = Duration::from_millis(10);
 
 /// How long the thread stays for more work.
@@ -33,10 +33,10 @@ static CANCELLER: Canceller = Canceller {
     changed: Condvar::new(),
 };
 
-/// Closes `end` when its write is complete, or has been cancelled after `max_elapsed`, and gives its
+/// Closes `end` when its write is complete, or has been cancelled after `at_most`, and gives its
 /// `place` back.
 ///
-/// A runtime that ends meanwhile drops the end: nothing drives it any more.
+/// A runtime that ends meanwhile drops the end, because nothing drives it any more.
 pub(super) fn until_written(runtime: &Handle, end: End, place: Place, at_most: Duration) {
     let end = Arc::new(end);
     CANCELLER.add(Arc::downgrade(&end), at_most);
@@ -54,7 +54,8 @@ struct Canceller {
 }
 
 struct State {
-    /// The ends that may still have a write under way, and when it is cancelled.
+    /// The ends that may still have a write under way, and the time at which that write is
+    /// cancelled.
     lingering: Vec<(Weak<End>, Instant)>,
     runs: bool,
 }
@@ -65,14 +66,14 @@ impl Canceller {
     }
 
     fn add(&'static self, end: Weak<End>, at_most: Duration) {
-        // A time that the clock does not reach is for ever.
+        // A time that the clock cannot represent means for ever.
         let Some(at) = Instant::now().checked_add(at_most) else { return };
         let mut state = self.lock();
         let is_next = state.lingering.iter().all(|(_, other)| at < *other);
         state.lingering.push((end, at));
         if !state.runs {
             let builder = thread::Builder::new().name("npipes-linger".to_owned());
-            // Should there be none, the next end that lingers tries again.
+            // If no thread can be started, the next end that lingers tries again.
             state.runs = builder.stack_size(STACK).spawn(|| self.run()).is_ok();
         } else if is_next {
             self.changed.notify_one();

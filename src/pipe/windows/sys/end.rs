@@ -1,4 +1,4 @@
-//! Ending what is under way on a pipe.
+//! Ending the operations under way on a pipe.
 
 use std::{
     io,
@@ -8,14 +8,14 @@ use std::{
 
 use windows_sys::Win32::System::{IO::CancelIoEx, Pipes::DisconnectNamedPipe};
 
-/// Disconnects the client of a server's end: every operation under way on either end fails, and what
-/// was not read is discarded. From then on clients find the instance busy.
+/// Disconnects the client of a server's end. Every operation under way on either end fails, and
+/// unread data is discarded. From then on clients find the instance busy.
 ///
 /// Fails with [`Code::Listening`](super::Code::Listening) while no client has opened the instance, and
 /// with [`Code::Disconnected`](super::Code::Disconnected) if it was disconnected already.
 ///
-/// It is not Tokio's `disconnect`, which forgets a write that is under way: what waits for that write
-/// would never hear of its end.
+/// Tokio's `disconnect` is not used: it forgets a write under way, so a task that waits for that
+/// write would never be woken.
 pub(in crate::pipe) fn disconnect(server: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: the handle is open while `server` is borrowed.
     let ok = unsafe { DisconnectNamedPipe(server.as_raw_handle()) };

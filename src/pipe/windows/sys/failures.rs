@@ -1,5 +1,6 @@
-//! Every call of the Windows API, made to fail: the error comes back as such, and what had been
-//! opened by then is closed. Those of tokens and descriptors are made to fail beside them.
+//! Tests that make every call of the Windows API fail: the function returns the error, and closes
+//! the handles that it had opened by then. The tests for calls about tokens and descriptors are
+//! beside those calls.
 
 use std::{
     fs::File,
@@ -81,7 +82,7 @@ fn an_instance_is_disconnected_when_a_client_has_opened_it_and_once() {
     let error = disconnect(server.as_handle()).unwrap_err();
     assert_eq!(Code::of(&error), Code::Disconnected, "{error}");
     drop(client);
-    // The name is still there, and nobody gets in.
+    // The name still exists, and nobody can connect.
     assert_eq!(Code::of(&take_place(&name).unwrap_err()), Code::Busy);
     drop(server);
     assert_eq!(Code::of(&take_place(&name).unwrap_err()), Code::NotFound);
@@ -97,7 +98,8 @@ fn a_pipe_whose_rules_let_nobody_in_is_opened_by_its_owner() {
     disconnect(server.as_handle()).unwrap();
 }
 
-/// What a further instance has to agree with, and what decides for all.
+/// Checks which properties a further instance must share, and which the first instance sets for
+/// all.
 #[tokio::test]
 async fn an_instance_that_is_created_shut_is_the_first_of_its_kind() {
     for direction in [Direction::Duplex, Direction::Inbound, Direction::Outbound] {
@@ -112,7 +114,7 @@ async fn an_instance_that_is_created_shut_is_the_first_of_its_kind() {
         assert_eq!(Code::of(&error), Code::Busy, "{error}");
         let second = register_server(second).unwrap();
         if direction == Direction::Outbound {
-            // Its server may not ask.
+            // The server's end may not ask.
             assert_eq!(Code::of(&second.info().unwrap_err()), Code::AccessDenied);
         } else {
             let info = second.info().unwrap();
@@ -145,7 +147,7 @@ fn what_is_not_a_pipe_is_not_handed_out() {
         assert_eq!(error.to_string(), "what has this name is not a pipe; nothing was sent to it");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"as it was");
-    // It was closed: a file that is open without sharing cannot be removed.
+    // The file was closed: a file that is open without sharing cannot be removed.
     std::fs::remove_file(&file).unwrap();
 }
 
@@ -154,7 +156,7 @@ async fn a_handle_that_cannot_be_registered_is_closed() {
     let name = name("register");
     let mut server = bare_server(&name);
     let (handle, _) = open(&name, OpenFlags::new(Direction::Duplex)).unwrap();
-    // A second completion port for one and the same file.
+    // A second completion port for the same file.
     let copy = handle.try_clone().unwrap();
     let registered = register_client(handle).unwrap();
     assert_eq!(code(&register_client(copy).unwrap_err()), ERROR_INVALID_PARAMETER);

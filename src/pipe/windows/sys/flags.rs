@@ -1,4 +1,4 @@
-//! The flags that say how a pipe is made and opened.
+//! The flags with which a pipe is made and opened.
 
 use windows_sys::Win32::{
     Storage::FileSystem::{
@@ -26,16 +26,16 @@ pub enum Direction {
     Outbound,
 }
 
-/// What the operating system keeps of write boundaries.
+/// Whether the operating system keeps write boundaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PipeType {
-    /// Nothing: the pipe is a stream of bytes.
+    /// It keeps none: the pipe is a stream of bytes.
     #[default]
     Byte,
-    /// Each write is a message, for peers that read a message at a time. This crate reads both
-    /// types as bytes, since a frame has a length of its own, and sends no frame over it whose payload
-    /// is longer than 4 MiB unless told:
+    /// Each write is a message, for peers that read one message at a time. This crate reads both
+    /// types as bytes, because a frame contains its own length. Over a message-type pipe it sends
+    /// only frames with a payload of at most 4 MiB, unless it is set otherwise:
     /// [`FrameFormat::DEFAULT_MAX_PER_WRITE`](crate::frame::FrameFormat::DEFAULT_MAX_PER_WRITE).
     Message,
 }
@@ -83,8 +83,7 @@ impl InstanceFlags {
     }
 }
 
-/// How far a server may act as the client that has connected to it. A server that is not what it
-/// seems can do as much.
+/// How far a server may act as the client that has connected to it. A false server can do the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ImpersonationLevel {
@@ -107,8 +106,9 @@ pub(in crate::pipe) struct OpenFlags {
 }
 
 impl OpenFlags {
-    /// The least rights that serve: a server that lets others connect must not grant
-    /// `GENERIC_WRITE`, which contains `FILE_CREATE_PIPE_INSTANCE`, so this does not ask for it.
+    /// Returns flags with the least rights that are enough. They do not include `GENERIC_WRITE`,
+    /// which contains `FILE_CREATE_PIPE_INSTANCE`: a server that lets others connect must not grant
+    /// it.
     pub(in crate::pipe) const fn new(direction: Direction) -> Self {
         const WRITE: u32 = FILE_WRITE_DATA | FILE_READ_ATTRIBUTES | READ_CONTROL | SYNCHRONIZE;
         let access = match direction {
@@ -122,9 +122,9 @@ impl OpenFlags {
         }
     }
 
-    /// Without `SECURITY_SQOS_PRESENT` the level would be that of full impersonation.
+    /// Sets the level. Without `SECURITY_SQOS_PRESENT` the level would be full impersonation.
     pub(in crate::pipe) const fn impersonation(self, level: ImpersonationLevel) -> Self {
-        // All bits of the highest level, which the others are part of.
+        // All bits of the highest level. They include the bits of the other levels.
         const LEVELS: u32 = SECURITY_DELEGATION;
         let level = match level {
             ImpersonationLevel::Anonymous => SECURITY_ANONYMOUS,

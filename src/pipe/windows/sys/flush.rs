@@ -1,4 +1,4 @@
-//! How far the peer has read, and waiting until it has read everything.
+//! How much the peer has read, and waiting until it has read everything.
 
 use std::{
     io,
@@ -21,21 +21,23 @@ use windows_sys::{
 
 use super::PipeType;
 
-/// What a pipe tells without waiting.
+/// The state that a pipe tells without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pipe) enum PipeState {
-    /// The peer is there and has read everything.
+    /// The peer is connected and has read everything.
     Empty,
-    /// The peer is there. If it has not read everything, this many bytes are unread, where known.
+    /// The peer is connected. If it has not read everything, `unread` bytes are unread, where
+    /// known.
     Connected { unread: Option<u64> },
-    /// The peer has closed its end or was disconnected. What it had read by then cannot be told.
+    /// The peer has closed its end or was disconnected. The system does not tell what it had read
+    /// by then.
     Gone,
-    /// The handle may not ask: a server's that can only write, or one opened without
+    /// The handle may not ask: it is that of a server that can only write, or was opened without
     /// `FILE_READ_ATTRIBUTES`.
     Unknown,
 }
 
-/// Looks at a pipe's state and at what is unread.
+/// Returns a pipe's state, with the number of unread bytes.
 pub(in crate::pipe) fn pipe_state(pipe: BorrowedHandle<'_>) -> PipeState {
     match local_information(pipe) {
         Ok(info) => PipeState::of(&info),
@@ -44,14 +46,15 @@ pub(in crate::pipe) fn pipe_state(pipe: BorrowedHandle<'_>) -> PipeState {
     }
 }
 
-/// Returns how many bytes that this end has written the pipe holds unread before a write waits, if the
-/// handle may ask and the other end is not disconnected.
+/// Returns how many unread bytes of this end the pipe holds before a write waits. Returns `None` if
+/// the handle may not ask or the other end is disconnected.
 pub(in crate::pipe) fn write_quota(pipe: BorrowedHandle<'_>) -> Option<u32> {
     local_information(pipe).ok().map(|info| quota_of(&info))
 }
 
-/// Returns the quota of the end that has asked. Inbound and outbound are seen from the server, at
-/// both ends, as in `CreateNamedPipeW`; only `WriteQuotaAvailable` is the asking end's.
+/// Returns the quota of the end that has asked. At both ends, inbound and outbound have the
+/// server's view, as in `CreateNamedPipeW`. Only `WriteQuotaAvailable` has the view of the asking
+/// end.
 fn quota_of(info: &FILE_PIPE_LOCAL_INFORMATION) -> u32 {
     match info.NamedPipeEnd {
         FILE_PIPE_SERVER_END => info.OutboundQuota,
@@ -59,8 +62,8 @@ fn quota_of(info: &FILE_PIPE_LOCAL_INFORMATION) -> u32 {
     }
 }
 
-/// Returns the type of a pipe, which its server has chosen; `None` if the handle may not ask, or is no
-/// pipe's.
+/// Returns the type of a pipe, which its server has chosen; `None` if the handle may not ask, or is
+/// not that of a pipe.
 pub(in crate::pipe) fn pipe_type(pipe: BorrowedHandle<'_>) -> Option<PipeType> {
     let info = local_information(pipe).ok()?;
     Some(match info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE {
@@ -93,11 +96,11 @@ fn local_information(pipe: BorrowedHandle<'_>) -> Result<FILE_PIPE_LOCAL_INFORMA
 }
 
 impl PipeState {
-    /// The quota for unread data is charged by a read that the peer has pending as well as by
-    /// unread data, though never by both at once. So a quota that is free proves that nothing is
-    /// unread, and one in use proves nothing. Data beyond the quota is not counted, so a quota that
-    /// is used up counts nothing; nor does Wine, which always calls it used up. Without a quota
-    /// there is nothing to compare.
+    /// Both unread data and a pending read of the peer use the quota for unread data, but never
+    /// both at once. So a free quota proves that nothing is unread, and a quota in use proves
+    /// nothing. Data beyond the quota is not counted, so a quota that is used up does not tell the
+    /// number of unread bytes. Wine does not count either: it always reports the quota as used up.
+    /// Without a quota there is nothing to compare.
     fn of(info: &FILE_PIPE_LOCAL_INFORMATION) -> Self {
         let (quota, free) = (quota_of(info), info.WriteQuotaAvailable);
         match info.NamedPipeState {
@@ -112,23 +115,24 @@ impl PipeState {
     }
 }
 
-/// Blocks until the peer has read everything that was written to the pipe, writes still under way
-/// included; until the peer closes; or until [`cancel_synchronous_io`] releases the thread.
+/// Blocks until the peer has read everything that was written to the pipe, including writes still
+/// under way; or until the peer closes; or until [`cancel_synchronous_io`] releases the thread.
 ///
-/// Succeeds at once when the peer has closed already, whether or not it had read everything.
+/// Succeeds at once if the peer has closed already, also if it had not read everything.
 pub(in crate::pipe) fn flush(pipe: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: the handle is open while `pipe` is borrowed.
     let ok = unsafe { FlushFileBuffers(pipe.as_raw_handle()) };
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Returns whether `error` is what a released [`flush`] returns.
+/// Returns whether `error` is the error of a released [`flush`].
 pub(in crate::pipe) fn is_released(error: &io::Error) -> bool {
     error.raw_os_error().and_then(|code| u32::try_from(code).ok()) == Some(ERROR_OPERATION_ABORTED)
 }
 
-/// Releases `thread` from the call that it is blocked in. Does nothing if it is not blocked, and not
-/// even if it is just about to be: so ask again until the thread says that it is back.
+/// Releases `thread` from the call that it is blocked in. Does nothing if the thread is not
+/// blocked, also if it is just about to block. So call this again until the thread says that it is
+/// back.
 pub(in crate::pipe) fn cancel_synchronous_io(thread: BorrowedHandle<'_>) {
     // SAFETY: the handle is open while `thread` is borrowed. That nothing was to be cancelled is
     // the only failure, and the caller's to repeat.
@@ -141,7 +145,8 @@ mod tests {
 
     use super::*;
 
-    /// What an end says that may write up to `quota`. What the other may write does not matter.
+    /// Returns the information of an end that may write up to `quota`. The other end's quota does
+    /// not matter.
     fn info(end: u32, state: u32, quota: u32, free: u32) -> FILE_PIPE_LOCAL_INFORMATION {
         let other = if quota == 4096 { 8192 } else { 4096 };
         let (inbound, outbound) =
@@ -164,9 +169,9 @@ mod tests {
             assert_eq!(connected(4096, 4096), PipeState::Empty);
             assert_eq!(connected(8192, 8192), PipeState::Empty);
             assert_eq!(connected(4096, 4000), PipeState::Connected { unread: Some(96) });
-            // Half is free, which is all of what the other end may write.
+            // Half is free, which is the whole quota of the other end.
             assert_eq!(connected(8192, 4096), PipeState::Connected { unread: Some(4096) });
-            // Used up: more may be unread than the quota. So it looks under Wine, always.
+            // Used up: more bytes than the quota may be unread. Wine always reports this.
             assert_eq!(connected(4096, 0), PipeState::Connected { unread: None });
             // No quota: a write that waits is not charged.
             assert_eq!(connected(0, 0), PipeState::Connected { unread: None });

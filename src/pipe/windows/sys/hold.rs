@@ -51,16 +51,16 @@ unsafe extern "system" {
     ) -> NTSTATUS;
 }
 
-/// Creates the first instance of a name that nobody owns, by a handle that can neither read nor
+/// Creates the first instance of a name that nobody owns, with a handle that cannot read and cannot
 /// write. Windows' file system makes such an instance disconnected: clients find the pipe busy.
-/// `CreateNamedPipeW` cannot ask for that. Wine's file system lets clients in all the same, which
-/// [`disconnect`](super::disconnect) tells.
+/// `CreateNamedPipeW` cannot ask for that. Wine's file system still lets clients in;
+/// [`disconnect`](super::disconnect) detects that.
 pub(in crate::pipe) fn create_shut(
     name: &PipeName,
     flags: InstanceFlags,
     security: &Descriptor,
 ) -> io::Result<OwnedHandle> {
-    /// What `CreateNamedPipeW` documents for 0: 50 ms, in units of 100 ns from now on.
+    /// The time that `CreateNamedPipeW` documents for 0: 50 ms, in units of 100 ns from now on.
     const DEFAULT_TIMEOUT: i64 = -500_000;
     let mut path = NtPath::new(name);
     let mut attributes = path.attributes()?;
@@ -99,9 +99,9 @@ pub(in crate::pipe) fn create_shut(
     own(status, handle)
 }
 
-/// Opens the client end of a pipe with no right but to look at it, so that nobody else gets that
-/// instance. A pipe whose rules do not let this user look can be opened by its owner all the same,
-/// whom the system always lets read the rules.
+/// Opens the client end of a pipe with only the right to look at it, so that nobody else gets that
+/// instance. If the pipe's rules do not let this user look, its owner can still open it: the system
+/// always lets the owner read the rules.
 pub(in crate::pipe) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
     let flags = OpenFlags::new(Direction::Inbound);
     let flags = OpenFlags { access: FILE_READ_ATTRIBUTES | SYNCHRONIZE, ..flags };
@@ -111,7 +111,8 @@ pub(in crate::pipe) fn take_place(name: &PipeName) -> io::Result<OwnedHandle> {
     }
 }
 
-/// `CreateFileW` cannot do this: it always asks for the rights that are denied.
+/// Opens the client end as the pipe's owner. `CreateFileW` cannot do this: it always asks for the
+/// rights that are denied.
 fn open_as_owner(name: &PipeName) -> io::Result<OwnedHandle> {
     let mut path = NtPath::new(name);
     let attributes = path.attributes()?;
@@ -137,7 +138,7 @@ fn own(status: NTSTATUS, handle: HANDLE) -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// A local pipe's path as the calls of `ntdll` take it.
+/// A local pipe's path in the form that the calls of `ntdll` take.
 struct NtPath {
     units: Vec<u16>,
     string: UNICODE_STRING,
@@ -150,7 +151,7 @@ impl NtPath {
         Self { units, string: UNICODE_STRING::default() }
     }
 
-    /// Returns what names the pipe. It points into the path.
+    /// Returns the attributes that name the pipe. They point into the path.
     fn attributes(&mut self) -> io::Result<OBJECT_ATTRIBUTES> {
         const OBJ_CASE_INSENSITIVE: u32 = 0x40;
         #[expect(clippy::cast_possible_truncation, reason = "the structure has 48 bytes")]

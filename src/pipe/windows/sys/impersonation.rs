@@ -1,5 +1,5 @@
-//! As whom a thread acts: for a moment as a pipe's client, to see who that is or to do something in
-//! its name.
+//! Makes a thread act as a pipe's client for a moment, to see who the client is or to do something
+//! in its name.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use windows_sys::Win32::{
     },
 };
 
-/// Returns the token that this thread acts with, if it acts with another than its process's.
+/// Returns the token that this thread acts with, if that is not the token of its process.
 pub(super) fn thread_token(access: u32) -> io::Result<Option<OwnedHandle>> {
     // SAFETY: it takes nothing and returns a pseudo handle that need not be closed.
     let thread = unsafe { GetCurrentThread() };
@@ -35,9 +35,9 @@ pub(super) fn thread_token(access: u32) -> io::Result<Option<OwnedHandle>> {
     Ok(Some(unsafe { OwnedHandle::from_raw_handle(token) }))
 }
 
-/// The time in which this thread acts as the client of a pipe. Dropping it ends that, also when a
-/// panic does, and the thread acts again as it did before. It must not be held across an `await`:
-/// another task would run as the client.
+/// While this exists, this thread acts as the client of a pipe. After a drop, also a drop by a
+/// panic, the thread acts again as it did before. Do not hold it across an `await`: another task
+/// would run as the client.
 pub(in crate::pipe) struct ActingAsClient {
     before: Option<OwnedHandle>,
     /// The state belongs to the thread.
@@ -62,7 +62,7 @@ impl Drop for ActingAsClient {
         // SAFETY: no thread means this one; a null token ends the impersonation, any other is open.
         let ok = unsafe { SetThreadToken(ptr::null(), before) };
         if ok == 0 {
-            // `RevertToSelf` documents why: whatever ran next would run as the client.
+            // `RevertToSelf` documents why: later code would run as the client.
             process::abort();
         }
     }
@@ -89,7 +89,7 @@ mod tests {
         thread_token(TOKEN_QUERY).unwrap().is_some()
     }
 
-    /// Returns both ends of a pipe through which a byte has gone: some clients show who they are
+    /// Returns both ends of a pipe through which a byte has gone. Some clients show who they are
     /// with what they write.
     async fn pair(name: &str) -> (NamedPipeServer, NamedPipeClient) {
         let path = format!(r"\\.\pipe\npipes-unit-{}-{name}", process::id());
@@ -152,7 +152,7 @@ mod tests {
             let file = File::open(std::env::current_exe().unwrap()).unwrap();
             let before = Some(file.into());
             drop(ActingAsClient { before, _not_send: std::marker::PhantomData });
-            // Never reached: the other process would find the test passed.
+            // This must not be reached: the other process would then find that the test passed.
             return;
         }
         let test = thread::current().name().unwrap().to_owned();

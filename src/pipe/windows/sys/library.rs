@@ -1,5 +1,5 @@
-//! What not every system has, Wine for one: looked up by name when it is asked for, since a program
-//! that imports a function that is missing does not start.
+//! Functions that some systems, such as Wine, do not have. They are looked up by name when they are
+//! needed, because a program that imports a missing function does not start.
 
 use std::{
     ffi::{CStr, c_void},
@@ -25,8 +25,8 @@ use windows_sys::{
 use super::{security::read_sid, wide};
 use crate::sid::Sid;
 
-/// Returns the function of a library of the system's own folder; `None` if this system has no such.
-/// The library stays loaded.
+/// Returns the function of a library of the system's own folder; `None` if this system has no such
+/// function. The library stays loaded.
 fn function(library: &str, name: &CStr) -> FARPROC {
     let library = wide(library);
     // SAFETY: the name ends with a NUL and outlives the call. A library of the system's folder, of
@@ -40,14 +40,14 @@ fn function(library: &str, name: &CStr) -> FARPROC {
     unsafe { GetProcAddress(library, name.as_ptr().cast()) }
 }
 
-/// Returns whether a pipe's client has come from another machine, or through this one's network, where
-/// the process id is what the client says.
+/// Returns whether a pipe's client has come from another machine, or through the network of this
+/// machine. The client itself states its process id then.
 pub(in crate::pipe) fn client_is_remote(server: BorrowedHandle<'_>) -> bool {
     type GetNamedPipeClientComputerNameW = unsafe extern "system" fn(HANDLE, *mut u16, u32) -> i32;
     static FOUND: OnceLock<FARPROC> = OnceLock::new();
     let find = || function("kernel32.dll", c"GetNamedPipeClientComputerNameW");
     let Some(found) = *FOUND.get_or_init(find) else {
-        // Wine, which has no pipes of other machines.
+        // This is Wine, which has no pipes of other machines.
         return false;
     };
     // SAFETY: this is how `winbase.h` declares it.
@@ -62,15 +62,16 @@ pub(in crate::pipe) fn client_is_remote(server: BorrowedHandle<'_>) -> bool {
     ok != 0 || !is_local(io::Error::last_os_error())
 }
 
-/// A later Wine has the function, and it does nothing.
+/// Returns whether the error means a local client. A later Wine has the function, but the function
+/// does nothing.
 fn is_local(error: io::Error) -> bool {
     const LOCAL: [u32; 3] = [ERROR_PIPE_LOCAL, ERROR_CALL_NOT_IMPLEMENTED, ERROR_SUCCESS];
     let code = error.raw_os_error().and_then(|code| u32::try_from(code).ok());
     code.is_some_and(|code| LOCAL.contains(&code))
 }
 
-/// Returns the identifier of the app container that has this name, which for a package is its family
-/// name. It is computed from the name: the package need not be installed.
+/// Returns the identifier of the app container that has this name. For a package this is its family
+/// name. The identifier is computed from the name: the package need not be installed.
 pub(in crate::pipe) fn app_container(name: &str) -> io::Result<Sid> {
     type DeriveAppContainerSidFromAppContainerName =
         unsafe extern "system" fn(PCWSTR, *mut PSID) -> HRESULT;

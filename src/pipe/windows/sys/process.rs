@@ -1,4 +1,4 @@
-//! Processes, held by a handle: what can be asked of one.
+//! Processes, held by a handle, and what the system tells about them.
 
 use std::{
     ffi::OsString,
@@ -29,7 +29,7 @@ use windows_sys::Win32::{
     },
 };
 
-/// A process, also one that has ended: its id is no other's while this exists.
+/// A process, which may have ended. No other process gets its id while this exists.
 #[derive(Debug)]
 pub(in crate::pipe) struct Process(OwnedHandle);
 
@@ -74,9 +74,9 @@ impl Process {
         }
     }
 
-    /// Returns the path of the file that it was started from, as a drive's.
+    /// Returns the path of the file that it was started from, as a path on a drive.
     pub(in crate::pipe) fn image_path(&self) -> io::Result<PathBuf> {
-        // The longest path that the system has, its NUL among it.
+        // The longest path of the system, including its NUL.
         let mut path = vec![0_u16; 0x8000];
         let mut len = 0x8000;
         // SAFETY: the handle is open, and the buffer has `len` units.
@@ -94,7 +94,7 @@ impl Process {
         }
     }
 
-    /// Returns the family name of the package that it belongs to, if to any.
+    /// Returns the family name of the package that it belongs to, if it belongs to one.
     pub(in crate::pipe) fn package_family(&self) -> io::Result<Option<String>> {
         const ROOM: usize = PACKAGE_FAMILY_NAME_MAX_LENGTH as usize + 1;
         let mut name = [0_u16; ROOM];
@@ -134,7 +134,7 @@ pub(in crate::pipe) fn session(id: u32) -> io::Result<u32> {
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(session) }
 }
 
-/// A file on this machine, whatever the path that leads to it.
+/// A file on this machine, identified independently of its path.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::pipe) struct FileId {
     volume: u64,
@@ -142,7 +142,7 @@ pub(in crate::pipe) struct FileId {
 }
 
 impl FileId {
-    /// Returns which file has this path now. Nothing of it is read.
+    /// Returns which file has this path now. The file's content is not read.
     pub(in crate::pipe) fn of(path: &Path) -> io::Result<Self> {
         Self::of_handle(File::options().access_mode(0).open(path)?.as_handle())
     }
@@ -167,7 +167,7 @@ impl FileId {
     }
 }
 
-/// Returns the moment that the system writes as 100 ns steps since the year 1601.
+/// Returns the moment for a number of 100 ns steps since the year 1601.
 fn system_time(time: FILETIME) -> Option<SystemTime> {
     /// From then to 1970.
     const TO_UNIX_EPOCH: Duration = Duration::from_secs(11_644_473_600);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn times_count_from_the_year_1601() {
-        // The moment in the documentation of FILETIME's conversion from a `time_t` of 0.
+        // The moment for a `time_t` of 0 in the documentation of FILETIME.
         let epoch = FILETIME { dwLowDateTime: 0xD53E_8000, dwHighDateTime: 0x019D_B1DE };
         assert_eq!(system_time(epoch), Some(SystemTime::UNIX_EPOCH));
         let later = FILETIME { dwLowDateTime: 0xD53E_8001, ..epoch };

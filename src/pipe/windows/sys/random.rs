@@ -8,7 +8,7 @@ use windows_sys::Win32::Security::Cryptography::{
 
 use super::check;
 
-/// Returns 128 bits of the operating system's generator.
+/// Returns 128 random bits of the operating system's generator.
 pub(in crate::pipe) fn random() -> io::Result<u128> {
     let mut bytes = [0; 16];
     // SAFETY: the array has 16 bytes, and with this flag no algorithm's handle is needed.

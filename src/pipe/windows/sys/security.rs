@@ -32,8 +32,8 @@ use crate::sid::Sid;
 struct Local(NonNull<c_void>);
 
 impl Local {
-    /// Takes what a call gave. A null pointer after a call that succeeded is that call's breach of
-    /// its contract: an error, not undefined behaviour.
+    /// Takes the memory that a call returned. If a call succeeded and returned a null pointer, it
+    /// broke its contract. This is an error, not undefined behaviour.
     fn own(given: *mut c_void) -> io::Result<Self> {
         NonNull::new(given).map(Self).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
@@ -55,8 +55,8 @@ unsafe impl Send for Descriptor {}
 unsafe impl Sync for Descriptor {}
 
 impl Descriptor {
-    /// Returns the descriptor that `text` describes. A NUL ends the text for the operating system,
-    /// which would take what comes before it for the whole.
+    /// Returns the descriptor that `text` describes. For the operating system a NUL ends the text:
+    /// it would take the part before the NUL for the whole text.
     pub(in crate::pipe) fn from_sddl(text: &str) -> io::Result<Self> {
         if text.contains('\0') {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -141,7 +141,7 @@ impl Descriptor {
         unsafe { slice::from_raw_parts(self.as_ptr().cast::<u8>(), len) }.to_vec()
     }
 
-    /// Returns what calls that create something take. It points into the descriptor.
+    /// Returns the attributes that calls take to create an object. They point into the descriptor.
     pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
         #[expect(clippy::cast_possible_truncation, reason = "the structure has 24 bytes")]
         const LEN: u32 = size_of::<SECURITY_ATTRIBUTES>() as u32;
@@ -164,9 +164,11 @@ impl fmt::Debug for Descriptor {
 
 /// Returns the owner of an open pipe. The handle needs `READ_CONTROL`.
 ///
-/// One system call, where [`Descriptor::of`] takes several: each client's connect waits for it.
+/// This is one system call, because each client's connect waits for it. [`Descriptor::of`] takes
+/// several calls.
 pub(in crate::pipe) fn owner(handle: BorrowedHandle<'_>) -> io::Result<Option<Sid>> {
-    // A self-relative descriptor of an owner alone: a head of 20 bytes and a SID, at most 68.
+    // A self-relative descriptor with only an owner: a head of 20 bytes and a SID of at most 68
+    // bytes.
     let mut descriptor = [0_u64; 16];
     read(handle, OWNER_SECURITY_INFORMATION, &mut descriptor).map_err(|(e, _)| e)?;
     // SAFETY: the call has put a descriptor there.
@@ -187,8 +189,8 @@ pub(in crate::pipe) fn rules(handle: BorrowedHandle<'_>) -> io::Result<Vec<u8>> 
     Ok(descriptor.into_iter().flat_map(u64::to_ne_bytes).collect())
 }
 
-/// Fills the buffer with a self-relative descriptor; a failure comes with the length that would have
-/// done.
+/// Fills the buffer with a self-relative descriptor. A failure comes with the length that is
+/// needed.
 fn read(
     handle: BorrowedHandle<'_>,
     parts: OBJECT_SECURITY_INFORMATION,
@@ -284,7 +286,7 @@ mod tests {
         if ok == 0 {
             read.unwrap_err();
         } else {
-            // Wine does not look at the revision, and finds that no owner is named.
+            // Wine does not check the revision, and reports no owner.
             assert_eq!(read.unwrap(), None);
         }
     }

@@ -1,4 +1,5 @@
-//! What the service control manager says of a service. Each question is a remote procedure call.
+//! What the service control manager tells about a service. Each question is a remote procedure
+//! call.
 
 use std::{io, ptr, slice};
 
@@ -40,7 +41,7 @@ pub(in crate::pipe) fn process_id(service: &str) -> io::Result<Option<u32>> {
 
 /// Returns the account that the service is set to run as.
 pub(in crate::pipe) fn account(service: &str) -> io::Result<Sid> {
-    /// What `QueryServiceConfigW` documents as the most that it gives.
+    /// The largest size that `QueryServiceConfigW` documents for its result.
     const ROOM: u32 = 8192;
     let service = Handle::open_service(service, SERVICE_QUERY_CONFIG)?;
     let mut buffer = vec![0_u64; ROOM as usize / size_of::<u64>()];
@@ -54,10 +55,10 @@ pub(in crate::pipe) fn account(service: &str) -> io::Result<Sid> {
     // SAFETY: the call has filled the structure, and nothing changes it any more.
     let name = unsafe { (*config).lpServiceStartName };
     if name.is_null() {
-        // `QUERY_SERVICE_CONFIGW` documents that a driver's may be.
+        // `QUERY_SERVICE_CONFIGW` documents that the name may be null for a driver.
         return Err(io::ErrorKind::NotFound.into());
     }
-    // The texts are in the buffer too, which ends with zeroes or with a text's NUL.
+    // The texts are in the buffer too. The buffer ends with zeroes or with the NUL of a text.
     let at = name.addr().wrapping_sub(config.addr()) / size_of::<u16>();
     // SAFETY: the buffer has that many units, and nothing changes it any more.
     let units =
@@ -68,7 +69,7 @@ pub(in crate::pipe) fn account(service: &str) -> io::Result<Sid> {
 
 /// Returns the account that `CreateServiceW` means by this name. It may ask a domain controller.
 fn sid_of(account: &str) -> io::Result<Sid> {
-    /// Those that are named so in every language.
+    /// The accounts that have the same name in every language.
     const OWN: [(&str, u32); 3] = [
         ("LocalSystem", 18),
         (r"NT AUTHORITY\LocalService", 19),
@@ -79,7 +80,8 @@ fn sid_of(account: &str) -> io::Result<Sid> {
     }
     /// As in `account_name`.
     const ROOM: u32 = 512;
-    // A dot stands for this machine, whose accounts an isolated name means first.
+    // A dot stands for this machine. A name without a domain means an account of this machine
+    // first.
     let name = wide(account.strip_prefix(r".\").unwrap_or(account));
     // The longest SID has 68 bytes; aligned as the structure is.
     let (mut sid, mut sid_len) = ([0_u32; 17], 68);
@@ -108,7 +110,8 @@ struct Handle(SC_HANDLE);
 
 impl Handle {
     fn open_service(name: &str, access: u32) -> io::Result<Self> {
-        // It ends the name for the operating system, which would take what comes before for the whole.
+        // For the operating system a NUL ends the name: it would take the part before the NUL for
+        // the whole name.
         if name.contains('\0') {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_service_that_runs_has_a_process_and_an_account() {
-        // Windows starts it with the system, Wine with its services.
+        // Windows starts this service with the system, Wine with its services.
         assert!(process_id("PlugPlay").unwrap().is_some_and(|id| id != 0));
         assert_eq!(account("PlugPlay").unwrap(), Sid::SYSTEM);
     }

@@ -1,4 +1,4 @@
-//! Access tokens: what says as whom a process or a pipe's client runs.
+//! Access tokens. A token tells the account that a process or a pipe's client runs as.
 
 use std::{
     ffi::c_void,
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::sid::Sid;
 
-/// A token that can be asked, and used for nothing else.
+/// A token that can be queried and not used for anything else.
 #[derive(Debug)]
 pub(in crate::pipe) struct Token(OwnedHandle);
 
@@ -64,7 +64,7 @@ impl Token {
         client_token(server, TOKEN_QUERY).map(Self)
     }
 
-    /// Returns the same, with the rights that acting with it and making another of it take.
+    /// Returns the same token, with the rights that are needed to act with it and to duplicate it.
     pub(in crate::pipe) fn of_client_to_act_with(
         server: BorrowedHandle<'_>,
     ) -> io::Result<OwnedHandle> {
@@ -96,8 +96,8 @@ impl Token {
         self.number(TokenElevation).map(|value| value != 0)
     }
 
-    /// Returns whether it is a member of the group `sid` in its own right: a group that serves only
-    /// to deny, as an administrator's without elevation, does not count.
+    /// Returns whether the token is an enabled member of the group `sid`. A group that serves only
+    /// to deny, such as the administrators' group of a user without elevation, does not count.
     pub(in crate::pipe) fn is_member(&self, sid: Sid) -> io::Result<bool> {
         const ENABLED: u32 = SE_GROUP_ENABLED as u32;
         let buffer = self.groups(vec![0_u64; 128])?;
@@ -117,7 +117,7 @@ impl Token {
         Ok(false)
     }
 
-    /// Returns the buffer, made larger if need be, with a `TOKEN_GROUPS` in it.
+    /// Returns the buffer, enlarged if needed, with a `TOKEN_GROUPS` in it.
     fn groups(&self, mut buffer: Vec<u64>) -> io::Result<Vec<u64>> {
         loop {
             match self.information(TokenGroups, &mut buffer) {
@@ -134,9 +134,9 @@ impl Token {
         }
     }
 
-    /// Returns the SID that is all of an information class.
+    /// Returns the SID of an information class that contains only a SID.
     fn sid(&self, class: TOKEN_INFORMATION_CLASS) -> io::Result<Sid> {
-        // A pointer, the attributes, and the longest SID there is: 68 bytes.
+        // A pointer, the attributes, and the longest possible SID, which has 68 bytes.
         let mut buffer = [0_u64; 16];
         self.information(class, &mut buffer).map_err(|(e, _)| e)?;
         let found = buffer.as_ptr().cast::<SID_AND_ATTRIBUTES>();
@@ -153,7 +153,7 @@ impl Token {
         Ok(u32::from_ne_bytes([a, b, c, d]))
     }
 
-    /// Fills the buffer; a failure comes with the length that would have done.
+    /// Fills the buffer. A failure comes with the length that is needed.
     fn information(
         &self,
         class: TOKEN_INFORMATION_CLASS,
@@ -196,7 +196,7 @@ pub(in crate::pipe) fn server_process_id(pipe: BorrowedHandle<'_>) -> io::Result
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(id) }
 }
 
-/// Returns the session of the process that created this instance of a pipe, as it was then.
+/// Returns the session that the creator of this instance of a pipe had at that moment.
 pub(in crate::pipe) fn server_session(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut session = 0;
     // SAFETY: the handle is open while it is borrowed.
@@ -264,7 +264,7 @@ mod tests {
         Token::of_client(file.as_handle()).unwrap_err();
         server_process_id(file.as_handle()).unwrap_err();
         if let Ok(session) = server_session(file.as_handle()) {
-            // Wine does not look at the handle, and has one session.
+            // Wine ignores the handle, and has one session.
             assert_eq!(session, Token::of_this_process().unwrap().session().unwrap());
         }
         client_process_id(file.as_handle()).unwrap_err();

@@ -1,5 +1,5 @@
-//! `FSCTL_PIPE_WAIT`, which `WaitNamedPipe` blocks a thread in, without the thread: a completion in
-//! the process's thread pool wakes a future.
+//! `FSCTL_PIPE_WAIT` without a blocked thread. `WaitNamedPipe` blocks a thread in this call. Here a
+//! completion in the process's thread pool wakes a future.
 
 use std::{
     ffi::c_void,
@@ -34,16 +34,16 @@ use windows_sys::{
 use super::owned;
 use crate::name::{LOCAL_PREFIX, PipeName};
 
-/// The longest that the system is asked to wait. It adds what it is given to its clock, so a time near
-/// the end of the range could be over at once; and the lowest value means for ever. Whoever would
-/// wait for longer tries once a day.
+/// The longest time that the system is asked to wait. It adds the given time to its clock, so a
+/// time near the end of the range could be over at once. The lowest value means for ever. A longer
+/// wait tries once a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The device of all pipes of this machine, which knows when an instance of one becomes free.
 ///
 /// It stays open until the last wait on it has completed.
 pub(in crate::pipe) struct PipeDevice {
-    /// Closed before the pool's object, as `CloseThreadpoolIo` asks for.
+    /// Closed before the pool's object, as `CloseThreadpoolIo` requires.
     handle: OwnedHandle,
     pool: PoolIo,
 }
@@ -71,8 +71,8 @@ impl PipeDevice {
         owned(handle)
     }
 
-    /// Binds the device's handle to the thread pool. A handle that has a completion port already is
-    /// refused.
+    /// Binds the device's handle to the thread pool. Fails for a handle that already has a
+    /// completion port.
     pub(super) fn over(handle: OwnedHandle) -> io::Result<Arc<Self>> {
         // SAFETY: the handle is open, and `wait_done` gets only operations of `wait`, since nothing
         // else has the handle.
@@ -90,8 +90,8 @@ impl PipeDevice {
         Ok(Arc::new(Self { handle, pool: PoolIo(pool) }))
     }
 
-    /// Starts to wait for a free instance of the local pipe `name`, for `max_elapsed` or a day.
-    /// Returns `None` if there is nothing to wait for, or if waiting is not possible here.
+    /// Starts to wait for a free instance of the local pipe `name`, for `at_most` or a day. Returns
+    /// `None` if there is nothing to wait for, or if waiting is not possible here.
     pub(in crate::pipe) fn wait(
         self: &Arc<Self>,
         name: &PipeName,
@@ -125,7 +125,8 @@ impl PipeDevice {
                 0,
             )
         };
-        // NT_ERROR: such a status, returned at once, is not followed by a completion; any other is.
+        // NT_ERROR: if such a status is returned at once, no completion follows. After any other
+        // status one follows.
         if (-0x4000_0000..0).contains(&status) {
             // SAFETY: the pool was told of an operation that will not complete.
             unsafe { CancelThreadpoolIo(self.pool.0) };
@@ -137,8 +138,8 @@ impl PipeDevice {
     }
 }
 
-/// A wait under way. It is over when an instance has become free, when the time is up, and when
-/// waiting failed: each means no more than that opening the pipe is worth a try.
+/// A wait under way. It is over when an instance has become free, when the time is up, or when
+/// waiting failed. In each case the only conclusion is to try to open the pipe.
 pub(in crate::pipe) struct FreeInstance {
     device: Arc<PipeDevice>,
     done: Option<oneshot::Receiver<()>>,
@@ -169,17 +170,18 @@ impl Drop for FreeInstance {
     }
 }
 
-/// What the system owns while a wait is under way; the address is the operation's identity.
+/// The memory that the system owns while a wait is under way. Its address identifies the operation.
 #[repr(C)]
 struct Operation {
     status: IO_STATUS_BLOCK,
     _request: Box<[u8]>,
-    /// The handle and the pool's object, which have to outlive the operation.
+    /// The handle and the pool's object. They must outlive the operation.
     device: Arc<PipeDevice>,
     woken: oneshot::Sender<()>,
 }
 
-/// Takes back an operation whose wait is over, and wakes who waits for it, if it is still wanted.
+/// Takes back an operation whose wait is over, and wakes the task that waits for it, if it is still
+/// wanted.
 unsafe extern "system" fn wait_done(
     _: PTP_CALLBACK_INSTANCE,
     _: *mut c_void,
@@ -193,8 +195,8 @@ unsafe extern "system" fn wait_done(
     let operation = unsafe { Box::from_raw(operation.cast::<Operation>()) };
     let Operation { woken, device, .. } = *operation;
     let _ = woken.send(());
-    // Perhaps the last: the pool's object is freed when this callback has returned, as
-    // `CloseThreadpoolIo` documents.
+    // This may be the last reference. Then the pool's object is freed when this callback has
+    // returned, as `CloseThreadpoolIo` documents.
     drop(device);
 }
 
