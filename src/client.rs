@@ -24,9 +24,13 @@
 //! ```
 
 mod admission;
+mod arrivals;
 mod builder;
 mod connect;
+mod cost;
+mod delivery;
 mod dialer;
+mod drive;
 mod driver;
 mod duplex;
 mod end;
@@ -47,12 +51,13 @@ pub(crate) use self::handle::Client;
 pub use self::{
     builder::ClientBuilder,
     connect::{ClientState, Connect, HookError},
+    delivery::Delivered,
     driver::Driver,
     duplex::ClientDuplex,
     inbox::Inbox,
     options::{ClientOptions, DeliveredWhen},
     permit::Permit,
-    receipt::{Delivered, MessageId, Receipt, Returned},
+    receipt::{MessageId, Receipt, Returned},
     settlement::Settlement,
     stats::ClientStats,
 };

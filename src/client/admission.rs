@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    outbox::{ENTRY_COST, cost},
+    cost::{ENTRY_COST, cost},
     receipt::{Receipt, Returned},
     room::Ticket,
     shared::{Shared, wake},

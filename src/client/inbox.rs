@@ -1,7 +1,6 @@
 //! Received messages: one queue from the driver to one receiving end.
 
 use std::{
-    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
@@ -12,59 +11,11 @@ use std::{
 use bytes::BytesMut;
 use futures_core::Stream;
 
-use super::{outbox::cost, shared::Shared};
+use super::{
+    arrivals::{Arrival, Arrivals, Progress},
+    shared::Shared,
+};
 use crate::{connection::read_text, error::Error};
-
-/// What came from a connection.
-pub(super) enum Arrival {
-    Message(BytesMut),
-    /// A fault: the peer sent something that is not a message, or the client has ended for this
-    /// reason.
-    Fault(Error),
-    /// Nothing more comes from the connection whose loss has this number.
-    Loss(u64),
-}
-
-impl Arrival {
-    pub(super) fn cost(&self) -> usize {
-        match self {
-            Self::Message(message) => cost(message),
-            Self::Fault(_) => cost(&[]),
-            Self::Loss(_) => 0,
-        }
-    }
-}
-
-#[derive(Default)]
-pub(super) struct Arrivals {
-    queue: VecDeque<Arrival>,
-    /// What the queue costs, in bytes.
-    held: usize,
-    receiver: Option<Waker>,
-    /// Is woken when there is room, or when the receiver has reached a loss.
-    driver: Option<Waker>,
-    /// The last loss before which everything was received, with the next message asked for.
-    passed: u64,
-    is_unwanted: bool,
-    has_ended: bool,
-}
-
-/// How far the receiving end has come, as the driver sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
-    /// The last loss that the receiver has passed.
-    pub(super) passed: u64,
-    /// The loss that comes next, if nothing is left to receive before it.
-    pub(super) next: Option<u64>,
-}
-
-impl Arrivals {
-    fn pop(&mut self) -> Option<Arrival> {
-        let arrival = self.queue.pop_front()?;
-        self.held -= arrival.cost();
-        Some(arrival)
-    }
-}
 
 impl Shared {
     fn arrivals(&self) -> MutexGuard<'_, Arrivals> {

@@ -16,28 +16,18 @@
 //! that gets the beginning of a frame gets no message. So the message is kept, and sent whole on
 //! the next connection.
 
-use std::{
-    collections::VecDeque,
-    ops::{Range, RangeInclusive},
-    sync::Arc,
-};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 
-use super::receipt::Delivered;
+use super::{
+    cost::cost,
+    delivery::{Delivered, Tell},
+};
 use crate::{
     error::{Error, Fate},
     frame::OVERHEAD,
 };
-
-/// The receiver of the fates of messages. It gets each fate once.
-pub(super) trait Tell {
-    /// The messages with these numbers are delivered, except those whose fate was told before.
-    fn delivered(&mut self, ids: Range<u64>, how: Delivered);
-
-    /// This message comes back.
-    fn returned(&mut self, id: u64, message: Bytes, fate: Fate, cause: &Arc<Error>);
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -59,15 +49,6 @@ struct Doubt {
     end: u64,
     cause: Arc<Error>,
 }
-
-/// Returns the cost of a message in the outbox, in bytes: its payload, and about the size of its
-/// entry. So a limit in bytes also limits empty messages.
-pub(super) fn cost(message: &[u8]) -> usize {
-    message.len() + ENTRY_COST
-}
-
-/// The part of the cost that every message has, in bytes.
-pub(super) const ENTRY_COST: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {

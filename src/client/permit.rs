@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    outbox::cost,
+    cost::cost,
     receipt::{Receipt, Returned},
     room::Ticket,
     shared::Shared,

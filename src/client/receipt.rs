@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{outbox::Tell, shared::Shared};
+use super::delivery::{Delivered, Tell};
 use crate::error::{Error, Fate};
 
 /// The number of a message among those that one [`Client`](crate::Client) has accepted: 0, 1, 2, ...
@@ -36,19 +36,6 @@ impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// What is known about a message that was delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Delivered {
-    /// The transport has taken it and cannot tell more. TCP is such a transport. The message may be
-    /// lost with the connection.
-    HandedOver,
-    /// The peer's end of the transport has read it.
-    Read,
-    /// The peer has [acknowledged](crate::Client::acknowledge) it.
-    Acknowledged,
 }
 
 /// A message that came back to its sender.
@@ -171,8 +158,8 @@ impl Future for Receipt {
         fates.wait(this.place, cx.waker());
         drop(fates);
         let is_new = !mem::replace(&mut this.waits, true);
-        if let Some(shared) = is_new.then(|| this.page.shared.upgrade()).flatten() {
-            shared.want_fate(this.id().0);
+        if let Some(driver) = is_new.then(|| this.page.driver.upgrade()).flatten() {
+            driver.want_fate(this.id().0);
         }
         Poll::Pending
     }
@@ -192,9 +179,15 @@ impl fmt::Debug for Receipt {
     }
 }
 
+/// Is told when somebody waits for the fate of a message.
+pub(super) trait WantFate: Send + Sync {
+    /// Records that somebody waits for the fate of the message with this number.
+    fn want_fate(&self, id: u64);
+}
+
 /// The fates of the messages that share a page.
 pub(super) struct Page {
-    shared: Weak<Shared>,
+    driver: Weak<dyn WantFate>,
     first: u64,
     fates: Mutex<Fates>,
 }
@@ -203,8 +196,8 @@ impl Page {
     /// The number of messages that share a page: one for each bit of a word.
     pub(super) const LEN: u64 = 64;
 
-    pub(super) fn new(shared: Weak<Shared>, first: u64) -> Arc<Self> {
-        Arc::new(Self { shared, first, fates: Mutex::default() })
+    pub(super) fn new(driver: Weak<dyn WantFate>, first: u64) -> Arc<Self> {
+        Arc::new(Self { driver, first, fates: Mutex::default() })
     }
 
     /// Returns the receipt of the message with this number, which is on this page.

@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Connect, Delivered, DeliveredWhen, driver::Drive, inbox::Arrival};
+use super::{Connect, Delivered, DeliveredWhen, arrivals::Arrival, drive::Drive};
 use crate::{
     connection::{Connection, DrainOutcome},
     error::Error,
@@ -91,6 +91,11 @@ impl<C: Connect> Drive<C> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Records the numbers of the present connection.
+    pub(super) fn count(&mut self, session: &Session<C::Io>) {
+        self.traffic = self.past.plus(session.connection.stats());
     }
 
     /// Returns whether somebody waits until everything is handed over, and everything now is.

@@ -17,10 +17,10 @@ use tokio::sync::watch;
 
 use super::{
     ClientState, Settlement,
-    inbox::Arrivals,
+    arrivals::Arrivals,
+    cost::cost,
     options::ClientOptions,
-    outbox::cost,
-    receipt::{Page, Receipt},
+    receipt::{Page, Receipt, WantFate},
     room::{Ticket, Waiters},
     stats::ClientStats,
 };
@@ -87,7 +87,7 @@ impl Shared {
                 waiting: Vec::new(),
                 waiting_cost: 0,
                 next: 0,
-                page: Page::new(Weak::clone(this), 0),
+                page: Page::new(this.clone(), 0),
                 new_pages: Vec::new(),
                 limit: options.outbox,
                 held: 0,
@@ -125,15 +125,6 @@ impl Shared {
     pub(super) fn acknowledge(&self, ids: RangeInclusive<u64>) {
         let mut outgoing = self.outgoing();
         outgoing.acknowledged.push(ids);
-        let driver = outgoing.driver.take();
-        drop(outgoing);
-        driver.inspect(Waker::wake_by_ref);
-    }
-
-    /// Records that somebody waits for the fate of the message with this number.
-    pub(super) fn want_fate(&self, id: u64) {
-        let mut outgoing = self.outgoing();
-        outgoing.wanted = outgoing.wanted.max(id + 1);
         let driver = outgoing.driver.take();
         drop(outgoing);
         driver.inspect(Waker::wake_by_ref);
@@ -192,6 +183,16 @@ impl Shared {
     }
 }
 
+impl WantFate for Shared {
+    fn want_fate(&self, id: u64) {
+        let mut outgoing = self.outgoing();
+        outgoing.wanted = outgoing.wanted.max(id + 1);
+        let driver = outgoing.driver.take();
+        drop(outgoing);
+        driver.inspect(Waker::wake_by_ref);
+    }
+}
+
 impl Outgoing {
     pub(super) fn closed(&self) -> Option<Arc<Error>> {
         match &self.phase {
@@ -212,7 +213,7 @@ impl Outgoing {
         let id = self.next;
         if id % Page::LEN == 0 {
             if id > 0 {
-                self.page = Page::new(Weak::clone(&self.this), id);
+                self.page = Page::new(self.this.clone(), id);
             }
             self.new_pages.push(Arc::clone(&self.page));
         }

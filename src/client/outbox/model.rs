@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Delivered, ENTRY_COST, Fate, Outbox, Tell};
-use crate::error::Error;
+use super::{Delivered, Fate, Outbox, Tell};
+use crate::{client::cost::ENTRY_COST, error::Error};
 
 const OVERHEAD: u64 = 12;
 
