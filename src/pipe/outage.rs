@@ -20,13 +20,13 @@ use crate::{
 ///
 /// On Windows `ERROR_PIPE_BUSY` is no failure at first: a connection that was given up holds its
 /// instance until the runtime's driver has closed the handle.
-pub(in crate::pipe) struct Outage {
+struct Outage {
     /// Not reported yet.
     unreported: Option<io::Error>,
     retry: Pending<()>,
     delays: Delays,
     /// How many attempts have failed.
-    pub(in crate::pipe) attempts: u32,
+    attempts: u32,
     begun: Instant,
     /// The log was told of the outage.
     reported: bool,
@@ -47,7 +47,7 @@ impl Outage {
 
     /// Begins an outage with the failure that the caller of `accept` is to see; `None` for a
     /// failure that may pass by itself.
-    pub(in crate::pipe) fn new(error: Option<io::Error>) -> Self {
+    fn new(error: Option<io::Error>) -> Self {
         Self {
             unreported: error,
             retry: Pending::new(yield_now()),
@@ -59,7 +59,7 @@ impl Outage {
     }
 
     /// Records that another attempt has failed.
-    pub(in crate::pipe) fn prolong(&mut self) {
+    fn prolong(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
         self.retry = if self.attempts <= Self::TURNS {
             Pending::new(yield_now())
@@ -69,17 +69,17 @@ impl Outage {
     }
 
     /// Waits until it is time for another attempt.
-    pub(in crate::pipe) fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.retry.poll(cx)
     }
 
     /// Returns the error that the caller of `accept` is to see, once.
-    pub(in crate::pipe) fn take_unreported(&mut self) -> Option<io::Error> {
+    fn take_unreported(&mut self) -> Option<io::Error> {
         self.unreported.take()
     }
 
     /// Returns whether the log is to be told now, once.
-    pub(in crate::pipe) fn begins_to_be_reported(&mut self) -> bool {
+    fn begins_to_be_reported(&mut self) -> bool {
         let due = self.unreported.is_some() || self.begun.elapsed() >= Self::QUIET;
         let begins = due && !self.reported;
         self.reported |= due;
@@ -87,8 +87,42 @@ impl Outage {
     }
 
     /// Returns whether the log was told.
-    pub(in crate::pipe) fn was_reported(&self) -> bool {
+    fn was_reported(&self) -> bool {
         self.reported
+    }
+}
+
+/// The outage of a listener, if it is in one.
+#[derive(Default)]
+pub(in crate::pipe) struct Outages(Option<Outage>);
+
+impl Outages {
+    /// Waits until it is time for another attempt, which is at once without an outage.
+    pub(in crate::pipe) fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().map_or(Poll::Ready(()), |outage| outage.poll_retry(cx))
+    }
+
+    /// Records that an attempt has failed. The caller of `accept` is to see the first failure,
+    /// unless it is `None`: it may pass by itself. Returns whether the log is to be told now.
+    pub(in crate::pipe) fn failed(&mut self, error: Option<io::Error>) -> bool {
+        let outage = match &mut self.0 {
+            Some(outage) => {
+                outage.prolong();
+                outage
+            }
+            none => none.insert(Outage::new(error)),
+        };
+        outage.begins_to_be_reported()
+    }
+
+    /// Ends the outage. Returns how many attempts had failed, if the log was told of it.
+    pub(in crate::pipe) fn end(&mut self) -> Option<u32> {
+        self.0.take().filter(Outage::was_reported).map(|outage| outage.attempts)
+    }
+
+    /// Returns the error that the caller of `accept` is to see, once.
+    pub(in crate::pipe) fn take_unreported(&mut self) -> Option<io::Error> {
+        self.0.as_mut()?.take_unreported()
     }
 }
 

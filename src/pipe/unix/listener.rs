@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
-        outage::Outage,
+        outage::Outages,
         places::{Place, Places},
     },
 };
@@ -64,7 +64,7 @@ pub(in crate::pipe) fn listen(
         places,
         place: None,
         full: false,
-        outage: None,
+        outages: Outages::default(),
     };
     Ok((backlog, claim))
 }
@@ -79,7 +79,7 @@ pub(in crate::pipe) struct Backlog {
     place: Option<Place>,
     /// The limit of clients was reached, and this was logged.
     full: bool,
-    outage: Option<Outage>,
+    outages: Outages,
 }
 
 impl Backlog {
@@ -96,7 +96,7 @@ impl Backlog {
         cx: &mut Context<'_>,
     ) -> Option<Result<Arrival, Error>> {
         loop {
-            if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
+            if self.outages.poll_retry(cx).is_pending() {
                 return None;
             }
             if self.place.is_none() {
@@ -113,8 +113,7 @@ impl Backlog {
             match self.listener.poll_accept(cx) {
                 Poll::Pending => return None,
                 Poll::Ready(Ok((client, _))) => {
-                    if let Some(outage) = self.outage.take().filter(Outage::was_reported) {
-                        let attempts = outage.attempts;
+                    if let Some(attempts) = self.outages.end() {
                         warn!(pipe = %self.name, attempts, "clients can be accepted again");
                     }
                     let place = self.place.take().unwrap_or_default();
@@ -127,27 +126,15 @@ impl Backlog {
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
                     ) => {}
                 Poll::Ready(Err(error)) => {
-                    if let Some(error) = self.note_outage(error) {
+                    let text = error.to_string();
+                    if self.outages.failed(Some(error)) {
+                        warn!(pipe = %self.name, error = text, "no client can be accepted");
+                    }
+                    if let Some(error) = self.outages.take_unreported() {
                         return Some(Err(Error::io(Operation::Accept, Some(&self.name), error)));
                     }
                 }
             }
         }
-    }
-
-    /// Records a failure, and returns it if the caller of `accept` has not seen it.
-    fn note_outage(&mut self, error: io::Error) -> Option<io::Error> {
-        let text = error.to_string();
-        let outage = match &mut self.outage {
-            Some(outage) => {
-                outage.prolong();
-                outage
-            }
-            none => none.insert(Outage::new(Some(error))),
-        };
-        if outage.begins_to_be_reported() {
-            warn!(pipe = %self.name, error = text, "no client can be accepted");
-        }
-        outage.take_unreported()
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Operation},
     name::PipeName,
     pipe::{
-        outage::Outage,
+        outage::Outages,
         places::{Place, Places},
         windows::{
             Arrival,
@@ -34,7 +34,7 @@ pub(in crate::pipe) struct Backlog {
     places: Places,
     /// The limit of instances was reached, and this was logged.
     full: bool,
-    outage: Option<Outage>,
+    outages: Outages,
 }
 
 impl Backlog {
@@ -47,8 +47,9 @@ impl Backlog {
         places: Places,
     ) -> Result<Self, Error> {
         let waiting = VecDeque::new();
+        let outages = Outages::default();
         let mut backlog =
-            Self { name, flags, security, size, waiting, places, full: false, outage: None };
+            Self { name, flags, security, size, waiting, places, full: false, outages };
         while backlog.waiting.len() < size {
             let Some(place) = backlog.places.try_take() else { break };
             backlog.arm(place).map_err(|e| Error::io(Operation::Listen, Some(&backlog.name), e))?;
@@ -92,7 +93,7 @@ impl Backlog {
     /// a while.
     fn poll_fill(&mut self, cx: &mut Context<'_>) {
         while self.waiting.len() < self.size {
-            if self.outage.as_mut().is_some_and(|outage| outage.poll_retry(cx).is_pending()) {
+            if self.outages.poll_retry(cx).is_pending() {
                 return;
             }
             let Poll::Ready(place) = self.places.poll_take(cx) else {
@@ -105,8 +106,7 @@ impl Backlog {
             match self.arm(place) {
                 Ok(()) => {
                     self.full = false;
-                    if let Some(outage) = self.outage.take().filter(Outage::was_reported) {
-                        let attempts = outage.attempts;
+                    if let Some(attempts) = self.outages.end() {
                         warn!(pipe = %self.name, attempts, "instances can be created again");
                     }
                 }
@@ -117,17 +117,8 @@ impl Backlog {
 
     fn note_outage(&mut self, error: io::Error) {
         let text = error.to_string();
-        let outage = match &mut self.outage {
-            Some(outage) => {
-                outage.prolong();
-                outage
-            }
-            none => {
-                let busy = Code::of(&error) == Code::Busy;
-                none.insert(Outage::new(Some(error).filter(|_| !busy)))
-            }
-        };
-        if outage.begins_to_be_reported() {
+        let busy = Code::of(&error) == Code::Busy;
+        if self.outages.failed(Some(error).filter(|_| !busy)) {
             warn!(pipe = %self.name, error = text, "no further instance can be created");
         }
     }
@@ -142,7 +133,7 @@ impl Backlog {
         if !self.waiting.is_empty() {
             return None;
         }
-        let error = self.outage.as_mut()?.take_unreported()?;
+        let error = self.outages.take_unreported()?;
         Some(Error::io(Operation::Listen, Some(&self.name), error))
     }
 }
