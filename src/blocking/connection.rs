@@ -6,13 +6,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     halves::{ReceiveHalf, SendHalf},
-    runtime::{Limit, block_on},
+    runtime::{Calls, Limit, block_on},
 };
 use crate::{
     Peer,
     connection::{self, AbortHandle, ConnectionStats, DrainOutcome},
     error::{Error, Operation},
-    name::PipeName,
     pipe::stream::PipeStream,
     security::ServerIdentity,
 };
@@ -25,19 +24,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Connection {
     pub(super) inner: connection::Connection<PipeStream>,
-    pub(super) name: Option<PipeName>,
-    pub(super) timeout: Option<Duration>,
+    pub(super) calls: Calls,
 }
 
 impl Connection {
     pub(super) fn new(inner: connection::Connection<PipeStream>) -> Self {
-        Self { name: inner.get_ref().name().cloned(), inner, timeout: None }
+        let pipe = inner.get_ref().name().cloned();
+        Self { inner, calls: Calls { pipe, timeout: None } }
     }
 
     /// Sets how long each call may take. The default is `None`: for ever. [`close`](Self::close)
     /// uses the timeout of the options.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = timeout;
+        self.calls.timeout = timeout;
     }
 
     /// Sends one message: [`Connection::send`](crate::Connection::send).
@@ -47,8 +46,7 @@ impl Connection {
     /// As [`Connection::send`](crate::Connection::send), [`Error::Io`] with `TimedOut`, and
     /// [`Error::BlockingInRuntime`] inside a runtime.
     pub fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.send(message))
+        self.calls.block_on(Operation::Write, self.inner.send(message))
     }
 
     /// Sends one message that is a text: [`Connection::send_text`](crate::Connection::send_text).
@@ -57,8 +55,7 @@ impl Connection {
     ///
     /// As [`send`](Self::send), and [`Error::TextEncode`].
     pub fn send_text(&mut self, text: &str) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.send_text(text))
+        self.calls.block_on(Operation::Write, self.inner.send_text(text))
     }
 
     /// Queues one message, so that several share a write:
@@ -68,8 +65,7 @@ impl Connection {
     ///
     /// As [`send`](Self::send).
     pub fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.feed(message))
+        self.calls.block_on(Operation::Write, self.inner.feed(message))
     }
 
     /// Writes everything that was queued.
@@ -78,8 +74,7 @@ impl Connection {
     ///
     /// As [`send`](Self::send).
     pub fn flush(&mut self) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.flush())
+        self.calls.block_on(Operation::Write, self.inner.flush())
     }
 
     /// Returns the next message, or `None` when the peer has closed its end:
@@ -90,8 +85,7 @@ impl Connection {
     /// As [`Connection::receive`](crate::Connection::receive), [`Error::Io`] with `TimedOut`, and
     /// [`Error::BlockingInRuntime`] inside a runtime.
     pub fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
-        let limit = Limit::new(Operation::Read, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.receive())
+        self.calls.block_on(Operation::Read, self.inner.receive())
     }
 
     /// Returns the next message as a text:
@@ -101,8 +95,7 @@ impl Connection {
     ///
     /// As [`receive`](Self::receive), and [`Error::TextDecode`].
     pub fn receive_text(&mut self) -> Result<Option<String>, Error> {
-        let limit = Limit::new(Operation::Read, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.receive_text())
+        self.calls.block_on(Operation::Read, self.inner.receive_text())
     }
 
     /// Sends what is queued, waits until the peer has read it, and closes:
@@ -113,17 +106,17 @@ impl Connection {
     /// As [`Connection::close`](crate::Connection::close), and [`Error::BlockingInRuntime`] inside a
     /// runtime, after which the connection is dropped.
     pub fn close(self) -> Result<DrainOutcome, Error> {
-        let limit = Limit::new(Operation::Close, self.name.as_ref(), None);
+        let limit = Limit::new(Operation::Close, self.calls.pipe.as_ref(), None);
         block_on(limit, self.inner.close())
     }
 
     /// Splits the connection into two halves, for two threads.
     #[must_use]
     pub fn split(self) -> (SendHalf, ReceiveHalf) {
-        let Self { inner, name, timeout } = self;
+        let Self { inner, calls } = self;
         let (send, receive) = inner.split();
-        let send = SendHalf { inner: send, name: name.clone(), timeout };
-        (send, ReceiveHalf { inner: receive, name, timeout })
+        let send = SendHalf { inner: send, calls: calls.clone() };
+        (send, ReceiveHalf { inner: receive, calls })
     }
 
     /// Returns a handle that ends the connection at once, from another thread. A call that waits

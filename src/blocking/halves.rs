@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    Connection,
-    runtime::{Limit, block_on},
-};
+use super::{Connection, runtime::Calls};
 use crate::{
     connection,
     error::{Error, Operation},
-    name::PipeName,
     pipe::stream::PipeStream,
 };
 
@@ -19,22 +15,20 @@ use crate::{
 #[derive(Debug)]
 pub struct SendHalf {
     pub(super) inner: connection::SendHalf<PipeStream>,
-    pub(super) name: Option<PipeName>,
-    pub(super) timeout: Option<Duration>,
+    pub(super) calls: Calls,
 }
 
 /// The receiving half of a [`Connection`]. The pipe closes when both halves are dropped.
 #[derive(Debug)]
 pub struct ReceiveHalf {
     pub(super) inner: connection::ReceiveHalf<PipeStream>,
-    pub(super) name: Option<PipeName>,
-    pub(super) timeout: Option<Duration>,
+    pub(super) calls: Calls,
 }
 
 impl SendHalf {
     /// Sets how long each call may take, as [`Connection::set_timeout`] does.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = timeout;
+        self.calls.timeout = timeout;
     }
 
     /// Sends one message, as [`Connection::send`] does.
@@ -43,8 +37,7 @@ impl SendHalf {
     ///
     /// As [`Connection::send`].
     pub fn send(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.send(message))
+        self.calls.block_on(Operation::Write, self.inner.send(message))
     }
 
     /// Queues one message, as [`Connection::feed`] does.
@@ -53,8 +46,7 @@ impl SendHalf {
     ///
     /// As [`Connection::send`].
     pub fn feed(&mut self, message: impl Into<Bytes>) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.feed(message))
+        self.calls.block_on(Operation::Write, self.inner.feed(message))
     }
 
     /// Writes everything that was queued.
@@ -63,8 +55,7 @@ impl SendHalf {
     ///
     /// As [`Connection::send`].
     pub fn flush(&mut self) -> Result<(), Error> {
-        let limit = Limit::new(Operation::Write, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.flush())
+        self.calls.block_on(Operation::Write, self.inner.flush())
     }
 
     /// Puts the connection together again, with the timeout of this half.
@@ -74,15 +65,15 @@ impl SendHalf {
     /// If `half` comes from another connection.
     #[must_use]
     pub fn reunite(self, half: ReceiveHalf) -> Connection {
-        let Self { inner, name, timeout } = self;
-        Connection { inner: inner.reunite(half.inner), name, timeout }
+        let Self { inner, calls } = self;
+        Connection { inner: inner.reunite(half.inner), calls }
     }
 }
 
 impl ReceiveHalf {
     /// Sets how long each call may take, as [`Connection::set_timeout`] does.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = timeout;
+        self.calls.timeout = timeout;
     }
 
     /// Returns the next message, as [`Connection::receive`] does.
@@ -91,7 +82,6 @@ impl ReceiveHalf {
     ///
     /// As [`Connection::receive`].
     pub fn receive(&mut self) -> Result<Option<BytesMut>, Error> {
-        let limit = Limit::new(Operation::Read, self.name.as_ref(), self.timeout);
-        block_on(limit, self.inner.receive())
+        self.calls.block_on(Operation::Read, self.inner.receive())
     }
 }

@@ -33,6 +33,25 @@ impl<'a> Limit<'a> {
     }
 }
 
+/// What the calls on one connection have in common: their pipe, for an error, and how long each may
+/// take.
+#[derive(Debug, Clone)]
+pub(super) struct Calls {
+    pub(super) pipe: Option<PipeName>,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Calls {
+    /// Blocks this thread until the future is done, or for the timeout.
+    pub(super) fn block_on<T>(
+        &self,
+        operation: Operation,
+        future: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        block_on(Limit::new(operation, self.pipe.as_ref(), self.timeout), future)
+    }
+}
+
 /// Blocks this thread until the future is done, or for the timeout.
 pub(super) fn block_on<T>(
     limit: Limit<'_>,
