@@ -74,3 +74,5 @@ mod streams;
 mod unread;
 #[cfg(unix)]
 mod users;
+#[cfg(windows)]
+mod waiting_writes;

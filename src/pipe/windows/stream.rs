@@ -3,6 +3,7 @@
 mod end;
 mod handle;
 mod linger;
+mod writing;
 
 use std::io;
 

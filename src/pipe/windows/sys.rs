@@ -15,6 +15,7 @@ pub(super) mod security;
 pub(super) mod service;
 pub(in crate::pipe) mod token;
 mod wait;
+mod write;
 
 use std::{
     io,
@@ -47,6 +48,7 @@ pub(in crate::pipe) use self::{
     library::{app_container, client_is_remote},
     random::random,
     wait::{FreeInstance, PipeDevice},
+    write::{Begun, WaitingWrite, write},
 };
 use crate::name::PipeName;
 

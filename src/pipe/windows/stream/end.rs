@@ -49,13 +49,8 @@ impl End {
         either!(self, handle => handle.poll_write_ready(cx))
     }
 
-    /// Begins a write; `None` if the write before is not complete.
-    pub(super) fn try_write(&self, buf: &[u8]) -> io::Result<Option<usize>> {
-        self.begin_write(|| either!(self, handle => handle.try_write(buf)))
-    }
-
-    /// As [`try_write`](Self::try_write): mio copies the slices into the one buffer into which it
-    /// copies every write.
+    /// Begins a write; `None` if the write before is not complete. mio copies the slices into the one
+    /// buffer into which it copies every write.
     pub(super) fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         self.begin_write(|| either!(self, handle => handle.try_write_vectored(bufs)))
     }

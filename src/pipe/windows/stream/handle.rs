@@ -5,7 +5,7 @@ use std::{
     mem,
     os::windows::io::{AsHandle, BorrowedHandle},
     sync::{
-        OnceLock,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker, ready},
@@ -18,7 +18,7 @@ use tokio::{
     runtime::Handle,
 };
 
-use super::{end::End, linger};
+use super::{end::End, linger, writing::Writing};
 use crate::{
     connection::{ConnectionOptions, Written},
     pipe::{
@@ -39,7 +39,8 @@ pub(in crate::pipe) struct PipeHandle {
     quota: OnceLock<u32>,
     /// The linger time, in milliseconds.
     linger: AtomicU64,
-    was_written_to: AtomicBool,
+    /// Locked by the writing half alone, and when the end is closed.
+    writing: Mutex<Writing>,
     is_aborted: AtomicBool,
     /// The place of this end's instance. It is given back after the end is closed.
     place: Place,
@@ -61,7 +62,7 @@ impl PipeHandle {
             quota: OnceLock::new(),
             runtime: Handle::try_current().ok(),
             linger: AtomicU64::new(millis(ConnectionOptions::DEFAULT_LINGER)),
-            was_written_to: AtomicBool::new(false),
+            writing: Mutex::default(),
             is_aborted: AtomicBool::new(false),
             place: Place::default(),
         }
@@ -167,7 +168,7 @@ impl PipeHandle {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |end| end.try_write(buf))
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     /// As [`poll_write`](Self::poll_write).
@@ -176,22 +177,12 @@ impl PipeHandle {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |end| end.try_write_vectored(bufs))
+        let written = self.writing().poll_write(self.end(), cx, bufs, || self.check());
+        written.map_err(classify)
     }
 
-    fn poll_write_with(
-        &self,
-        cx: &mut Context<'_>,
-        write: impl Fn(&End) -> io::Result<Option<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.end().poll_write_ready(cx))?;
-            self.check()?;
-            self.was_written_to.store(true, Ordering::Relaxed);
-            if let Some(count) = write(self.end()).map_err(classify)? {
-                return Poll::Ready(Ok(count));
-            }
-        }
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the pipe up at once: every operation under way ends, and no new one begins.
@@ -218,18 +209,7 @@ impl PipeHandle {
 
     /// Is ready when no write is under way.
     pub(in crate::pipe) fn poll_written(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_written_by(self.end(), cx)
-    }
-
-    fn poll_written_by(&self, end: &End, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.was_written_to.load(Ordering::Relaxed) {
-            true => end.poll_write_ready(cx),
-            false => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn is_writing(&self, end: &End) -> bool {
-        self.poll_written_by(end, &mut Context::from_waker(Waker::noop())).is_pending()
+        self.writing().poll_ready(self.end(), cx).map_err(classify)
     }
 }
 
@@ -242,11 +222,20 @@ impl AsHandle for PipeHandle {
 impl Drop for PipeHandle {
     fn drop(&mut self) {
         let Some(end) = self.end.take() else { return };
-        if self.is_aborted.load(Ordering::Relaxed) || !self.is_writing(&end) {
-            return;
-        }
-        if let Some(runtime) = &self.runtime {
-            let at_most = Duration::from_millis(self.linger.load(Ordering::Relaxed));
+        let writing = self.writing.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let is_aborted = self.is_aborted.load(Ordering::Relaxed);
+        let at_most = match is_aborted {
+            true => Duration::ZERO,
+            false => Duration::from_millis(self.linger.load(Ordering::Relaxed)),
+        };
+        let is_over = writing.poll_ready(&end, &mut Context::from_waker(Waker::noop())).is_ready();
+        if let Some(waiting) = writing.take_waiting() {
+            match end.as_handle().try_clone_to_owned() {
+                Ok(pipe) => linger::until_over(&waiting, pipe, mem::take(&mut self.place), at_most),
+                // Nothing would know when to end the write.
+                Err(_) => sys::cancel_io(end.as_handle()),
+            }
+        } else if let (false, false, Some(runtime)) = (is_over, is_aborted, &self.runtime) {
             linger::until_written(runtime, end, mem::take(&mut self.place), at_most);
         }
     }

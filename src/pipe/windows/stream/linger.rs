@@ -7,7 +7,7 @@
 //! a paused one, which would end the time at once.
 
 use std::{
-    os::windows::io::AsHandle,
+    os::windows::io::{AsHandle, OwnedHandle},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
@@ -16,7 +16,10 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::end::End;
-use crate::pipe::{places::Place, windows::sys};
+use crate::pipe::{
+    places::Place,
+    windows::sys::{self, WaitingWrite},
+};
 
 /// How soon to cancel a write again that is not over: mio may have been about to write the rest of
 /// a short write.
@@ -39,13 +42,28 @@ static CANCELLER: Canceller = Canceller {
 /// A runtime that ends meanwhile drops the end, because nothing drives it any more.
 pub(super) fn until_written(runtime: &Handle, end: End, place: Place, at_most: Duration) {
     let end = Arc::new(end);
-    CANCELLER.add(Arc::downgrade(&end), at_most);
+    let weak: Weak<dyn AsHandle + Send + Sync> = Arc::<End>::downgrade(&end);
+    CANCELLER.add(weak, at_most);
     runtime.spawn(async move {
         // Fails only if the runtime ends.
         let _ = end.writable().await;
         drop(end);
         drop(place);
     });
+}
+
+/// Keeps a handle of the pipe until the direct write of a dropped end is over, or has been cancelled
+/// after `at_most`, and gives the end's `place` back then. Needs no runtime.
+pub(super) fn until_over(
+    waiting: &WaitingWrite,
+    pipe: OwnedHandle,
+    place: Place,
+    at_most: Duration,
+) {
+    let pipe: Arc<dyn AsHandle + Send + Sync> = Arc::new(pipe);
+    CANCELLER.add(Arc::downgrade(&pipe), at_most);
+    // The place is given back after the handle is closed.
+    waiting.keep((pipe, place));
 }
 
 struct Canceller {
@@ -56,7 +74,7 @@ struct Canceller {
 struct State {
     /// The ends that may still have a write under way, and the time at which that write is
     /// cancelled.
-    lingering: Vec<(Weak<End>, Instant)>,
+    lingering: Vec<(Weak<dyn AsHandle + Send + Sync>, Instant)>,
     runs: bool,
 }
 
@@ -65,7 +83,7 @@ impl Canceller {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&'static self, end: Weak<End>, at_most: Duration) {
+    fn add(&'static self, end: Weak<dyn AsHandle + Send + Sync>, at_most: Duration) {
         // A time that the clock cannot represent means for ever.
         let Some(at) = Instant::now().checked_add(at_most) else { return };
         let mut state = self.lock();
