@@ -10,24 +10,28 @@
 // "vectors" takes the streams of the documented dialect apart, whole and byte by byte, and prints
 // "ok N vectors".
 // Exit codes: 0, 1 after a failure, 64 for a wrong command line, 69 for "server message": the
-// pipes that Node.js makes are byte-type. Its client reads bytes from either type.
+// pipes that Node.js makes are byte-type. Its client reads bytes from either type. On Unix a pipe
+// is a socket, the name may also be its path, and every "message" is 69.
 'use strict';
 
 const { once } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
+const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { decode, send } = require('../../../docs/peers/npipes_frames.js');
 
 // None, few, and around 4 KiB and 64 KiB, which a payload or a whole frame (12 more) can meet.
 const SIZES = [0, 1, 63, 64, 4083, 4084, 4085, 4096, 4097, 65523, 65524, 65525, 65536, 65537, 65548, 1 << 20];
 
+const WINDOWS = process.platform === 'win32';
+
 // Under Wine process.stdout and process.stderr throw EBADF when they are Unix pipes, and a socket
 // that is destroyed looks at the latter.
 const say = (line) => fs.writeSync(1, `${line}\n`);
 Object.defineProperty(process, 'stderr', { value: null });
 
-async function serve(path, connections) {
+async function serve(pipe, connections) {
   let messages = 0;
   const sessions = [];
   await new Promise((resolve, reject) => {
@@ -38,7 +42,7 @@ async function serve(path, connections) {
       if (sessions.length === connections) server.close();
     });
     server.on('error', reject).on('close', resolve);
-    server.listen(path, () => say('listening'));
+    server.listen(pipe, () => say('listening'));
   });
   await Promise.all(sessions);
   say(`served ${connections} connections, ${messages} messages`);
@@ -77,8 +81,8 @@ async function echo(socket) {
   return echoed;
 }
 
-async function call(path) {
-  const socket = await connect(path, Date.now() + 20000);
+async function call(pipe) {
+  const socket = await connect(pipe, Date.now() + 20000);
   const echoes = decode(socket);
   for (const size of SIZES) {
     await send(socket, message(size));
@@ -96,10 +100,16 @@ async function sendAll(socket) {
   for (const size of SIZES) await send(socket, message(size));
 }
 
+// On Unix, where .NET and npipes have the pipe of that name.
+function pipeOf(name) {
+  if (WINDOWS) return `\\\\.\\pipe\\${name}`;
+  return name.startsWith('/') ? name : path.join(process.env.TMPDIR || '/tmp', `CoreFxPipe_${name}`);
+}
+
 // Waits for the pipe to appear. When all its instances are busy, Node.js itself waits for one.
-async function connect(path, deadline) {
+async function connect(pipe, deadline) {
   for (;;) {
-    const socket = net.connect(path);
+    const socket = net.connect(pipe);
     try {
       await once(socket, 'connect');
       return socket;
@@ -125,16 +135,15 @@ async function main([role, mode, name, connections = '1']) {
     await takeApart(mode);
     return 0;
   }
-  const path = `\\\\.\\pipe\\${name}`;
   if (!name || !['byte', 'message'].includes(mode) || !['server', 'client'].includes(role)) {
     fs.writeSync(2, 'usage: npipes_peer.js server|client byte|message <pipe name> [connections], or vectors <file>\n');
     return 64;
   }
-  if (role === 'server' && mode === 'message') {
-    fs.writeSync(2, 'Node.js makes byte-type pipes only\n');
+  if (mode === 'message' && (role === 'server' || !WINDOWS)) {
+    fs.writeSync(2, WINDOWS ? 'Node.js makes byte-type pipes only\n' : 'only Windows has message-type pipes\n');
     return 69;
   }
-  await (role === 'server' ? serve(path, Number(connections)) : call(path));
+  await (role === 'server' ? serve(pipeOf(name), Number(connections)) : call(pipeOf(name)));
   return 0;
 }
 

@@ -1,14 +1,17 @@
 """A peer for the interop tests: echoes frames, or sends them and compares what comes back.
 
     python3 npipes_peer.py server|client byte|message <pipe name> [connections]
+    python3 npipes_peer.py vectors <docs/wire-vectors.tsv>
 
 The server prints "listening" when a client can connect, serves that many connections (default 1),
 one after another, prints "served N connections, M messages" and ends. The client waits for the
-pipe, sends every size in turn and prints "ok N messages". Exit codes: 0, 1 after a failure, 64 for
-a wrong command line, 69 for what Python has no pipes for: "server byte" on Windows, "message"
-elsewhere. Elsewhere the name is the path of a Unix socket, which stands in for a byte-type pipe.
+pipe, sends every size in turn and prints "ok N messages". "vectors" takes the streams of the
+documented dialect apart and prints "ok N vectors". Exit codes: 0, 1 after a failure, 64 for a wrong
+command line, 69 for what Python has no pipes for: "server byte" on Windows, "message" elsewhere.
+Elsewhere a pipe is a Unix socket, and the name may also be its path.
 """
 
+import io
 import os
 import pathlib
 import socket
@@ -68,12 +71,22 @@ def accepted(name, connections):
                 yield MessagePipe(listener.accept())
     else:
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(name)
-            listener.listen()
-            print("listening", flush=True)
-            for _ in range(connections):
-                with listener.accept()[0] as client:
-                    yield BytePipe(client.makefile("rwb", buffering=0))
+            listener.bind(socket_path(name))
+            try:
+                listener.listen()
+                print("listening", flush=True)
+                for _ in range(connections):
+                    with listener.accept()[0] as client:
+                        yield BytePipe(client.makefile("rwb", buffering=0))
+            finally:
+                os.unlink(socket_path(name))
+
+
+def socket_path(name):
+    """Where .NET and npipes have the pipe of that name."""
+    if name.startswith("/"):
+        return name
+    return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"CoreFxPipe_{name}")
 
 
 def connect(mode, name):
@@ -83,7 +96,7 @@ def connect(mode, name):
         try:
             if not WINDOWS:
                 with socket.socket(socket.AF_UNIX) as client:
-                    client.connect(name)
+                    client.connect(socket_path(name))
                     return BytePipe(client.makefile("rwb", buffering=0))
             path = rf"\\.\pipe\{name}"
             if mode == "byte":
@@ -116,6 +129,33 @@ def call(mode, name):
     print(f"ok {len(SIZES)} messages")
 
 
+def take_apart(file):
+    lines = pathlib.Path(file).read_text().splitlines()
+    vectors = [line.split("\t") for line in lines if not line.startswith("#")]
+    vectors = [(name, stream, outcome) for name, dialect, stream, outcome in vectors if dialect == "documented"]
+    for name, stream, outcome in vectors:
+        pipe, events = io.BytesIO(bytes.fromhex(stream)), []
+        try:
+            while (payload := npipes_frames.read(pipe)) is not None:
+                events.append(f"payload:{payload.hex()}")
+            events.append("end")
+        except npipes_frames.FrameError:
+            events.append("error")
+        if events != up_to_the_first_error(outcome):
+            sys.exit(f"{name}: {' '.join(events)}, not {outcome}")
+    print(f"ok {len(vectors)} vectors")
+
+
+def up_to_the_first_error(outcome):
+    """What a receiver makes of a stream that ends it at the first wrong frame, of whatever kind."""
+    events = []
+    for event in outcome.split():
+        if event in ("corrupt", "refused", "truncated"):
+            return [*events, "error"]
+        events.append(event)
+    return events
+
+
 def message(n):
     """Byte i of the message of n bytes is the top byte of (i + n) * 2654435761 modulo 2^32."""
     return bytes((i + n) * 2654435761 >> 24 & 0xFF for i in range(n))
@@ -133,8 +173,11 @@ def main():
             serve(name, int(connections))
         case ["client", "byte" | "message" as mode, name]:
             call(mode, name)
+        case ["vectors", file]:
+            take_apart(file)
         case _:
-            print("usage: npipes_peer.py server|client byte|message <pipe name> [connections]", file=sys.stderr)
+            usage = "usage: npipes_peer.py server|client byte|message <pipe name> [connections], or vectors <file>"
+            print(usage, file=sys.stderr)
             sys.exit(64)
 
 
