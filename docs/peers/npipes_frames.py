@@ -12,7 +12,9 @@ in a read, Windows holds up the writes of the others.
         write(pipe, b"hello")
         reply = read(pipe)
 
-A server, or a client of a message-type pipe, uses multiprocessing.connection, which makes
+On Unix the file is a socket's, which has no such hold-up: `client.makefile("rwb", buffering=0)`.
+
+On Windows a server, or a client of a message-type pipe, uses multiprocessing.connection, which makes
 message-type pipes and takes a frame as one message. Give it no authkey: that adds a handshake.
 
     with Listener(r"\\.\pipe\example", "AF_PIPE") as listener, listener.accept() as connection:
