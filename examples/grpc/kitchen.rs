@@ -11,7 +11,7 @@ pub struct Receipt {
     /// The process that placed the order, as the operating system tells.
     #[prost(uint32, tag = "2")]
     pub process: u32,
-    /// The security identifier of its user.
+    /// Its user: a security identifier on Windows, a number on Unix.
     #[prost(string, tag = "3")]
     pub user: ::prost::alloc::string::String,
 }

@@ -5,7 +5,10 @@ import random
 import tempfile
 import zlib
 
-from program import LIMIT, Program, pipe, run, start
+from program import LIMIT, WINDOWS, Program, pipe, run, start
+
+# A pipe on Unix is a stream of bytes.
+KINDS = ("byte", "message") if WINDOWS else ("byte",)
 
 
 def pipecat():
@@ -16,6 +19,7 @@ def pipecat():
     pipecat_misbehaving()
     pipecat_conform()
     pipecat_usage()
+    pipecat_list()
 
 
 def pipecat_files(folder):
@@ -41,7 +45,7 @@ def pipecat_files(folder):
             sender.has(f"{crc}; the receiver has the same", 1)
             receiver.has(crc, 1)
     sender_first = pipe()
-    sender = start("pipecat", "send-file", sender_first, "big", "--listen", "--type", "message", cwd=folder)
+    sender = start("pipecat", "send-file", sender_first, "big", "--listen", "--type", KINDS[-1], cwd=folder)
     sender.expect("listening on")
     receiver = start("pipecat", "receive-file", sender_first, "copy2", "--wait", str(LIMIT), cwd=folder)
     receiver.ends(0, f"received {len(contents)} bytes")
@@ -102,7 +106,7 @@ def pipecat_exchange(folder):
     server.kill()
     # Every dialect is detected and answered in, over both types of pipe.
     for dialect in ("documented", "npipes-1.0.1", "npipes-1.0.1-little", "big-whole-packet"):
-        for kind in ("byte", "message"):
+        for kind in KINDS:
             name = pipe()
             listener = start("pipecat", "listen", name, "--type", kind, "--lines", "--replies", "1")
             listener.expect("listening on")
@@ -110,6 +114,8 @@ def pipecat_exchange(folder):
             caller.expect(f"{kind} type")
             listener.expect(f"({dialect}), CRC-32 f7d18982 ok")
             caller.kill()
+    if not WINDOWS:
+        run(69, "pipecat", "listen", pipe(), "--type", "message", lines=["only Windows has pipes of message type"])
     name = pipe()
     listener = start("pipecat", "listen", name, "--receive-crc", "require")
     listener.expect("listening on")
@@ -188,9 +194,17 @@ def pipecat_usage():
     ):
         run(64, "pipecat", *arguments, lines=[complaint])
     run(0, "pipecat", "--help", lines=["pipecat - talk to a named pipe", "Exit codes"])
+
+
+def pipecat_list():
+    name = pipe()
+    listener = start("pipecat", "listen", name)
+    listener.expect("listening on")
     listing = Program("pipecat", "list")
     listing.process.wait(LIMIT)
-    # Windows lists its pipes, and Wine says that it cannot.
-    listing.ends(69 if listing.process.returncode else 0)
-    if listing.process.returncode:
-        listing.has("does not list", 1)
+    # Windows and Unix list their pipes, and Wine says that it cannot.
+    if WINDOWS and listing.process.returncode:
+        listing.ends(69, "does not list")
+    else:
+        listing.ends(0, name)
+    listener.kill()

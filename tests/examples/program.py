@@ -4,13 +4,21 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Wine, which scripts/on-wine sets with the target; without it the programs are this machine's own.
 RUNNER = os.environ.get("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER")
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-EXAMPLES = TARGET / "x86_64-pc-windows-gnu/debug/examples"
+WINDOWS = RUNNER is not None
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), os.environ.get("CARGO_BUILD_TARGET", ""))
+EXAMPLES = TARGET / "debug/examples"
+# Where the sockets are: programs that are killed leave theirs behind.
+SOCKETS = tempfile.TemporaryDirectory(prefix="npipes-examples-")
+ENVIRONMENT = os.environ if WINDOWS else {**os.environ, "TMPDIR": SOCKETS.name}
+# How a program writes who runs it: by a security identifier, or by a number.
+USER = "S-1-5-" if WINDOWS else str(os.getuid())
 # For whatever a program is to print or to do. Nothing waits this long unless something is wrong.
 LIMIT = 60
 
@@ -31,8 +39,8 @@ class Program:
         self.over = False
         self.more = threading.Condition()
         self.process = subprocess.Popen(
-            [RUNNER, EXAMPLES / f"{example}.exe", *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+            [*([RUNNER, EXAMPLES / f"{example}.exe"] if WINDOWS else [EXAMPLES / example]), *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd, env=ENVIRONMENT,
         )
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
