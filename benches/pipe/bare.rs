@@ -19,12 +19,12 @@ pub(crate) type ServerEnd = UnixStream;
 pub(crate) type ClientEnd = UnixStream;
 
 #[cfg(windows)]
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!(r"\\.\pipe\{name}")
 }
 
 #[cfg(unix)]
-fn path(name: &str) -> std::path::PathBuf {
+pub(crate) fn path(name: &str) -> std::path::PathBuf {
     std::env::temp_dir().join(name)
 }
 

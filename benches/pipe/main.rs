@@ -11,6 +11,7 @@
 )]
 
 mod bare;
+mod blocking;
 mod floor;
 mod sides;
 mod table;

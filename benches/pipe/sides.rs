@@ -19,7 +19,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::{
     bare::{self, ClientEnd, ServerEnd, open},
-    floor,
+    blocking, floor,
     workload::{Messages, PIECE, Traffic, Work},
 };
 
@@ -31,7 +31,7 @@ pub(crate) enum Side {
     Reconnecting,
     /// A `Connection` that is fed slices and asked for batches: one way only.
     Batches,
-    /// Tokio's handles, the same bytes in pieces of 64 KiB without framing.
+    /// Tokio's handles, the same bytes in pieces of up to 64 KiB without framing.
     Bare,
     /// Tokio's handles under `Framed` with `LengthDelimitedCodec`, its defaults.
     LengthDelimited,
@@ -39,6 +39,8 @@ pub(crate) enum Side {
     Interprocess,
     /// One pipe for each message, the way of the Python module.
     PerMessage,
+    /// The system's blocking handles, the same bytes as the bare side.
+    Blocking,
     /// Tokio's handles, and of frames and CRCs what nobody can leave out: one way only.
     Floor,
 }
@@ -69,6 +71,10 @@ impl Side {
     pub(crate) const SHORT_STREAM: [Self; 5] =
         [Self::Npipes, Self::Batches, Self::Bare, Self::Floor, Self::LengthDelimited];
 
+    /// The sides of a row in which each message is written by itself.
+    pub(crate) const SINGLE: [Self; 4] =
+        [Self::Npipes, Self::Bare, Self::Blocking, Self::LengthDelimited];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Npipes => "npipes",
@@ -79,11 +85,12 @@ impl Side {
             Self::Interprocess => "interprocess",
             Self::PerMessage => "a pipe a message",
             Self::Floor => "bare, framed, CRC",
+            Self::Blocking => "blocking",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Self {
-        Self::STREAM.into_iter().find(|side| side.name() == name).unwrap()
+        Self::STREAM.into_iter().chain([Self::Blocking]).find(|side| side.name() == name).unwrap()
     }
 }
 
@@ -93,6 +100,7 @@ pub(crate) enum Server {
     PerMessage(Listener),
     Tokio(bare::Listener, Side),
     Interprocess(InterprocessListener),
+    Blocking(blocking::Listener),
 }
 
 impl Server {
@@ -104,6 +112,7 @@ impl Server {
             Side::Bare | Side::Floor | Side::LengthDelimited => {
                 Self::Tokio(bare::Listener::bind(name), side)
             }
+            Side::Blocking => Self::Blocking(blocking::Listener::bind(name)),
             Side::Interprocess => {
                 let name = name.to_ns_name::<GenericNamespaced>().unwrap();
                 Self::Interprocess(InterprocessOptions::new().name(name).create_tokio().unwrap())
@@ -149,6 +158,9 @@ impl Server {
                     };
                 }
             }
+            Self::Blocking(listener) => {
+                serving.spawn_blocking(move || listener.serve(work));
+            }
             Self::Interprocess(listener) => {
                 for _ in 0..work.connections {
                     let stream = listener.accept().await.unwrap();
@@ -172,6 +184,7 @@ pub(crate) enum Client {
     Bare(ClientEnd),
     Floor(ClientEnd),
     PerMessage(String),
+    Blocking(blocking::Client),
 }
 
 impl Client {
@@ -188,6 +201,7 @@ impl Client {
                 Self::Reconnecting(client, inbox)
             }
             Side::PerMessage => Self::PerMessage(name.to_owned()),
+            Side::Blocking => Self::Blocking(blocking::Client::connect(name)),
             Side::Bare => Self::Bare(open(name).await),
             Side::Floor => Self::Floor(open(name).await),
             Side::LengthDelimited => {
@@ -212,6 +226,7 @@ impl Client {
             Self::Interprocess(stream) => drive(stream, work, messages).await,
             Self::Bare(stream) => drive_bare(stream, work, messages).await,
             Self::Floor(stream) => floor::drive(stream, work, messages).await,
+            Self::Blocking(client) => client.drive(work, &messages),
             Self::PerMessage(name) => {
                 for index in 0..work.count {
                     let mut session = connect(&name).await.unwrap();
@@ -347,12 +362,12 @@ async fn drive_bare(mut stream: ClientEnd, work: Work, messages: Messages) {
                 messages.check(index, &back);
             }
         }
-        Traffic::OneWay { .. } => {
+        Traffic::OneWay { batch } => {
             let stock = messages.get(0).repeat(PIECE.div_ceil(work.len) + 1);
             let mut left = work.len * work.count;
             let mut at = 0;
             while left > 0 {
-                let piece = PIECE.min(left);
+                let piece = PIECE.min(work.len * batch).min(left);
                 stream.write_all(&stock[at..at + piece]).await.unwrap();
                 at = (at + piece) % work.len;
                 left -= piece;
