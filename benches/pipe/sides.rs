@@ -27,6 +27,9 @@ use crate::{
 pub(crate) enum Side {
     /// A `Connection` with its defaults, so with a CRC.
     Npipes,
+    /// The same on a pipe of message type.
+    #[cfg(windows)]
+    MessageType,
     /// The client that reconnects, with its defaults: one `send` a message, which it gathers itself.
     Reconnecting,
     /// A `Connection` that is fed slices and asked for batches: one way only.
@@ -78,6 +81,8 @@ impl Side {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Npipes => "npipes",
+            #[cfg(windows)]
+            Self::MessageType => "npipes, messages",
             Self::Reconnecting => "npipes Client",
             Self::Batches => "npipes, batches",
             Self::Bare => "bare Tokio",
@@ -90,7 +95,12 @@ impl Side {
     }
 
     pub(crate) fn from_name(name: &str) -> Self {
-        Self::STREAM.into_iter().chain([Self::Blocking]).find(|side| side.name() == name).unwrap()
+        let others = [
+            Self::Blocking,
+            #[cfg(windows)]
+            Self::MessageType,
+        ];
+        Self::STREAM.into_iter().chain(others).find(|side| side.name() == name).unwrap()
     }
 }
 
@@ -107,6 +117,12 @@ impl Server {
     pub(crate) fn bind(side: Side, name: &str) -> Self {
         match side {
             Side::Npipes | Side::Reconnecting => Self::Npipes(Listener::bind(name).unwrap()),
+            #[cfg(windows)]
+            Side::MessageType => {
+                let options = npipes::ListenerOptions::new();
+                let options = options.pipe_type(npipes::pipe::PipeType::Message);
+                Self::Npipes(options.bind(name).unwrap())
+            }
             Side::Batches => Self::Batches(Listener::bind(name).unwrap()),
             Side::PerMessage => Self::PerMessage(Listener::bind(name).unwrap()),
             Side::Bare | Side::Floor | Side::LengthDelimited => {
@@ -191,6 +207,8 @@ impl Client {
     pub(crate) async fn connect(side: Side, name: &str) -> Self {
         match side {
             Side::Npipes => Self::Npipes(connect(name).await.unwrap()),
+            #[cfg(windows)]
+            Side::MessageType => Self::Npipes(connect(name).await.unwrap()),
             Side::Batches => Self::Batches(connect(name).await.unwrap()),
             Side::Reconnecting => {
                 let (client, inbox) =

@@ -175,6 +175,14 @@ pub(crate) fn run(rounds: usize) {
             at_least(Side::LengthDelimited.name(), 1.5, row.speed(Side::LengthDelimited));
             row.print_client(0.95);
         }
+        #[cfg(windows)]
+        {
+            let work = Work { threads, ..one_way(MIB, 150, MIB) };
+            let sides = [Side::Npipes, Side::MessageType];
+            let row = Row::new("1024 KiB, each flushed", work, rounds, &sides);
+            let figure = row.ratio(Side::Npipes, Side::MessageType);
+            at_least("a byte-type pipe, by one of message type", 0.9, figure);
+        }
     }
 
     println!("\n== current-thread runtime, several connections");

@@ -66,6 +66,9 @@ pub(super) struct Writer {
     /// About how long the tail was recently, in bytes. The tail reserves this with its second
     /// frame, instead of growing step by step.
     usual_tail: usize,
+    /// How many bytes of each frame in `queue` are unwritten, if every frame is written in its own
+    /// write. Then the tail is empty.
+    frames: VecDeque<usize>,
     /// Bytes in `queue` and `tail`.
     queued: usize,
     state: State,
@@ -102,6 +105,7 @@ impl Writer {
             queue: VecDeque::new(),
             tail: BytesMut::new(),
             usual_tail: 0,
+            frames: VecDeque::new(),
             queued: 0,
             state: State::Open,
             close_timeout: options.close_timeout,
@@ -126,7 +130,7 @@ impl Writer {
 
     /// Queues one frame. Either all of it is queued, or nothing.
     pub(super) fn start_send(&mut self, payload: &Bytes) -> Result<(), Error> {
-        if self.frame_per_write || payload.len() < COPY_BELOW {
+        if payload.len() < COPY_BELOW {
             return self.start_send_slice(payload);
         }
         self.check_open()?;
@@ -137,6 +141,9 @@ impl Writer {
         self.queue.push_back(self.tail.split().freeze());
         self.queue.push_back(payload.clone());
         self.tail.put_slice(&trailer);
+        if self.frame_per_write {
+            self.queue.push_back(self.tail.split().freeze());
+        }
         self.has_queued(payload.len());
         Ok(())
     }
@@ -171,6 +178,9 @@ impl Writer {
     #[inline]
     fn has_queued(&mut self, len: usize) {
         self.queued += OVERHEAD + len;
+        if self.frame_per_write {
+            self.frames.push_back(OVERHEAD + len);
+        }
         self.telemetry.sent(len);
     }
 
@@ -198,16 +208,17 @@ impl Writer {
             self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
         }
         while self.queued > rest {
-            let written = match self.frame_per_write || !io.is_write_vectored() {
+            let written = match io.is_write_vectored() {
                 true => {
-                    let piece = self.queue.front().map_or(&self.tail[..], |chunk| &chunk[..]);
-                    let limit = if self.frame_per_write { piece.len() } else { self.limit.get() };
-                    ready!(io.as_mut().poll_write(cx, &piece[..piece.len().min(limit)]))
-                }
-                false => {
                     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                     let used = self.gather(&mut slices);
                     ready!(io.as_mut().poll_write_vectored(cx, &slices[..used]))
+                }
+                false => {
+                    self.join_frame();
+                    let piece = self.queue.front().map_or(&self.tail[..], |chunk| &chunk[..]);
+                    let len = piece.len().min(self.room());
+                    ready!(io.as_mut().poll_write(cx, &piece[..len]))
                 }
             };
             match written {
@@ -229,9 +240,27 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
+    /// Returns the most bytes that go into the next write.
+    fn room(&self) -> usize {
+        self.frames.front().copied().unwrap_or_else(|| self.limit.get())
+    }
+
+    /// Makes one slice of a frame that goes into a write of its own.
+    fn join_frame(&mut self) {
+        let Some(&len) = self.frames.front() else { return };
+        if self.queue.front().is_some_and(|chunk| chunk.len() < len) {
+            let mut frame = BytesMut::with_capacity(len);
+            while frame.len() < len {
+                let Some(chunk) = self.queue.pop_front() else { break };
+                frame.extend_from_slice(&chunk);
+            }
+            self.queue.push_front(frame.freeze());
+        }
+    }
+
     /// Lays out what goes into the next write and returns the number of slices.
     fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut room = self.limit.get();
+        let mut room = self.room();
         let mut used = 0;
         let pieces = self.queue.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
         for piece in pieces.filter(|piece| !piece.is_empty()) {
@@ -248,6 +277,12 @@ impl Writer {
 
     fn consume(&mut self, mut count: usize) {
         self.queued -= count;
+        if let Some(frame) = self.frames.front_mut() {
+            *frame -= count;
+            if *frame == 0 {
+                self.frames.pop_front();
+            }
+        }
         while count > 0 {
             let Some(front) = self.queue.front_mut() else {
                 self.tail.advance(count);
@@ -295,6 +330,9 @@ impl Writer {
     pub(super) fn with_unsent(mut self, unsent: BytesMut) -> Self {
         if !unsent.is_empty() {
             self.queued += unsent.len();
+            if self.frame_per_write {
+                self.frames.push_front(unsent.len());
+            }
             self.queue.push_front(unsent.freeze());
         }
         self

@@ -1,12 +1,18 @@
 //! Messages over any stream of bytes.
 
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, SinkExt, StreamExt};
 use npipes::{
     Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec,
     frame::{Dialect, FrameError, FrameFormat},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::codec::Encoder;
 
 use crate::{
@@ -222,8 +228,7 @@ async fn a_detected_dialect_is_answered_in_by_either_half() {
 
 #[tokio::test]
 async fn frames_share_a_write_unless_told_not_to() {
-    let feed = async |options: ConnectionOptions| {
-        let trickle = Trickle::new(b"", usize::MAX).vectored();
+    let feed = async |options: ConnectionOptions, trickle: Trickle| {
         let mut connection = Connection::with_options(trickle, &options);
         for message in ["one", "two", "three"] {
             within(connection.feed(message)).await.unwrap();
@@ -232,12 +237,70 @@ async fn frames_share_a_write_unless_told_not_to() {
         within(connection.flush()).await.unwrap();
         connection.into_inner()
     };
-    let shared = feed(ConnectionOptions::new()).await;
+    let trickle = |step| Trickle::new(b"", step);
+    let shared = feed(ConnectionOptions::new(), trickle(usize::MAX).vectored()).await;
     assert_eq!(shared.written.len(), 1);
-    let single = feed(ConnectionOptions::new().frame_per_write(true)).await;
-    assert_eq!(single.all_written(), shared.all_written());
-    let lens: Vec<usize> = single.written.iter().map(Vec::len).collect();
-    assert_eq!(lens, [15, 15, 17, 20_012]);
+    let single = ConnectionOptions::new().frame_per_write(true);
+    for transport in [trickle(usize::MAX).vectored(), trickle(usize::MAX)] {
+        let single = feed(single.clone(), transport).await;
+        assert_eq!(single.all_written(), shared.all_written());
+        let lens: Vec<usize> = single.written.iter().map(Vec::len).collect();
+        assert_eq!(lens, [15, 15, 17, 20_012]);
+    }
+    // The rest of a frame that was taken in part comes alone too.
+    for transport in [trickle(16).vectored(), trickle(16)] {
+        let single = feed(single.clone(), transport).await;
+        assert_eq!(single.all_written(), shared.all_written());
+        let lens: Vec<usize> = single.written.iter().map(Vec::len).collect();
+        assert_eq!(lens[..6], [15, 15, 16, 1, 16, 16]);
+    }
+}
+
+/// Takes all slices at once, and remembers where the long ones are.
+#[derive(Default)]
+struct Places(Vec<*const u8>);
+
+impl AsyncWrite for Places {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.extend(bufs.iter().filter(|buf| buf.len() > 1000).map(|buf| buf.as_ptr()));
+        Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_large_payload_is_written_from_its_own_memory() {
+    for frame_per_write in [false, true] {
+        let options = ConnectionOptions::new().frame_per_write(frame_per_write);
+        let transport = tokio::io::join(tokio::io::empty(), Places::default());
+        let mut connection = Connection::with_options(transport, &options);
+        let payload = Bytes::from(vec![7; 20_000]);
+        within(connection.send(payload.clone())).await.unwrap();
+        assert_eq!(connection.get_ref().writer().0, [payload.as_ptr()]);
+    }
 }
 
 #[tokio::test]
