@@ -25,4 +25,6 @@
 //!
 #![doc = include_str!("../docs/guide/systems.md")]
 //!
+#![doc = include_str!("../docs/guide/beyond.md")]
+//!
 #![doc = include_str!("../docs/guide/elsewhere.md")]
