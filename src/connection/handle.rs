@@ -111,6 +111,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// On a pipe this means that the write is queued. The peer may not have read it: see
     /// [`close`](Self::close).
     ///
+    /// A `String`, a `Vec<u8>`, a literal and what [`receive`](Self::receive) returns become a
+    /// [`Bytes`] without a copy. Of borrowed bytes make one with [`Bytes::copy_from_slice`]. For
+    /// text there is [`send_text`](Self::send_text).
+    ///
     /// # Errors
     ///
     /// [`Error::TooLarge`] leaves the connection as it was. After [`Error::Io`] and

@@ -80,6 +80,9 @@ impl FrameFormat {
     /// Sets whether the dialect is taken from the first header that the peer sends, and answered in.
     /// What is sent before that is in the dialect set so far. The default is `false`.
     ///
+    /// If the first header fits no dialect, the stream ends with
+    /// [`FrameError::NoDialect`](super::FrameError::NoDialect).
+    ///
     /// It is for a server that does not know who will call. A fixed dialect finds out sooner that a
     /// peer is not what it should be.
     pub const fn detect_dialect(mut self, detect: bool) -> Self {
