@@ -84,10 +84,11 @@ impl ConnectionOptions {
     ///
     /// A write takes at most a frame with 64 KiB of payload, and at most twice the send buffer. The
     /// limit grows after 64 writes of that length, which are 4 MiB, if the send buffer is at least
-    /// 64 KiB: a write then takes a frame with 256 KiB. mio keeps a buffer as long as the longest
-    /// write to a pipe, for as long as the pipe is open. So this buffer is the cost of a connection
-    /// that was busy and is idle. It is as large as that of a pipe that is written to in 64-KiB
-    /// pieces. With the default send buffer it is 64 to 192 KiB larger after 4 MiB.
+    /// 64 KiB: a write then takes a frame with 256 KiB. On Windows mio keeps a buffer as long as the
+    /// longest write that goes through it, for as long as the pipe is open. Writes of up to 16 KiB
+    /// seldom do. So this buffer is the cost of a connection that was busy and is idle. It is as
+    /// large as that of a pipe that is written to in 64-KiB pieces. With the default send buffer it
+    /// is 64 to 192 KiB larger after 4 MiB.
     pub const fn send_buffer(mut self, bytes: usize) -> Self {
         self.high_water = if bytes == 0 { 1 } else { bytes };
         self

@@ -4,8 +4,8 @@
 ///
 /// A write is complete when all of it was read or found room in the pipe's buffer.
 /// (`CreateNamedPipeW`: it blocks "until the data is read from the pipe so that the additional
-/// buffer quota can be released".) mio begins no write before the last one is complete. So the
-/// unread bytes are at most those that the buffer holds, and the last write.
+/// buffer quota can be released".) No write begins before the last one is complete.
+/// So the unread bytes are at most those that the buffer holds, and the last write.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Written {
     total: u64,

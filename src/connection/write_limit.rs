@@ -4,7 +4,7 @@ use crate::frame::OVERHEAD;
 
 /// The most bytes handed to the next write.
 ///
-/// mio copies all that it is given into a buffer as long as the longest write, and keeps this
+/// mio copies all that goes through it into a buffer as long as the longest write, and keeps this
 /// buffer until the pipe is closed. So the limit only grows, and only for a stream that is worth
 /// the memory. The later limit is at most four times the first, since that buffer grows by
 /// doubling.
