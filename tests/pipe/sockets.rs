@@ -69,6 +69,19 @@ async fn a_server_that_is_no_part_of_this_crate_is_connected_to() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_while_a_client_is_in_its_queue_was_not_found() {
+    let name = unique_name();
+    let listener = Listener::bind(&name).unwrap();
+    let mut connecting = std::pin::pin!(connect(&name));
+    assert!(futures::poll!(connecting.as_mut()).is_pending());
+    drop(listener);
+    match within(connecting).await {
+        Err(Error::Connect(e)) => assert_eq!((e.attempts.not_found, e.attempts.other), (1, 0)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn python_connects_by_path() {
     const PROGRAM: &str = "import socket, sys\n\
         s = socket.socket(socket.AF_UNIX)\n\

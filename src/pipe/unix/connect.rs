@@ -27,8 +27,11 @@ pub(in crate::pipe) fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         // The queue of the listener is full (connect(2): `EAGAIN`).
         io::ErrorKind::WouldBlock => Failure::Busy,
-        // The socket's file exists, but nobody listens on it (connect(2)): its server has ended.
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::NotFound,
+        // The socket's file exists, but nobody listens on it (connect(2)): its server has ended. Or
+        // it ended with this client in its queue (af_unix.c: `unix_release_sock`).
+        io::ErrorKind::NotFound
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset => Failure::NotFound,
         io::ErrorKind::PermissionDenied => Failure::AccessDenied,
         _ => Failure::Other,
     }
