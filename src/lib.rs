@@ -165,7 +165,7 @@ pub use self::{
 };
 
 /// The two calls of the Python module as async methods: see [`Ipc`](ipc::Ipc).
-#[cfg(windows)]
+#[cfg(any(unix, windows))]
 pub mod ipc {
     pub use crate::pipe::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
 }

@@ -118,6 +118,16 @@ pub enum Error {
         timeout: Duration,
     },
 
+    /// The caller's fault: an option was set that decides who may connect, and that the `Ipc` does
+    /// not use. Nothing was opened.
+    #[non_exhaustive]
+    UnusedOption {
+        /// The pipe.
+        pipe: PipeName,
+        /// The setter of `ListenerOptions`.
+        option: &'static str,
+    },
+
     /// A failure of the operating system or of the transport.
     #[non_exhaustive]
     Io {

@@ -72,6 +72,24 @@ fn what_the_caller_did_wrong() {
             false => "the path has 300 bytes, 256 are possible; write a shorter name",
         },
     );
+    reads(
+        &NameError::NoRoomForTurns { len: 300, max: 256 },
+        match cfg!(windows) {
+            true => {
+                "the ends of an Ipc take turns by a longer name, whose path has 300 UTF-16 units, 256 \
+                 are possible; write a shorter name"
+            }
+            false => {
+                "the ends of an Ipc take turns by a longer name, whose path has 300 bytes, 256 are \
+                 possible; write a shorter name"
+            }
+        },
+    );
+    let error = Error::UnusedOption { pipe: PipeName::new("orders").unwrap(), option: "filter" };
+    reads(
+        &error,
+        r"an Ipc on \\.\pipe\orders would let in clients that ListenerOptions::filter refuses: say who may connect with ListenerOptions::access, or serve its peers with a Listener",
+    );
     let error = "SYSTEM".parse::<Sid>().unwrap_err();
     reads(&error, r#""SYSTEM" is not a security identifier like S-1-5-18"#);
     reads(

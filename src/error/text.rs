@@ -129,6 +129,11 @@ impl Display for Outcome<'_> {
             Error::NoPeer { pipe, timeout } => {
                 write!(f, "no peer came to {pipe} within {timeout:?}")
             }
+            Error::UnusedOption { pipe, option } => write!(
+                f,
+                "an Ipc on {pipe} would let in clients that ListenerOptions::{option} refuses: say \
+                 who may connect with ListenerOptions::access, or serve its peers with a Listener"
+            ),
             Error::Io { operation, pipe, source } => {
                 write!(f, "{operation} {} failed: {source}", Endpoint(pipe))?;
                 match (operation, source.kind()) {

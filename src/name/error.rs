@@ -52,6 +52,20 @@ pub enum NameError {
         /// The longest path possible.
         max: usize,
     },
+    /// The path is a possible one, but the longer names by which the ends of an `Ipc` take turns are
+    /// not.
+    #[error(
+        "the ends of an Ipc take turns by a longer name, whose path has {len} {}, {max} are \
+         possible; write a shorter name",
+        UNITS
+    )]
+    #[non_exhaustive]
+    NoRoomForTurns {
+        /// The length of the longest of these paths: in UTF-16 units on Windows, else in bytes.
+        len: usize,
+        /// The longest path possible.
+        max: usize,
+    },
     /// Windows would take the name for another one, or for something that is not a pipe.
     #[error("{fault}; write {write}")]
     #[non_exhaustive]

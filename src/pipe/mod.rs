@@ -4,14 +4,13 @@
 
 // This folder is all that knows an operating system. `windows` and `unix` are beneath: of the files
 // beside them they use `outage`, `pending` and `places` alone. The files above are the same everywhere.
-// What they have on one system alone is in `ipc`, in `stream/acting.rs` and in a `windows.rs` or
-// `unix.rs` of each. docs/windows.md and docs/unix.md have a line for each fact of a system that the
+// What they have on one system alone is in `stream/acting.rs` and in a `windows.rs` or `unix.rs` of
+// each. docs/windows.md and docs/unix.md have a line for each fact of a system that the
 // code relies on, with its source and its test. A new fact is added there, and a question without a
 // source to `tests/open_questions`.
 
 mod asking;
 pub(crate) mod connect;
-#[cfg(windows)]
 pub(crate) mod ipc;
 pub(crate) mod listener;
 mod names;

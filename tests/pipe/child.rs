@@ -58,7 +58,6 @@ impl Process {
     }
 
     /// Ends it without warning, as `kill -9` does.
-    #[cfg(unix)]
     pub(crate) async fn kill(mut self) {
         within(self.child.kill()).await.unwrap();
     }
@@ -67,7 +66,6 @@ impl Process {
         self.child.id()
     }
 
-    #[cfg(windows)]
     pub(crate) async fn order(&mut self, line: &str) {
         use tokio::io::AsyncWriteExt;
         within(self.stdin.write_all(format!("{line}\n").as_bytes())).await.unwrap();

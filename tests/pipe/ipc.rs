@@ -1,7 +1,12 @@
 //! One message per session: whoever comes first, whoever is the server.
 
+mod leaving;
+#[cfg(windows)]
 mod module;
+mod options;
 mod processes;
+#[cfg(unix)]
+mod sockets;
 
 use std::time::Duration;
 
@@ -119,7 +124,7 @@ async fn when_nobody_comes_the_error_says_so_and_the_name_is_free_again() {
             within(ipc.send_message("Hello")).await.unwrap_err(),
         ] {
             assert!(error.is_timeout(), "{error:?}");
-            let text = format!(r"no peer came to \\.\pipe\{name} within {deadline:?}");
+            let text = format!("no peer came to {} within {deadline:?}", ipc.name());
             assert_eq!(error.to_string(), text);
         }
     }
@@ -230,12 +235,4 @@ async fn dialect_checksum_and_encoding_are_as_set() {
     let (_, received) = within(both).await;
     let error = received.unwrap_err();
     assert!(error.to_string().contains("the peer speaks the documented dialect"), "{error}");
-}
-
-#[tokio::test]
-async fn the_default_is_the_modules_name_and_a_name_leaves_room_for_the_turn() {
-    assert_eq!(Ipc::new().name().as_str(), r"\\.\pipe\IPC_PIPE_DEFAULT");
-    assert!(Ipc::named("x".repeat(256 - 9 - 15)).is_ok());
-    let error = Ipc::named("x".repeat(256 - 9 - 14)).unwrap_err();
-    assert!(matches!(error, Error::InvalidName(_)), "{error:?}");
 }

@@ -42,7 +42,6 @@ mod exchange;
 mod giving_up;
 #[cfg(windows)]
 mod instances;
-#[cfg(windows)]
 mod ipc;
 mod limit;
 mod listener;

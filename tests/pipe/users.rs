@@ -8,6 +8,7 @@ use std::{
 
 use npipes::{
     ConnectOptions, Error, Listener, ListenerOptions, connect,
+    ipc::{Delivery, Ipc, IpcOptions},
     retry::Retry,
     security::{Access, ServerTrust},
 };
@@ -54,6 +55,17 @@ fn other(folder: &Folder, does: &str) -> Process {
     Process::start_as(OTHER, "users::another_user", "NPIPES_OTHER", &value)
 }
 
+const ROUNDS: usize = 5;
+
+/// Returns an end that meets any user.
+fn for_all(path: &str) -> Ipc {
+    IpcOptions::new()
+        .listener(ListenerOptions::new().access(Access::authenticated_users()))
+        .connect(ConnectOptions::new().server_trust(ServerTrust::any_without_check()))
+        .open(path)
+        .unwrap()
+}
+
 /// Not a test: what the other user runs.
 #[tokio::test]
 async fn another_user() {
@@ -80,6 +92,14 @@ async fn another_user() {
             let _listener = options.bind(path).unwrap();
             tell("serving");
             let _ = tokio::task::spawn_blocking(|| io::stdin().read_line(&mut String::new())).await;
+        }
+        "exchanges" => {
+            let mut ipc = for_all(path);
+            for _ in 0..ROUNDS {
+                let text = within(ipc.receive_text()).await.unwrap();
+                within(ipc.send_text(&text)).await.unwrap();
+            }
+            tell("done");
         }
         "binds" => match Listener::bind(path) {
             Ok(_) => tell("bound"),
@@ -184,4 +204,21 @@ async fn a_name_is_taken_whoever_has_it_and_what_root_leaves_is_roots() {
     assert!(matches!(Listener::bind(folder.socket()), Err(Error::NameTaken { .. })));
     server.kill().await;
     drop(Listener::bind(folder.socket()).unwrap());
+}
+
+#[tokio::test]
+async fn the_ends_of_two_users_exchange_messages_where_all_may_connect() {
+    let test = "the_ends_of_two_users_exchange_messages_where_all_may_connect";
+    let Some(folder) = common_folder(test) else { return };
+    let path = folder.socket();
+    let mut peer = other(&folder, "exchanges");
+    let mut ipc = for_all(&path);
+    for round in 0..ROUNDS {
+        let text = format!("round {round}");
+        assert_eq!(within(ipc.send_text(&text)).await.unwrap(), Delivery::Read);
+        assert_eq!(within(ipc.receive_text()).await.unwrap(), text);
+    }
+    assert_eq!(peer.answer().await, "done");
+    peer.end().await;
+    assert!(fs::read_dir(&folder.0).unwrap().next().is_none());
 }

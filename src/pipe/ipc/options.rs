@@ -1,10 +1,9 @@
-//! The options of an [`Ipc`].
+//! The options of an `Ipc`.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Ipc;
 use crate::{
     connection::ConnectionOptions,
     error::Error,
@@ -14,7 +13,7 @@ use crate::{
     text::TextEncoding,
 };
 
-/// How an [`Ipc`] behaves; each setter says its default.
+/// How an [`Ipc`](crate::ipc::Ipc) behaves; each setter says its default.
 ///
 /// # Examples
 ///
@@ -83,35 +82,29 @@ impl IpcOptions {
         self
     }
 
-    /// Sets who may connect when this end owns the name: [`ListenerOptions::access`], its security
-    /// descriptor, and whether remote clients may connect. Other settings of `options` have no
-    /// effect, and no filter is called. The default is [`ListenerOptions::new`].
+    /// Sets who may connect when this end owns the name: [`ListenerOptions::access`], and on
+    /// Windows a security descriptor and whether remote clients may connect. The default is
+    /// [`ListenerOptions::new`].
+    ///
+    /// [`open`](Self::open) refuses a [`filter`](ListenerOptions::filter) and a
+    /// [`handshake_timeout`](ListenerOptions::handshake_timeout), since an `Ipc` would not keep out
+    /// the clients that these keep out. Other settings of `options` have no effect: an `Ipc` serves
+    /// one client at a time ([`backlog`](ListenerOptions::backlog),
+    /// [`max_instances`](ListenerOptions::max_instances)), its own options say how a session goes
+    /// ([`connection`](ListenerOptions::connection)), and on Windows the directions, the type and
+    /// the buffers of the pipe are those that the Python module expects.
     pub fn listener(mut self, options: ListenerOptions) -> Self {
         self.listener = options;
         self
     }
 
-    /// Sets how the pipe is opened when the other end owns the name. The timeout and the connection
-    /// options in `options` have no effect. The default is [`ConnectOptions::new`].
+    /// Sets how the pipe is opened when the other end owns the name, such as whose server is
+    /// trusted. The timeout, the retries and the connection options in `options` have no effect: the
+    /// `Ipc` tries again until its own [`timeout`](Self::timeout). The default is
+    /// [`ConnectOptions::new`].
     pub fn connect(mut self, options: ConnectOptions) -> Self {
         self.connect = options;
         self
-    }
-
-    /// Returns an [`Ipc`] on the pipe `name`. Nothing is opened before a message is sent or
-    /// received.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidName`] if no pipe can have the name. The name must leave room for the 15
-    /// characters of a second name, by which peers that would both send, or both receive, take
-    /// turns.
-    pub fn open<N>(&self, name: N) -> Result<Ipc, Error>
-    where
-        N: TryInto<PipeName>,
-        Error: From<N::Error>,
-    {
-        Ipc::with_options(name.try_into()?, self.clone())
     }
 
     /// Returns the options of a connection that is made now, in a call that gives up at `until`.
@@ -131,7 +124,7 @@ impl Default for IpcOptions {
     }
 }
 
-/// Which end of the pipe an [`Ipc`] may be.
+/// Which end of the pipe an [`Ipc`](crate::ipc::Ipc) may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum IpcRole {

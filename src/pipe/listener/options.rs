@@ -35,7 +35,7 @@ use crate::{
 #[must_use]
 pub struct ListenerOptions {
     backlog: u8,
-    pub(in crate::pipe) max_instances: Option<u8>,
+    max_instances: Option<u8>,
     /// The options that only this system has.
     pub(in crate::pipe) system: ListenSettings,
     admission: Admission,
@@ -180,6 +180,17 @@ impl ListenerOptions {
             _hold: hold,
             accepted: 0,
         })
+    }
+}
+
+impl ListenerOptions {
+    /// Returns the name of a setting, besides the access rules, by which clients are refused.
+    pub(in crate::pipe) fn refuses_clients_by(&self) -> Option<&'static str> {
+        match &self.admission {
+            Admission { filter: Some(_), .. } => Some("filter"),
+            Admission { handshake: Some(_), .. } => Some("handshake_timeout"),
+            Admission { filter: None, handshake: None } => None,
+        }
     }
 }
 

@@ -3,10 +3,8 @@
 use super::ListenerOptions;
 use crate::{
     connection::ConnectionOptions,
-    error::Error,
-    name::PipeName,
     pipe::windows::{
-        ListenSettings, Server, claim,
+        ListenSettings,
         security::SecurityDescriptor,
         sys::{Direction, PipeType},
     },
@@ -28,14 +26,9 @@ impl ListenerOptions {
     /// is closed. The listener also owns the name between two clients. The pipe itself has two
     /// instances, and one of them holds the name. The module does not ask how many instances there
     /// are.
-    pub fn for_npipes_1_0_1(self) -> Self {
-        self.backlog(1)
-            .max_instances(1)
-            .direction(Direction::Duplex)
-            .pipe_type(PipeType::Message)
-            .in_buffer_size(64 * 1024)
-            .out_buffer_size(64 * 1024)
-            .connection(ConnectionOptions::NPIPES_1_0_1)
+    pub fn for_npipes_1_0_1(mut self) -> Self {
+        self.system = self.system.for_npipes_1_0_1();
+        self.backlog(1).max_instances(1).connection(ConnectionOptions::NPIPES_1_0_1)
     }
 
     /// On Windows: sets in which directions data goes. The default is both.
@@ -80,13 +73,6 @@ impl ListenerOptions {
     pub fn security_descriptor(mut self, descriptor: SecurityDescriptor) -> Self {
         self.system.set_security_descriptor(descriptor);
         self
-    }
-}
-
-impl ListenerOptions {
-    /// Takes possession of the name with one instance, which a client can open.
-    pub(in crate::pipe) fn claim(&self, name: &PipeName) -> Result<Server, Error> {
-        claim(name, &self.system, self.max_instances)
     }
 }
 

@@ -20,7 +20,8 @@ use std::{
 
 use rustix::io::Errno;
 
-use self::{lock::Lock, private::Private};
+pub(super) use self::lock::Lock;
+use self::private::Private;
 use super::access::Access;
 
 /// A name that this process owns, with a socket at its path. Dropping it gives up the name and

@@ -49,14 +49,9 @@ pub(in crate::pipe) fn listen(
     size: u8,
     places: Places,
 ) -> Result<(Backlog, Claim), Error> {
-    let failed = |e| Error::io(Operation::Listen, Some(name), e);
-    // Linux lets in one client more than the given number (af_unix.c: `unix_recvq_full`).
-    let queue = i32::from(size) - i32::from(cfg!(any(target_os = "linux", target_os = "android")));
-    let claimed = Claim::take(Path::new(name.as_str()), &settings.access, queue).map_err(failed)?;
-    let Some((listener, claim)) = claimed else {
+    let Some((listener, claim)) = claim(name, settings, size)? else {
         return Err(Error::NameTaken { pipe: name.clone() });
     };
-    let listener = UnixListener::from_std(listener).map_err(failed)?;
     let backlog = Backlog {
         name: name.clone(),
         listener,
@@ -67,6 +62,27 @@ pub(in crate::pipe) fn listen(
         outages: Outages::default(),
     };
     Ok((backlog, claim))
+}
+
+/// Takes possession of a name, and listens with a queue of `size` clients; `None` if another
+/// process or listener has the name.
+pub(super) fn claim(
+    name: &PipeName,
+    settings: &ListenSettings,
+    size: u8,
+) -> Result<Option<(UnixListener, Claim)>, Error> {
+    let failed = |e| Error::io(Operation::Listen, Some(name), e);
+    // Linux lets in one client more than the given number (af_unix.c: `unix_recvq_full`).
+    let queue = i32::from(size) - i32::from(cfg!(any(target_os = "linux", target_os = "android")));
+    let claimed = Claim::take(Path::new(name.as_str()), &settings.access, queue).map_err(failed)?;
+    let Some((listener, claim)) = claimed else { return Ok(None) };
+    Ok(Some((UnixListener::from_std(listener).map_err(failed)?, claim)))
+}
+
+/// Returns whether a client could not be accepted because it has left already, or because a signal
+/// came (accept(2)).
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
 /// The clients of a listener that have connected and were not accepted.
@@ -119,12 +135,7 @@ impl Backlog {
                     let place = self.place.take().unwrap_or_default();
                     return Some(Ok(Arrival::now(client, place)));
                 }
-                // The client has left already, or a signal came (accept(2)).
-                Poll::Ready(Err(e))
-                    if matches!(
-                        e.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-                    ) => {}
+                Poll::Ready(Err(e)) if is_passing(&e) => {}
                 Poll::Ready(Err(error)) => {
                     let text = error.to_string();
                     if self.outages.failed(Some(error)) {

@@ -7,6 +7,7 @@ mod drain;
 mod listener;
 mod names;
 pub(crate) mod peer;
+mod reception;
 mod stream;
 #[allow(unsafe_code)]
 mod sys;
@@ -20,6 +21,7 @@ pub(super) use self::{
     listener::{Backlog, ListenSettings, listen},
     names::{list, random, user},
     peer::{Peer, shows_itself_later},
+    reception::{Reception, Turn},
     stream::{PipeHandle, speaks},
     trust::{ServerIdentity, ServerTrust},
 };

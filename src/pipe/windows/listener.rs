@@ -32,16 +32,16 @@ pub(in crate::pipe) fn listen(
 }
 
 /// Takes possession of a name of this machine with one instance, which a client can open.
-pub(in crate::pipe) fn claim(
+pub(super) fn claim(
     name: &PipeName,
     settings: &ListenSettings,
-    max_instances: Option<u8>,
+    max_instances: u8,
 ) -> Result<Server, Error> {
     if !name.is_local() {
         return Err(InvalidName::new(name.as_str(), NameError::Remote).into());
     }
     let security = settings.rules_for(name)?;
-    let flags = settings.flags(max_instances.map_or(ListenSettings::UNLIMITED, u32::from));
+    let flags = settings.flags(max_instances.into());
     let first = hold::claim(name, flags, &security)?;
     sys::register_server(first).map_err(|e| Error::io(Operation::Listen, Some(name), e))
 }

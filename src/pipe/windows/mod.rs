@@ -8,6 +8,7 @@ mod listener;
 mod names;
 pub(crate) mod peer;
 pub(crate) mod process;
+mod reception;
 pub(crate) mod security;
 mod stream;
 #[allow(unsafe_code)]
@@ -17,10 +18,10 @@ pub(super) use self::{
     connect::{OpenSettings, Waiter, failure, has_left, open},
     drain::Drain,
     identity::{ServerIdentity, ServerTrust},
-    instance::Instance,
-    listener::{Backlog, Hold, ListenSettings, claim, listen},
+    listener::{Backlog, Hold, ListenSettings, listen},
     names::{list, random, user},
     peer::{Peer, shows_itself_later},
+    reception::{Reception, Turn},
     security::Access,
     stream::{End, PipeHandle, speaks},
 };

@@ -2,10 +2,7 @@
 
 use std::{fs::File, io::Read, path::PathBuf, thread};
 
-use npipes::{
-    Error,
-    ipc::{Delivery, Ipc, IpcOptions, IpcRole},
-};
+use npipes::ipc::{Delivery, Ipc, IpcOptions, IpcRole};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::windows::named_pipe::{ClientOptions, NamedPipeServer, PipeMode, ServerOptions},
@@ -148,26 +145,6 @@ async fn a_reader_that_leaves_at_once_is_not_taken_for_an_error() {
         assert_eq!(len, HELLO.len());
         assert!(matches!(sent.unwrap(), Delivery::Read | Delivery::PeerLeft));
     }
-}
-
-#[tokio::test]
-async fn a_reader_that_does_not_read_is_an_error_at_the_deadline() {
-    let name = unique_name();
-    let deadline = std::time::Duration::from_millis(300);
-    // More than the buffers and what a runtime reads ahead.
-    let format = npipes::frame::FrameFormat::new();
-    let mut ipc = IpcOptions::new().format(format).timeout(deadline).open(&name).unwrap();
-    let reader = async {
-        wait_until_it_listens(&name).await;
-        let client = ClientOptions::new().open(path(&name)).unwrap();
-        std::future::pending::<()>().await;
-        drop(client);
-    };
-    let error = tokio::select! {
-        sent = within(ipc.send_message(vec![0; 1024 * 1024])) => sent.unwrap_err(),
-        () = reader => unreachable!(),
-    };
-    assert!(matches!(error, Error::Io { .. }) && error.is_timeout(), "{error:?}");
 }
 
 /// Somebody owns the name: a second instance is refused because there may be one only. Asking takes

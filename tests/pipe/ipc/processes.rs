@@ -6,7 +6,7 @@ use npipes::ipc::{Delivery, Ipc};
 
 use crate::{
     child::{Process, tell},
-    support::{pattern, unique_name},
+    support::{pattern, unique_name, within},
 };
 
 /// Names the pipe to [`the_other_process`].
@@ -83,5 +83,36 @@ async fn processes_that_start_at_the_same_time_meet() {
         for process in processes {
             process.end().await;
         }
+    }
+}
+
+/// The pause is no condition of anything: it lets the other process come as far as it may.
+#[tokio::test]
+async fn an_end_that_is_killed_at_any_moment_leaves_the_name_to_the_others() {
+    let name = unique_name();
+    let (mut here, mut there) = (Ipc::named(&name).unwrap(), Ipc::named(&name).unwrap());
+    for dice in pattern(2 * 20, 7).chunks(2) {
+        let mut process = start(&name);
+        process.order(if dice[0] % 2 == 0 { "receive" } else { "send lost" }).await;
+        let sending = tokio::spawn(async move {
+            // The process that is killed may be the one that gets it.
+            for _ in 0..2 {
+                here.send_text("kept").await.unwrap();
+            }
+            here
+        });
+        tokio::time::sleep(Duration::from_millis(u64::from(dice[1] % 32))).await;
+        process.kill().await;
+        while within(there.receive_text()).await.unwrap() != "kept" {}
+        // The rest of what was sent, if any.
+        let receiving = tokio::spawn(async move {
+            loop {
+                there.receive_text().await.unwrap();
+            }
+        });
+        here = within(sending).await.unwrap();
+        receiving.abort();
+        let _ = receiving.await;
+        there = Ipc::named(&name).unwrap();
     }
 }

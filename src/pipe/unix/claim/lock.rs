@@ -15,7 +15,7 @@ use rustix::{
 use super::FileId;
 
 /// The lock on `PATH.lock`. No other open file has it. Dropping it removes the file.
-pub(super) struct Lock {
+pub(in crate::pipe::unix) struct Lock {
     file: File,
     path: PathBuf,
 }
@@ -26,7 +26,7 @@ impl Lock {
     const TRIES: u32 = 1000;
 
     /// Takes the lock of the socket at `path`; `None` if another process or listener has it.
-    pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
+    pub(in crate::pipe::unix) fn take(path: &Path) -> io::Result<Option<Self>> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let path = PathBuf::from(name);

@@ -226,6 +226,20 @@ impl PipeHandle {
         sys::unread(self.stream()).map(|memory| memory.min(written.total()))
     }
 
+    /// Returns whether the peer has left and certainly had not read everything.
+    ///
+    /// It reads and throws away what the peer has sent: the kernel tells this after that
+    /// (af_unix.c: `unix_stream_read_generic`).
+    pub(in crate::pipe) fn left_unread(&self) -> bool {
+        let mut rest = [0; 4096];
+        loop {
+            match self.note(rustix::io::read(self.stream(), &mut rest).map_err(io::Error::from)) {
+                Ok(1..) => {}
+                _ => return self.was_reset.load(Ordering::Relaxed),
+            }
+        }
+    }
+
     /// Returns what the peer has not read.
     pub(in crate::pipe::unix) fn unread(&self) -> io::Result<Unread> {
         // Asked first: the kernel reports that a peer has left before it throws away what the peer

@@ -43,6 +43,16 @@ impl ListenSettings {
         }
     }
 
+    /// Returns the settings of the pipe that the Python module `npipes` 1.0.1 expects when it is a
+    /// client.
+    pub(in crate::pipe) const fn for_npipes_1_0_1(mut self) -> Self {
+        self.direction = Direction::Duplex;
+        self.pipe_type = PipeType::Message;
+        self.in_buffer_size = 64 * 1024;
+        self.out_buffer_size = 64 * 1024;
+        self
+    }
+
     pub(in crate::pipe) fn set_access(&mut self, access: Access) {
         self.security = Security::Access(access);
     }

@@ -211,6 +211,13 @@ impl PipeHandle {
     pub(in crate::pipe) fn poll_written(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writing().poll_ready(self.end(), cx).map_err(classify)
     }
+
+    /// Returns whether the peer has left and certainly had not read everything. The system does not
+    /// tell, so this is never certain.
+    #[expect(clippy::unused_self, reason = "other systems have sockets that tell")]
+    pub(in crate::pipe) fn left_unread(&self) -> bool {
+        false
+    }
 }
 
 impl AsHandle for PipeHandle {
