@@ -1,6 +1,6 @@
 //! What the ends of a real pipe keep when they were busy and are idle, mio's buffers included, beside
 //! those of a bare pipe that is written to in pieces of 64 KiB.
-#![cfg(windows)]
+#![cfg(any(unix, windows))]
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -12,7 +12,6 @@ mod support;
 use npipes::{ConnectOptions, Connection, ConnectionOptions, ListenerOptions, PipeStream};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::windows::named_pipe::{ClientOptions, ServerOptions},
     runtime,
 };
 
@@ -24,18 +23,30 @@ use crate::{
 const PIECE: usize = 64 * 1024;
 const MIB: usize = 1024 * 1024;
 
+#[cfg(windows)]
+async fn bare_ends() -> (impl AsyncRead + AsyncWrite + Unpin, impl AsyncRead + AsyncWrite + Unpin) {
+    use tokio::net::windows::named_pipe::{ClientOptions, ServerOptions};
+    let path = format!(r"\\.\pipe\{}", unique_name());
+    let server = ServerOptions::new().create(&path).unwrap();
+    let client = ClientOptions::new().open(&path).unwrap();
+    within(server.connect()).await.unwrap();
+    (client, server)
+}
+
+#[cfg(unix)]
+async fn bare_ends() -> (impl AsyncRead + AsyncWrite + Unpin, impl AsyncRead + AsyncWrite + Unpin) {
+    tokio::net::UnixStream::pair().unwrap()
+}
+
 /// Returns the bytes that both ends of a bare pipe keep of 1 MiB each way, in pieces of 64 KiB.
 async fn kept_by_tokio() -> usize {
-    let path = format!(r"\\.\pipe\{}", unique_name());
-    let mut server = ServerOptions::new().create(&path).unwrap();
-    let mut client = ClientOptions::new().open(&path).unwrap();
-    within(server.connect()).await.unwrap();
+    let (mut client, mut server) = bare_ends().await;
     within(client.write_all(&[1])).await.unwrap();
     within(server.read_exact(&mut [0])).await.unwrap();
     let before = held();
     within(pump(&mut client, &mut server)).await;
     within(pump(&mut server, &mut client)).await;
-    held() - before
+    held().saturating_sub(before)
 }
 
 async fn pump(from: &mut (impl AsyncWrite + Unpin), to: &mut (impl AsyncRead + Unpin)) {
@@ -66,7 +77,7 @@ async fn kept_by_a_connection(options: &ConnectionOptions, len: usize, total: us
     let before = held();
     stream(&mut client, &mut server, len, total / len).await;
     stream(&mut server, &mut client, len, total / len).await;
-    held() - before
+    held().saturating_sub(before)
 }
 
 /// Sends and receives, and leaves the receiver waiting for more.

@@ -2,15 +2,17 @@
 //!
 //! `cargo test --test hostile figures -- --nocapture` prints them.
 
-use std::{fs::File, io::Write, time::Duration};
+use std::{io::Write, time::Duration};
 
 use npipes::{Connection, Listener, ListenerOptions, PipeStream};
 use tokio::task::JoinSet;
 
 use crate::{
     peers::{announcement, open},
-    process::{self, measured},
+    plain::Plain,
+    process::measured,
     support::{unique_name, within},
+    system,
 };
 
 const CONNECTIONS: usize = 1_000;
@@ -19,7 +21,7 @@ const CONNECTIONS: usize = 1_000;
 /// returns what the server's end costs, in bytes.
 async fn cost<F>(count: usize, attack: F) -> usize
 where
-    F: AsyncFn(&mut File),
+    F: AsyncFn(&mut Plain),
 {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();
@@ -27,7 +29,7 @@ where
     let mut clients = vec![open(&name).await];
     let mut servers = JoinSet::new();
     servers.spawn(receive(within(listener.accept()).await.unwrap()));
-    let (before, _) = process::memory();
+    let (before, _) = system::memory();
     for _ in 0..count {
         let mut client = open(&name).await;
         servers.spawn(receive(within(listener.accept()).await.unwrap()));
@@ -38,7 +40,7 @@ where
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
-    let (after, _) = process::memory();
+    let (after, _) = system::memory();
     assert!(servers.try_join_next().is_none(), "a connection has ended");
     after.saturating_sub(before) / count
 }
@@ -97,8 +99,8 @@ fn clients_that_never_speak_cost_no_more_than_the_candidates_kept() {
         let name = unique_name();
         let options = ListenerOptions::new().handshake_timeout(Duration::from_secs(3600));
         let mut listener = options.bind(&name).unwrap();
-        let handles = process::handles();
-        let (before, _) = process::memory();
+        let handles = system::handles();
+        let (before, _) = system::memory();
         let attack = async {
             let mut clients = Vec::new();
             for _ in 0..2 * CONNECTIONS {
@@ -115,9 +117,9 @@ fn clients_that_never_speak_cost_no_more_than_the_candidates_kept() {
             accepted = listener.accept() => panic!("{accepted:?}"),
             clients = within(attack) => clients,
         };
-        let (after, _) = process::memory();
+        let (after, _) = system::memory();
         let theirs = clients.len();
-        let kept = process::handles() - handles - theirs;
+        let kept = system::handles() - handles - theirs;
         println!(
             "{theirs} clients that never speak, with a handshake timeout: {} KiB, {kept} handles",
             after.saturating_sub(before) / 1024

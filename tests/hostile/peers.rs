@@ -1,6 +1,6 @@
 //! Honest clients among hostile ones.
 
-use std::{fs::File, io::Write, time::Duration};
+use std::{io::Write, time::Duration};
 
 use npipes::{
     ConnectOptions, Connection, Error, Listener, PipeStream,
@@ -9,8 +9,10 @@ use npipes::{
 use tokio::task::JoinSet;
 
 use crate::{
-    process::{self, measured},
+    plain::{self, Plain},
+    process::measured,
     support::{pattern, unique_name, within},
+    system,
 };
 
 const HOSTILE: usize = 500;
@@ -40,11 +42,11 @@ async fn serve(mut connection: Connection<PipeStream>) -> Result<(), Error> {
 }
 
 /// Opens the client's end without buffers or a runtime, so that what is measured is the server's.
-pub(crate) async fn open(name: &str) -> File {
+pub(crate) async fn open(name: &str) -> Plain {
     loop {
-        match File::options().read(true).write(true).open(format!(r"\\.\pipe\{name}")) {
-            Ok(file) => return file,
-            Err(e) if e.raw_os_error() == Some(231) => tokio::task::yield_now().await,
+        match plain::open(name) {
+            Ok(client) => return client,
+            Err(e) if plain::is_busy(&e) => tokio::task::yield_now().await,
             Err(e) => panic!("{e}"),
         }
     }
@@ -76,7 +78,7 @@ fn honest_clients_do_not_notice_hostile_ones() {
     measured(async || {
         let name = unique_name();
         let mut listener = Listener::bind(&name).unwrap();
-        let (before, _) = process::memory();
+        let (before, _) = system::memory();
 
         let server = async {
             let mut connections = JoinSet::new();
@@ -120,7 +122,7 @@ fn honest_clients_do_not_notice_hostile_ones() {
                 arrived += count.unwrap();
             }
             // They stayed until now.
-            let (in_use, peak) = process::memory();
+            let (in_use, peak) = system::memory();
             assert_eq!(within(hostile.join_all()).await.len(), HOSTILE);
             (arrived, in_use, peak)
         };

@@ -1,15 +1,28 @@
 //! Thousands at once, and nothing left behind. A process of its own, since handles are counted by
 //! the process.
-#![cfg(windows)]
-#![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
+#![cfg(any(windows, target_os = "linux"))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "a test that meets an impossible value is to panic"
+)]
 
+#[cfg(windows)]
 #[allow(unsafe_code)]
+mod process;
+#[cfg(target_os = "linux")]
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../support/linux.rs"]
 mod process;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    io::{self, Write},
+    sync::Mutex,
+    time::Duration,
+};
 
 use futures::FutureExt;
 use npipes::{
@@ -18,7 +31,7 @@ use npipes::{
 };
 
 use self::{
-    process::{handles, threads},
+    process::{handles, handles_for, threads},
     support::{unique_name, within},
 };
 
@@ -41,7 +54,11 @@ async fn back_to(before: usize) {
 async fn warm_up() {
     let name = unique_name();
     let mut listener = ListenerOptions::new().backlog(1).bind(&name).unwrap();
-    let options = ConnectOptions::new().busy(NO_TIMER);
+    // Only Windows tells of a free instance; elsewhere a client asks again.
+    let options = match cfg!(windows) {
+        true => ConnectOptions::new().busy(NO_TIMER),
+        false => ConnectOptions::new(),
+    };
     let first = within(options.connect(&name)).await.unwrap();
     let second = options.connect(&name);
     tokio::pin!(second);
@@ -55,10 +72,25 @@ const NO_TIMER: Retry = Retry::with_backoff(
     Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600)).without_jitter(),
 );
 
+/// Connections that are open at once. Wine counts a process's handles one by one, with a limit.
+const CONNECTIONS: usize = if cfg!(windows) { 5_000 } else { 10_000 };
+
+/// Handles besides those of the connections.
+const OTHERS: usize = 100;
+
 #[test]
-fn five_thousand_connections_at_once_leave_no_handle_behind() {
-    const CONNECTIONS: usize = 5_000;
+fn thousands_of_connections_at_once_leave_no_handle_behind() {
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let connections = (handles_for(2 * CONNECTIONS + OTHERS) - OTHERS) / 2;
+    if connections < CONNECTIONS {
+        // Not eprintln!, whose output the test harness keeps to itself when a test passes.
+        let _ = writeln!(
+            io::stderr(),
+            "skipped: a part of thousands_of_connections_at_once_leave_no_handle_behind: this process \
+             may not open the files of {CONNECTIONS} connections (RLIMIT_NOFILE), so there are \
+             {connections}"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         warm_up().await;
@@ -66,13 +98,13 @@ fn five_thousand_connections_at_once_leave_no_handle_behind() {
         let name = unique_name();
         let mut listener = Listener::bind(&name).unwrap();
         let mut pairs: Vec<(Connection<PipeStream>, Connection<PipeStream>)> = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..connections {
             let (client, server) =
                 within(async { tokio::join!(npipes::connect(&name), listener.accept()) }).await;
             pairs.push((client.unwrap(), server.unwrap()));
         }
         let open = handles();
-        assert!(open >= before + 2 * CONNECTIONS, "{open} handles, {before} before");
+        assert!(open >= before + 2 * connections, "{open} handles, {before} before");
         for (number, (client, server)) in pairs.iter_mut().enumerate() {
             let message = number.to_string();
             within(client.send(message.clone())).await.unwrap();
@@ -108,9 +140,11 @@ fn a_thousand_waiting_clients_cost_no_threads() {
             })
             .collect();
         tokio::task::yield_now().await;
-        // The thread pool that tells of free instances has threads of its own, and few.
+        // The harness may have begun the threads of other tests. On Windows the pool that tells of
+        // free instances has threads of its own: few, and more under Wine when the machine is busy.
+        let others = if cfg!(windows) { 100 } else { 16 };
         let threads = threads();
-        assert!(threads < before + 16, "{threads} threads, {before} before");
+        assert!(threads < before + others, "{threads} threads, {before} before");
         for _ in 0..=CLIENTS {
             within(listener.accept()).await.unwrap();
         }
