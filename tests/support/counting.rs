@@ -1,19 +1,24 @@
-//! An allocator that counts. It counts for the whole process, so a binary that has it has one test.
+//! An allocator that counts. What is held is counted for the whole process, so a binary that has this
+//! has one test. What is spent is counted for each thread: the harness of the tests has one of its own.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 struct Counting;
 
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-static BYTES: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 fn count(size: usize) {
-    CALLS.fetch_add(1, Relaxed);
-    BYTES.fetch_add(size, Relaxed);
+    CALLS.set(CALLS.get() + 1);
+    BYTES.set(BYTES.get() + size);
     HELD.fetch_add(size, Relaxed);
 }
 
@@ -48,9 +53,10 @@ pub(crate) fn held() -> usize {
     HELD.load(Relaxed)
 }
 
-/// Returns the calls of the allocator, and the bytes it gave out, while `work` runs.
+/// Returns the calls of the allocator by this thread, and the bytes that it gave out, while `work`
+/// runs.
 pub(crate) fn spent(work: impl FnOnce()) -> (usize, usize) {
-    let before = (CALLS.load(Relaxed), BYTES.load(Relaxed));
+    let before = (CALLS.get(), BYTES.get());
     work();
-    (CALLS.load(Relaxed) - before.0, BYTES.load(Relaxed) - before.1)
+    (CALLS.get() - before.0, BYTES.get() - before.1)
 }
