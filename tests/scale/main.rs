@@ -63,8 +63,11 @@ async fn warm_up() {
     let second = options.connect(&name);
     tokio::pin!(second);
     assert!(second.as_mut().now_or_never().is_none());
-    within(listener.accept()).await.unwrap();
-    drop((first, within(second).await.unwrap()));
+    let (mut client, mut server) = (first, within(listener.accept()).await.unwrap());
+    // Each thread that writes to a pipe keeps an event.
+    within(server.send("Hello")).await.unwrap();
+    within(client.receive()).await.unwrap().unwrap();
+    drop((client, server, within(second).await.unwrap()));
     within(listener.close()).await;
 }
 
