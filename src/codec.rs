@@ -317,6 +317,12 @@ impl Encoder<&[u8]> for FrameCodec {
     }
 }
 
+/// Returns whether an empty buffer holds more than `len` bytes of memory. Its capacity alone does not
+/// tell: it is what is left of a buffer after what was taken off.
+pub(crate) fn is_larger_than(buffer: &mut BytesMut, len: usize) -> bool {
+    buffer.capacity() > len || buffer.try_reclaim(len + 1)
+}
+
 /// Takes a payload of this length and its trailer off the front of `src`.
 #[inline(always)]
 pub(crate) fn take_payload(src: &mut BytesMut, len: usize) -> BytesMut {

@@ -12,7 +12,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{batch::Batch, limits::Clock, options::ConnectionOptions, telemetry::Telemetry};
 use crate::{
-    codec::{FrameCodec, ReadWindow, take_payload},
+    codec::{FrameCodec, ReadWindow, is_larger_than, take_payload},
     error::{Error, Operation},
     frame::{Dialect, FrameError},
     name::PipeName,
@@ -128,7 +128,7 @@ impl Reader {
                             return Poll::Ready(Some(Err(self.end(late))));
                         }
                     }
-                    if self.buffer.is_empty() && self.buffer.capacity() > ReadWindow::MIN {
+                    if self.buffer.is_empty() && is_larger_than(&mut self.buffer, ReadWindow::MIN) {
                         self.buffer = BytesMut::new();
                     }
                     return Poll::Pending;

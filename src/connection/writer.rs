@@ -30,7 +30,7 @@ use super::{
     write_limit::WriteLimit,
 };
 use crate::{
-    codec::put_frame,
+    codec::{is_larger_than, put_frame},
     error::{Error, Operation},
     frame::{Dialect, FrameFormat, OVERHEAD, Trailer},
     name::PipeName,
@@ -234,7 +234,7 @@ impl Writer {
                 Err(e) => return Poll::Ready(Err(self.fail(Operation::Write, e))),
             }
         }
-        if self.queued == 0 && self.tail.capacity() > IDLE_CAPACITY {
+        if self.queued == 0 && is_larger_than(&mut self.tail, IDLE_CAPACITY) {
             self.tail = BytesMut::new();
         }
         Poll::Ready(Ok(()))
