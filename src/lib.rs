@@ -172,6 +172,8 @@ pub mod ipc {
 
 /// Who may connect, who is at the other end, and who is trusted to be the server.
 pub mod security {
+    #[cfg(target_os = "linux")]
+    pub use crate::pipe::unix::process::PeerProcess;
     #[cfg(unix)]
     pub use crate::pipe::unix::{
         access::Access,

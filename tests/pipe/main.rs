@@ -52,6 +52,8 @@ mod owned;
 #[cfg(unix)]
 mod owning;
 mod peer_handle;
+#[cfg(target_os = "linux")]
+mod process;
 #[cfg(windows)]
 mod program;
 mod races;

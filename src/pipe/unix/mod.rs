@@ -7,6 +7,8 @@ mod drain;
 mod listener;
 mod names;
 pub(crate) mod peer;
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
 mod reception;
 mod stream;
 #[allow(unsafe_code)]

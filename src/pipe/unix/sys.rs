@@ -1,6 +1,12 @@
-//! Every `unsafe`. There is one request to the kernel, for which only a number is known.
+//! Every `unsafe`: what the kernel is asked that no crate asks for us.
 
 use std::os::fd::AsFd;
+#[cfg(target_os = "linux")]
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    ptr,
+};
 
 use rustix::ioctl::{Getter, Opcode, ioctl};
 
@@ -39,4 +45,29 @@ pub(super) fn unread(socket: impl AsFd) -> Option<u64> {
     // SAFETY: the request reads nothing and writes the answer alone, for which `question` has room.
     let memory = unsafe { ioctl(socket, question) }.ok()?;
     Some(if memory < NOTHING { 0 } else { memory.unsigned_abs().into() })
+}
+
+/// Returns a descriptor of the process that connected to this socket, or that listened at the other
+/// end (unix(7): `SO_PEERPIDFD`, since Linux 6.5). It is closed when another program is executed.
+#[cfg(target_os = "linux")]
+pub(super) fn peer_process(socket: impl AsFd) -> io::Result<OwnedFd> {
+    #[expect(clippy::cast_possible_truncation, reason = "it is 4")]
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    let mut descriptor: libc::c_int = -1;
+    // SAFETY: the socket is open while it is borrowed. The kernel writes one `int`, for which there
+    // is room, and its length.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERPIDFD,
+            ptr::from_mut(&mut descriptor).cast(),
+            &mut len,
+        )
+    };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded and gave the descriptor to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

@@ -5,7 +5,7 @@ use std::{fmt, io, sync::Arc, time::SystemTime};
 use rustix::process::geteuid;
 use tracing::warn;
 
-use super::{peer::Peer, stream::PipeHandle};
+use super::{peer::Credentials, stream::PipeHandle};
 use crate::{
     error::{Error, Operation, UntrustedServer},
     name::PipeName,
@@ -160,7 +160,7 @@ pub struct ServerIdentity {
 impl ServerIdentity {
     /// Returns who serves an open pipe.
     pub(in crate::pipe) fn of(pipe: &PipeHandle, _: bool, _: SystemTime) -> io::Result<Self> {
-        let Peer { process_id, uid, gid } = Peer::of(pipe.stream())?;
+        let Credentials { process_id, uid, gid } = Credentials::of(pipe.stream())?;
         Ok(Self { process_id, uid, gid })
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     connection::Written,
     pipe::{
         places::Place,
-        unix::{peer::Peer, sys},
+        unix::{peer::Credentials, sys},
     },
 };
 
@@ -115,7 +115,7 @@ impl PipeHandle {
 
     /// Returns the process at the other end, if the system tells.
     pub(in crate::pipe) fn peer_process_id(&self) -> Option<u32> {
-        Peer::of(self.stream()).ok()?.process_id
+        Credentials::of(self.stream()).ok()?.process_id
     }
 
     pub(in crate::pipe) fn poll_read(
