@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use npipes::{
     Connection, ConnectionOptions, Error, FrameCodec,
-    frame::{FrameError, FrameFormat, ReceiveChecksum},
+    frame::{Dialect, FrameError, FrameFormat, ReceiveChecksum},
 };
 use proptest::{collection::vec, prelude::*};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -42,6 +42,34 @@ async fn a_batch_is_what_has_arrived() {
     assert_eq!(batch(&mut connection).await, None);
     assert_eq!(connection.stats().messages_received, 3);
     assert_eq!(connection.stats().bytes_received, 4);
+}
+
+#[tokio::test]
+async fn a_frame_inside_a_payload_is_payload_however_it_arrives() {
+    let inner = frames(&[b"inner"]);
+    let wire = frames(&[&inner]);
+    for cut in 1..wire.len() {
+        let (near, mut far) = duplex(wire.len());
+        let mut connection = Connection::new(near);
+        within(far.write_all(&wire[..cut])).await.unwrap();
+        assert!(connection.receive_batch().now_or_never().is_none(), "cut {cut}");
+        within(far.write_all(&wire[cut..])).await.unwrap();
+        assert_eq!(batch(&mut connection).await.unwrap(), [&inner], "cut {cut}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_frame_of_a_batch_decides_the_dialect_that_is_detected() {
+    let other = FrameFormat::new().dialect(Dialect::NPIPES_1_0_1);
+    let mut wire = frames(&[b"a", b"b"]);
+    FrameCodec::new(other).encode(&b"c"[..], &mut wire).unwrap();
+    let (near, mut far) = duplex(wire.len());
+    within(far.write_all(&wire)).await.unwrap();
+    let detecting = ConnectionOptions::new().format(FrameFormat::new().detect_dialect(true));
+    let mut connection = Connection::with_options(near, &detecting);
+    assert_eq!(batch(&mut connection).await.unwrap(), ["a", "b"]);
+    let error = within(connection.receive_batch()).await.unwrap_err();
+    assert!(matches!(error, Error::Frame(FrameError::LengthMismatch { .. })), "{error:?}");
 }
 
 #[tokio::test]

@@ -51,6 +51,15 @@ fn contradicting_lengths_are_fatal_and_nothing_further_is_decoded() {
 }
 
 #[test]
+fn a_codec_says_what_it_was_set_to_and_what_it_detected() {
+    let format = FrameFormat::NPIPES_1_0_1.detect_dialect(true);
+    let mut codec = FrameCodec::new(format);
+    assert_eq!((*codec.format(), codec.dialect()), (format, Dialect::NPIPES_1_0_1));
+    codec.decode(&mut frame(b"Hello")).unwrap().unwrap();
+    assert_eq!((*codec.format(), codec.dialect()), (format, Dialect::DOCUMENTED));
+}
+
+#[test]
 fn a_header_of_another_dialect_is_named() {
     let mut wire = BytesMut::new();
     let mut peer = FrameCodec::new(FrameFormat::new().dialect(Dialect::NPIPES_1_0_1));
