@@ -123,27 +123,33 @@ async fn every_connection_has_a_handler_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_returns_its_connection_or_nothing() {
-    async fn ending<R: npipes::server::IntoConnection<Near> + Send + 'static>(
-        handler: fn(Connection<Near>) -> Result<R, Error>,
-    ) -> (ServeReport, bool) {
+    /// Returns what the client has received of what the handler had queued.
+    async fn received<R: npipes::server::IntoConnection<Near> + Send + 'static>(
+        end: fn(Connection<Near>) -> Result<R, Error>,
+    ) -> Option<Vec<u8>> {
         let (street, door) = Door::new();
         let shutdown = CancellationToken::new();
-        let handler = move |connection, _| std::future::ready(handler(connection));
+        let handler = move |mut connection: Connection<Near>, _| async move {
+            connection.feed("bye").await?;
+            end(connection)
+        };
         let serving = tokio::spawn(serve(door, shutdown.clone(), handler));
         let (near, far) = wire(1024);
         street.send(Step::Give(near)).ok().unwrap();
-        let closed = within(Connection::new(far).receive()).await.unwrap().is_none();
+        let mut client = Connection::new(far);
+        let received = within(client.receive()).await.unwrap();
+        if received.is_some() {
+            assert_eq!(within(client.receive()).await.unwrap(), None);
+        }
         shutdown.cancel();
-        (within(serving).await.unwrap(), closed)
+        let report = within(serving).await.unwrap();
+        assert!(report.accepted == 1 && report.failed == 0, "{report:?}");
+        received.map(Into::into)
     }
-    for (report, closed) in [
-        ending(Ok).await,
-        ending(|connection| Ok(Some(connection))).await,
-        ending(|_| Ok(None)).await,
-        ending(|_| Ok(())).await,
-    ] {
-        assert!(closed && report.accepted == 1 && report.failed == 0, "{report:?}");
-    }
+    assert_eq!(received(Ok).await.unwrap(), b"bye");
+    assert_eq!(received(|connection| Ok(Some(connection))).await.unwrap(), b"bye");
+    assert_eq!(received(|_| Ok(None)).await, None);
+    assert_eq!(received(|_| Ok(())).await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,6 +343,27 @@ async fn at_the_deadline_the_rest_is_cut_and_counted() {
     for client in &mut clients {
         assert_eq!(within(client.receive()).await.unwrap(), None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_is_counted_as_cut_and_not_waited_for() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let options = ServeOptions::new().shutdown_timeout(Duration::ZERO);
+    let host = Host::new(options, move |mut connection: Connection<Near>, _| {
+        let blocked = Arc::clone(&blocked);
+        async move {
+            let message = connection.receive().await?.unwrap();
+            connection.send(message).await?;
+            blocked.lock().unwrap().recv().unwrap_err();
+            Ok(connection)
+        }
+    });
+    let mut client = host.visit();
+    assert_eq!(within(answer(&mut client, "a")).await, b"a");
+    let served = host.stop().await;
+    assert_eq!((served.accepted, served.cut), (1, 1));
+    drop(release);
 }
 
 #[tokio::test(start_paused = true)]
