@@ -1,5 +1,7 @@
 //! The exact texts of failures, and what the predicates say of them.
 
+mod kinds;
+
 use std::{error::Error as _, io, sync::Arc, time::Duration};
 
 use super::*;
@@ -193,6 +195,65 @@ fn what_a_client_has_to_say() {
 }
 
 #[test]
+fn a_message_that_came_back_says_what_is_known_of_it() {
+    let returned = |fate| Error::Undelivered {
+        message: "Hello".into(),
+        fate,
+        source: Arc::new(Error::Closed),
+    };
+    reads(
+        &returned(Fate::NotSent),
+        "a message of 5 bytes came back, not sent: the connection is closed",
+    );
+    reads(
+        &returned(Fate::MaybeDelivered),
+        "a message of 5 bytes came back, maybe delivered: the connection is closed",
+    );
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_described_by_what_is_known_of_it() {
+    let server = || UntrustedServer {
+        pipe: PipeName::new("orders").unwrap(),
+        owner: None,
+        user: None,
+        uid: None,
+        process_id: None,
+        others_may_serve: false,
+        reason: None,
+    };
+    let sid = |text: &str| text.parse::<Sid>().ok();
+    for (server, says) in [
+        (server(), "the pipe has no owner, its process is unknown"),
+        (
+            UntrustedServer { owner: sid("S-1-5-7"), process_id: Some(4), ..server() },
+            "the pipe's owner is S-1-5-7, the user of its process 4 is unknown",
+        ),
+        (
+            UntrustedServer {
+                owner: sid("S-1-5-7"),
+                user: sid("S-1-5-8"),
+                process_id: Some(4),
+                others_may_serve: true,
+                ..server()
+            },
+            "the pipe's owner is S-1-5-7, its process 4 runs as S-1-5-8, \
+             and others may create instances of the pipe",
+        ),
+        (
+            UntrustedServer { uid: Some(1000), process_id: Some(4), ..server() },
+            "its user is 1000, its process 4",
+        ),
+        (
+            UntrustedServer { uid: Some(1000), reason: Some("no service".into()), ..server() },
+            "no service; its user is 1000, its process is unknown",
+        ),
+    ] {
+        reads(&server, &format!(r"the server of \\.\pipe\orders is not trusted: {says}"));
+    }
+}
+
+#[test]
 fn a_frame_error_is_not_printed_twice_in_a_chain() {
     let error = Error::from(FrameError::TooLarge { len: 17, max: 16 });
     reads(&error, "the peer announces a payload of 17 bytes, 16 are allowed");
@@ -256,57 +317,4 @@ fn attempts_that_were_never_made_are_not_counted_out() {
         assert_eq!(attempts.to_string(), text);
         assert_eq!(attempts.total(), 0);
     }
-}
-
-#[test]
-fn predicates_tell_what_to_do() {
-    let io = |kind: io::ErrorKind| Error::from(io::Error::from(kind));
-    assert!(io(io::ErrorKind::BrokenPipe).is_closed());
-    assert!(io(io::ErrorKind::ConnectionReset).is_closed());
-    assert!(Error::Closed.is_closed());
-    assert!(Error::from(FrameError::Truncated { have: 1, need: 8 }).is_closed());
-    assert!(!Error::TooLarge { len: 2, max: 1 }.is_closed());
-    assert!(io(io::ErrorKind::TimedOut).is_timeout());
-    assert!(!io(io::ErrorKind::BrokenPipe).is_timeout());
-    assert!(
-        Error::NameTaken { pipe: PipeName::new("orders").unwrap() }.is_retryable()
-            && !Error::Closed.is_retryable()
-    );
-    assert!(FrameError::Checksum { expected: 1, actual: 2 }.is_skippable());
-    assert!(!FrameError::TooLarge { len: 2, max: 1 }.is_skippable());
-}
-
-#[test]
-fn an_error_goes_through_io_error_and_comes_back() {
-    let error = io::Error::from(Error::from(FrameError::Checksum { expected: 1, actual: 2 }));
-    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    assert_eq!(
-        error.to_string(),
-        "corrupt frame: its CRC-32 is 0x00000001, its payload has 0x00000002"
-    );
-    assert!(matches!(
-        Error::from(error),
-        Error::Frame(FrameError::Checksum { expected: 1, actual: 2 })
-    ));
-
-    let foreign = io::Error::new(io::ErrorKind::InvalidData, "not JSON");
-    assert!(matches!(
-        Error::from(foreign),
-        Error::Io { operation: Operation::Transfer, pipe: None, .. }
-    ));
-}
-
-#[test]
-fn the_kind_of_an_io_error_says_whose_fault_it_is() {
-    #[track_caller]
-    fn is(error: impl Into<Error>, kind: io::ErrorKind) {
-        assert_eq!(io::Error::from(error.into()).kind(), kind);
-    }
-    is(FrameError::Truncated { have: 9, need: 17 }, io::ErrorKind::UnexpectedEof);
-    is(FrameError::TooLarge { len: 17, max: 16 }, io::ErrorKind::InvalidData);
-    is(Error::TooLarge { len: 17, max: 16 }, io::ErrorKind::InvalidInput);
-    is(PipeName::new("").unwrap_err(), io::ErrorKind::InvalidInput);
-    is(Error::Closed, io::ErrorKind::NotConnected);
-    is(Error::IdleTimedOut { timeout: Duration::from_secs(1) }, io::ErrorKind::TimedOut);
-    is(io::Error::from(io::ErrorKind::BrokenPipe), io::ErrorKind::BrokenPipe);
 }
