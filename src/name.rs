@@ -179,6 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_shows_its_path_and_is_made_of_any_text() {
+        let name = PipeName::new("orders").unwrap();
+        assert!(name.as_str().ends_with("orders"));
+        assert_eq!(name.to_string(), name.as_str());
+        let text = "orders".to_owned();
+        assert_eq!("orders".parse(), Ok(name.clone()));
+        assert_eq!(PipeName::try_from("orders"), Ok(name.clone()));
+        assert_eq!(PipeName::try_from(&text), Ok(name.clone()));
+        assert_eq!(PipeName::try_from(text), Ok(name.clone()));
+        assert_eq!(PipeName::from(&name), name);
+    }
+
+    #[test]
     fn the_impossible_is_refused_with_a_reason() {
         is_refused("", NameError::Empty);
         is_refused(r"\\.\pipe\", NameError::Empty);

@@ -267,6 +267,7 @@ mod tests {
         }
         is_corrected("/tmp/x", NameFault::NotAPipePath, r"\\.\pipe\tmp\x");
         is_corrected(r"\\host\x", NameFault::NotAPipePath, r"\\host\pipe\x");
+        is_corrected(r"\\.\mailslot\x", NameFault::NotAPipePath, r"\\.\pipe\mailslot\x");
         is_corrected(r"\\host", NameFault::NotAPipePath, r"\\host\pipe\name");
         is_corrected(r"\\", NameFault::NotAPipePath, r"\\.\pipe\name");
         // The full path means such a pipe.
