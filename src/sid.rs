@@ -213,6 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_any_length_but_that_of_their_count_are_no_sid() {
+        for count in 0..=17_u8 {
+            for len in 0..=80 {
+                let bytes: Vec<u8> = [1, count].into_iter().chain(2..80).take(len).collect();
+                let is_sid = usize::from(count) <= Sid::MAX_SUB_AUTHORITIES
+                    && len == 8 + 4 * usize::from(count);
+                assert_eq!(Sid::from_bytes(&bytes).is_some(), is_sid, "{count} parts, {len} bytes");
+            }
+        }
+        assert_eq!(Sid::from_bytes(&[2, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0]), None);
+    }
+
+    #[test]
     fn a_large_authority_is_hexadecimal() {
         let sid: Sid = "S-1-0x010203040506-7".parse().unwrap();
         assert_eq!(sid.to_string(), "S-1-0x010203040506-7");

@@ -311,10 +311,18 @@ fn a_text_says_the_cause_and_the_source_is_what_is_below_it() {
 }
 
 #[test]
-fn attempts_that_were_never_made_are_not_counted_out() {
-    reads_as("", Attempts::default());
-    fn reads_as(text: &str, attempts: Attempts) {
+fn attempts_are_counted_out_by_cause_and_in_all() {
+    #[track_caller]
+    fn reads_as(text: &str, total: u32, attempts: Attempts) {
         assert_eq!(attempts.to_string(), text);
-        assert_eq!(attempts.total(), 0);
+        assert_eq!(attempts.total(), total);
     }
+    let all = Attempts { busy: 1, not_found: 2, access_denied: 3, other: 4, unanswered: 1 };
+    reads_as(
+        "busy once, not found 2 times, access denied 3 times, another error 4 times, no answer once",
+        11,
+        all,
+    );
+    reads_as("not found once", 1, Attempts { not_found: 1, ..Attempts::default() });
+    reads_as("", 0, Attempts::default());
 }

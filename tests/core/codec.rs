@@ -51,6 +51,20 @@ fn contradicting_lengths_are_fatal_and_nothing_further_is_decoded() {
 }
 
 #[test]
+fn a_longer_announcement_gets_no_more_room_than_the_frames_before_it() {
+    let mut codec = FrameCodec::default();
+    let mut wire = frame(&[7; 1000]);
+    let rest = wire.split_off(100);
+    assert_eq!(codec.decode(&mut wire).unwrap(), None);
+    wire.extend_from_slice(&rest);
+    assert_eq!(codec.decode(&mut wire).unwrap().unwrap().len(), 1000);
+
+    let mut announced = header(10_012, 10_000);
+    assert_eq!(codec.decode(&mut announced).unwrap(), None);
+    assert!((1000..2000).contains(&announced.capacity()), "{}", announced.capacity());
+}
+
+#[test]
 fn a_codec_says_what_it_was_set_to_and_what_it_detected() {
     let format = FrameFormat::NPIPES_1_0_1.detect_dialect(true);
     let mut codec = FrameCodec::new(format);
