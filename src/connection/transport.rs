@@ -176,3 +176,37 @@ impl fmt::Debug for AbortHandle {
         f.debug_struct("AbortHandle").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{Empty, empty};
+
+    use super::*;
+
+    impl Transport for Empty {
+        fn poll_drained(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_a_transport_does_not_implement_promises_nothing() {
+        let mut io = empty();
+        let closed = Pin::new(&mut io).poll_close_write(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Err(error)) = closed else { panic!("{closed:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert_eq!(Pin::new(&mut io).unread_at_most(), None);
+        assert!(io.abort_handle().is_none() && io.reader().is_none());
+    }
+
+    #[test]
+    fn a_peer_that_left_is_no_failure_of_a_shutdown_and_anything_else_is() {
+        let kind = |kind: io::ErrorKind| unless_peer_left(Err(kind.into())).map_err(|e| e.kind());
+        assert_eq!(kind(io::ErrorKind::BrokenPipe), Ok(()));
+        assert_eq!(kind(io::ErrorKind::ConnectionReset), Ok(()));
+        assert_eq!(kind(io::ErrorKind::TimedOut), Err(io::ErrorKind::TimedOut));
+        assert!(unless_peer_left(Ok(())).is_ok());
+    }
+}

@@ -99,23 +99,35 @@ fn an_error_that_holds_another_is_judged_by_it() {
         source: source.map(Arc::new),
     };
     let late = Some(Duration::from_secs(5));
-    for (error, kind, closed, timeout) in [
-        (undelivered(Error::Closed), io::ErrorKind::NotConnected, true, false),
-        (undelivered(Error::OutboxFull), io::ErrorKind::WouldBlock, false, false),
-        (
-            undelivered(not_connected(late, Attempts::default())),
-            io::ErrorKind::TimedOut,
-            false,
-            true,
-        ),
-        (not_connected(None, Attempts::default()), io::ErrorKind::NotFound, false, false),
-        (not_connected(late, Attempts::default()), io::ErrorKind::TimedOut, false, true),
-        (gave_up(None, Some(Error::Closed)), io::ErrorKind::NotConnected, false, false),
-        (gave_up(late, Some(Error::Closed)), io::ErrorKind::TimedOut, false, true),
-        (gave_up(None, None), io::ErrorKind::Other, false, false),
+    let absent = Attempts::default();
+    for (error, kind, closed, timeout, retryable) in [
+        (undelivered(Error::Closed), io::ErrorKind::NotConnected, true, false, false),
+        (undelivered(Error::OutboxFull), io::ErrorKind::WouldBlock, false, false, true),
+        (undelivered(not_connected(late, absent)), io::ErrorKind::TimedOut, false, true, true),
+        (not_connected(None, absent), io::ErrorKind::NotFound, false, false, true),
+        (not_connected(late, absent), io::ErrorKind::TimedOut, false, true, true),
+        (gave_up(None, Some(Error::Closed)), io::ErrorKind::NotConnected, false, false, true),
+        (gave_up(late, Some(Error::Closed)), io::ErrorKind::TimedOut, false, true, true),
+        (gave_up(None, None), io::ErrorKind::Other, false, false, true),
     ] {
         assert_eq!((error.is_closed(), error.is_timeout()), (closed, timeout), "{error}");
+        assert_eq!(error.is_retryable(), retryable, "{error}");
         assert_eq!(io::Error::from(error).kind(), kind);
+    }
+}
+
+#[test]
+fn a_failure_of_the_system_is_worth_another_try_if_there_is_no_connection_yet() {
+    for (operation, retryable) in [
+        (Operation::Connect, true),
+        (Operation::Listen, true),
+        (Operation::Accept, true),
+        (Operation::Read, false),
+        (Operation::Write, false),
+        (Operation::Identify, false),
+    ] {
+        let error = Error::io(operation, None, io::ErrorKind::BrokenPipe.into());
+        assert_eq!(error.is_retryable(), retryable, "{error}");
     }
 }
 
