@@ -131,6 +131,24 @@ mod tests {
         window
     }
 
+    #[test]
+    fn a_new_buffer_is_larger_only_where_reads_are_full_and_frames_long() {
+        let mut window = grown();
+        for (usual, size) in [
+            (0, 72 * 1024),
+            (8 * 1024 - 1, 72 * 1024),
+            (8 * 1024, 256 * 1024),
+            (192 * 1024, 256 * 1024),
+            (1024 * 1024, 1088 * 1024),
+        ] {
+            window.complete(usual);
+            assert_eq!(window.ample(), size, "frames of {usual} bytes");
+        }
+        let mut window = ReadWindow::new();
+        window.complete(1024 * 1024);
+        assert_eq!(window.ample(), 512);
+    }
+
     /// Returns the rooms in KiB for these reads, in a stream that has filled the largest room.
     fn rooms_after_full_reads(shares: &[usize]) -> Vec<usize> {
         let mut window = grown();
