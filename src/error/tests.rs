@@ -9,6 +9,7 @@ use crate::{
     frame::{Dialect, FrameError},
     name::{NameError, PipeName},
     sid::Sid,
+    text::TextEncoding,
 };
 
 /// Checks the text of an error. The pipe of the name `orders` has the path that the system gives it.
@@ -159,6 +160,44 @@ fn what_the_operating_system_reported() {
 }
 
 #[test]
+fn an_error_of_a_type_of_its_own_reads_as_it_does_there() {
+    let text = TextEncoding::Ascii.encode("naïve").unwrap_err();
+    reads(&text, "ASCII has no 'ï', which is at byte 2 of the text");
+    let name = PipeName::new("").unwrap_err();
+    let sid = "SYSTEM".parse::<Sid>().unwrap_err();
+    for (own, error) in [
+        (text.to_string(), Error::from(text)),
+        (name.to_string(), Error::from(name)),
+        (sid.to_string(), Error::from(sid)),
+    ] {
+        assert!(!own.is_empty());
+        assert_eq!(error.to_string(), own);
+    }
+}
+
+#[test]
+fn what_was_too_late_or_cannot_be() {
+    let second = Duration::from_secs(1);
+    reads(
+        &Error::FrameTimedOut { timeout: second, have: 9, need: 17 },
+        "a frame is not complete after 1s: 9 of 17 bytes arrived",
+    );
+    reads(&Error::IdleTimedOut { timeout: second }, "nothing has arrived for 1s");
+    reads(
+        &Error::HalfClose { pipe: Some(PipeName::new("orders").unwrap()) },
+        r"half-closing \\.\pipe\orders takes a message-type pipe",
+    );
+    reads(
+        &Error::BlockingInRuntime,
+        "a blocking call inside an async runtime would hold up its tasks: call the async one, or make \
+         the call on a thread of its own",
+    );
+    let taken = Error::NameTaken { pipe: PipeName::new("orders").unwrap() }.to_string();
+    assert!(taken.contains(" is taken: another server, perhaps in this process, listens on it"));
+    assert_eq!(taken.contains("app container"), cfg!(windows));
+}
+
+#[test]
 fn what_a_client_has_to_say() {
     let elapsed = Duration::from_millis(30);
     let gave_up = |attempts, timeout| Error::GaveUp {
@@ -249,7 +288,8 @@ fn a_server_that_is_not_trusted_is_described_by_what_is_known_of_it() {
             "no service; its user is 1000, its process is unknown",
         ),
     ] {
-        reads(&server, &format!(r"the server of \\.\pipe\orders is not trusted: {says}"));
+        let error = Error::UntrustedServer(Box::new(server));
+        reads(&error, &format!(r"the server of \\.\pipe\orders is not trusted: {says}"));
     }
 }
 
