@@ -132,6 +132,20 @@ mod tests {
     }
 
     #[test]
+    fn an_eighth_less_than_the_room_is_enough_and_can_be_filled() {
+        let unread = 100;
+        for (free, kept) in [(448, true), (447, false)] {
+            let mut window = ReadWindow::new();
+            let mut buffer = BytesMut::with_capacity(unread + free);
+            buffer.resize(unread, 0);
+            window.open(&mut buffer, 8);
+            assert_eq!(buffer.capacity() == unread + free, kept, "{free} bytes");
+            window.read(unread + if kept { free } else { ReadWindow::MIN });
+            assert_eq!(read(&mut window, 8), 1024, "{free} bytes");
+        }
+    }
+
+    #[test]
     fn a_new_buffer_is_larger_only_where_reads_are_full_and_frames_long() {
         let mut window = grown();
         for (usual, size) in [
