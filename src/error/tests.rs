@@ -145,12 +145,15 @@ fn what_the_operating_system_reported() {
     let error = Error::Io { operation: Operation::Identify, pipe: None, source: source() };
     reads(&error, "identifying the peer of the stream failed: broken pipe");
     let pipe = Some(PipeName::new("orders").unwrap());
-    #[cfg(windows)]
     let source = io::ErrorKind::PermissionDenied.into();
-    #[cfg(windows)]
     reads(
         &Error::Io { operation: Operation::Listen, pipe: pipe.clone(), source },
-        r"listening on \\.\pipe\orders failed: permission denied; its access rules do not let this user create a further instance (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only pipes that are named LOCAL\name",
+        match cfg!(windows) {
+            true => {
+                r"listening on \\.\pipe\orders failed: permission denied; its access rules do not let this user create a further instance (FILE_CREATE_PIPE_INSTANCE), or this is an app container, which may create only pipes that are named LOCAL\name"
+            }
+            false => r"listening on \\.\pipe\orders failed: permission denied",
+        },
     );
     let source = io::ErrorKind::PermissionDenied.into();
     reads(

@@ -265,11 +265,13 @@ mod tests {
         {
             is_corrected(text, NameFault::NotAPipePath, r"\\.\pipe\x");
         }
+        is_corrected(r"\Device\x", NameFault::NotAPipePath, r"\\.\pipe\Device\x");
         is_corrected("/tmp/x", NameFault::NotAPipePath, r"\\.\pipe\tmp\x");
         is_corrected(r"\\host\x", NameFault::NotAPipePath, r"\\host\pipe\x");
         is_corrected(r"\\.\mailslot\x", NameFault::NotAPipePath, r"\\.\pipe\mailslot\x");
         is_corrected(r"\\host", NameFault::NotAPipePath, r"\\host\pipe\name");
         is_corrected(r"\\", NameFault::NotAPipePath, r"\\.\pipe\name");
+        is_corrected(r"orders\\.\pipe\x", NameFault::EmptyPart, r"\\.\pipe\orders\pipe\x");
         // The full path means such a pipe.
         means(r"\\.\pipe\pipe\x", r"\\.\pipe\pipe\x");
     }

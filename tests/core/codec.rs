@@ -51,17 +51,19 @@ fn contradicting_lengths_are_fatal_and_nothing_further_is_decoded() {
 }
 
 #[test]
-fn a_longer_announcement_gets_no_more_room_than_the_frames_before_it() {
-    let mut codec = FrameCodec::default();
-    let mut wire = frame(&[7; 1000]);
-    let rest = wire.split_off(100);
-    assert_eq!(codec.decode(&mut wire).unwrap(), None);
-    wire.extend_from_slice(&rest);
-    assert_eq!(codec.decode(&mut wire).unwrap().unwrap().len(), 1000);
+fn an_announcement_gets_the_room_of_its_frame_and_no_more_than_frames_before_it_had() {
+    for (announced, room) in [(100_000, 10_012), (3000, 3004)] {
+        let mut codec = FrameCodec::default();
+        let mut wire = frame(&[7; 10_000]);
+        let rest = wire.split_off(100);
+        assert_eq!(codec.decode(&mut wire).unwrap(), None);
+        wire.extend_from_slice(&rest);
+        assert_eq!(codec.decode(&mut wire).unwrap().unwrap().len(), 10_000);
 
-    let mut announced = header(10_012, 10_000);
-    assert_eq!(codec.decode(&mut announced).unwrap(), None);
-    assert!((1000..2000).contains(&announced.capacity()), "{}", announced.capacity());
+        let mut wire = header(announced + 12, announced);
+        assert_eq!(codec.decode(&mut wire).unwrap(), None);
+        assert!((room - room / 8..room + 1024).contains(&wire.capacity()), "{}", wire.capacity());
+    }
 }
 
 #[test]
