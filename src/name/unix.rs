@@ -59,6 +59,7 @@ mod tests {
 
     #[test]
     fn a_name_is_a_socket_as_dot_net_names_it() {
+        assert!(folder().starts_with('/') && folder().ends_with('/'), "{}", folder());
         means("orders", &format!("{}CoreFxPipe_orders", folder()));
         means("//./pipe/orders", &format!("{}CoreFxPipe_orders", folder()));
         means(r"LOCAL\orders", &format!(r"{}CoreFxPipe_LOCAL\orders", folder()));

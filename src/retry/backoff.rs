@@ -163,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn the_factor_multiplies_the_bound_and_0_counts_as_1() {
+        for (factor, expected) in [(3, [1, 3, 9, 27, 32]), (1, [1; 5]), (0, [1; 5])] {
+            let policy = Backoff::new(MS, 32 * MS).factor(factor).without_jitter();
+            let delays: Vec<u128> =
+                policy.delays().take(5).map(|delay| delay.as_millis()).collect();
+            assert_eq!(delays, expected, "factor {factor}");
+        }
+    }
+
+    #[test]
     fn a_seed_fixes_every_delay() {
         let policy = Backoff::new(MS, 32 * MS).seed(42);
         let nanos: Vec<u128> = policy.delays().take(8).map(|delay| delay.as_nanos()).collect();

@@ -67,6 +67,12 @@ fn an_announcement_gets_the_room_of_its_frame_and_no_more_than_frames_before_it_
 }
 
 #[test]
+fn the_default_limits_are_16_mib_for_a_payload_and_4_for_a_write() {
+    assert_eq!(FrameFormat::DEFAULT_MAX_PAYLOAD, 16 << 20);
+    assert_eq!(FrameFormat::DEFAULT_MAX_PER_WRITE, 4 << 20);
+}
+
+#[test]
 fn a_codec_says_what_it_was_set_to_and_what_it_detected() {
     let format = FrameFormat::NPIPES_1_0_1.detect_dialect(true);
     let mut codec = FrameCodec::new(format);
