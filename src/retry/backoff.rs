@@ -183,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn the_random_numbers_are_those_of_splitmix64() {
+        let mut numbers = SplitMix64(1_234_567);
+        let drawn = [(); 3].map(|()| numbers.next());
+        assert_eq!(
+            drawn,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
     fn sequences_without_a_seed_differ() {
         let policy = Backoff::new(MS, 32 * MS);
         let draw = || policy.delays().take(8).collect::<Vec<_>>();
