@@ -38,8 +38,12 @@ pub(super) fn path(text: &str) -> Result<(String, bool), NameError> {
 
 /// Returns the folder of the sockets with its slash, as .NET's `Path.GetTempPath` has it.
 pub(crate) fn folder() -> String {
-    let folder = env::var("TMPDIR").ok().filter(|folder| !folder.is_empty());
-    let mut folder = folder.unwrap_or_else(|| "/tmp".to_owned());
+    folder_by(env::var("TMPDIR").ok())
+}
+
+fn folder_by(tmpdir: Option<String>) -> String {
+    let tmpdir = tmpdir.filter(|folder| !folder.is_empty());
+    let mut folder = tmpdir.unwrap_or_else(|| "/tmp".to_owned());
     if !folder.ends_with('/') {
         folder.push('/');
     }
@@ -59,10 +63,22 @@ mod tests {
 
     #[test]
     fn a_name_is_a_socket_as_dot_net_names_it() {
-        assert!(folder().starts_with('/') && folder().ends_with('/'), "{}", folder());
         means("orders", &format!("{}CoreFxPipe_orders", folder()));
         means("//./pipe/orders", &format!("{}CoreFxPipe_orders", folder()));
         means(r"LOCAL\orders", &format!(r"{}CoreFxPipe_LOCAL\orders", folder()));
+    }
+
+    #[test]
+    fn the_folder_is_that_of_temporary_files() {
+        for (tmpdir, folder) in [
+            (None, "/tmp/"),
+            (Some(""), "/tmp/"),
+            (Some("/run/user/1000"), "/run/user/1000/"),
+            (Some("/run/user/1000/"), "/run/user/1000/"),
+        ] {
+            assert_eq!(folder_by(tmpdir.map(str::to_owned)), folder, "{tmpdir:?}");
+        }
+        assert_eq!(folder(), folder_by(env::var("TMPDIR").ok()));
     }
 
     #[test]
