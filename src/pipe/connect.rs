@@ -165,8 +165,8 @@ impl ConnectOptions {
 
     /// Sets what to do when there is no such pipe (`ERROR_FILE_NOT_FOUND`; on Unix `ENOENT`, or
     /// `ECONNREFUSED` from what a server has left behind, or `ECONNRESET` from one that has just
-    /// ended): no server has started, or it is restarting. The default is to give up at once; [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER)
-    /// waits for it.
+    /// ended): no server has started, or it is restarting. The default is to give up at once;
+    /// [`WAIT_FOR_SERVER`](Self::WAIT_FOR_SERVER) waits for it.
     ///
     /// If an earlier attempt of the same call found the pipe busy, the call looks for it again for
     /// at least the [`ABSENCE_GRACE`](Self::ABSENCE_GRACE).

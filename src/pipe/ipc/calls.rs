@@ -132,9 +132,9 @@ impl Ipc {
     ///
     /// [`Error::TooLarge`] before anything is opened, if the peer could not read the message.
     /// [`Error::NoPeer`] if no peer came before the deadline, or none that got the whole message.
-    /// [`Error::Io`] with
-    /// `TimedOut` if a peer came and had not read everything at the deadline: it may or may not
-    /// read the message later. Otherwise as `connect` and [`Connection::send`](crate::Connection::send).
+    /// [`Error::Io`] with `TimedOut` if a peer came and had not read everything at the deadline: it
+    /// may or may not read the message later. Otherwise as `connect` and
+    /// [`Connection::send`](crate::Connection::send).
     ///
     /// # Cancel safety
     ///
@@ -182,7 +182,8 @@ impl Ipc {
     ///
     /// [`Error::NoPeer`] if no peer came before the deadline. [`Error::Io`] with `TimedOut` if a
     /// peer came and has not sent a whole message. [`Error::Frame`] if the data that it sent is no
-    /// message or is corrupt. Otherwise as `connect` and [`Connection::receive`](crate::Connection::receive).
+    /// message or is corrupt. Otherwise as `connect` and
+    /// [`Connection::receive`](crate::Connection::receive).
     ///
     /// # Cancel safety
     ///

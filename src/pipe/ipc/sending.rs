@@ -20,8 +20,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// The peer has read it. An [`Ipc`](crate::ipc::Ipc) that receives stays until the sender knows this, for a
-    /// second at most.
+    /// The peer has read it. An [`Ipc`](crate::ipc::Ipc) that receives stays until the sender knows
+    /// this, for a second at most.
     Read,
     /// The peer left before the system showed whether it had read the message. A peer that reads
     /// one message and closes the pipe at once, as the Python module does, often gives this; so
