@@ -79,8 +79,9 @@ impl Listener {
     }
 
     fn accept(self) -> End {
+        let end = self.listener.accept().unwrap().0;
         std::fs::remove_file(&self.path).unwrap();
-        self.listener.accept().unwrap().0
+        end
     }
 }
 
