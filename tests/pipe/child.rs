@@ -38,8 +38,8 @@ impl Process {
 
     /// Does so as another user, which only root can.
     #[cfg(unix)]
-    pub(crate) fn start_as(uid: u32, test: &str, key: &str, value: &str) -> Self {
-        let mut command = Command::new(env::current_exe().unwrap());
+    pub(crate) fn start_as(uid: u32, program: &Path, test: &str, key: &str, value: &str) -> Self {
+        let mut command = Command::new(program);
         command.uid(uid).gid(uid);
         Self::run(command, test, key, value)
     }

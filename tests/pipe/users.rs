@@ -4,6 +4,7 @@ use std::{
     env, fs,
     io::{self, Write},
     os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
 };
 
 use npipes::{
@@ -22,8 +23,8 @@ use crate::{
 /// Nobody, whose files are nobody's.
 const OTHER: u32 = 65534;
 
-/// Returns a folder in which anybody may make files, and which is gone with it; `None`, and says so, if
-/// this process may not be another user.
+/// Returns a folder in which anybody may make files, with this program: another user may not be able to
+/// reach it where it is. `None`, and says so, if this process may not be another user.
 fn common_folder(test: &str) -> Option<Folder> {
     if !geteuid().is_root() {
         let _ = writeln!(io::stderr(), "skipped: {test}: this process may not be another user");
@@ -32,7 +33,10 @@ fn common_folder(test: &str) -> Option<Folder> {
     let path = format!("/tmp/{}", unique_name());
     fs::create_dir(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o1777)).unwrap();
-    Some(Folder(path))
+    let folder = Folder(path);
+    fs::copy(env::current_exe().unwrap(), folder.program()).unwrap();
+    fs::set_permissions(folder.program(), fs::Permissions::from_mode(0o755)).unwrap();
+    Some(folder)
 }
 
 struct Folder(String);
@@ -40,6 +44,10 @@ struct Folder(String);
 impl Folder {
     fn socket(&self) -> String {
         format!("{}/s", self.0)
+    }
+
+    fn program(&self) -> PathBuf {
+        Path::new(&self.0).join("program")
     }
 }
 
@@ -52,7 +60,8 @@ impl Drop for Folder {
 /// Runs what another user does with the socket.
 fn other(folder: &Folder, does: &str) -> Process {
     let value = format!("{does} {}", folder.socket());
-    Process::start_as(OTHER, "users::another_user", "NPIPES_OTHER", &value)
+    let test = "users::another_user";
+    Process::start_as(OTHER, &folder.program(), test, "NPIPES_OTHER", &value)
 }
 
 const ROUNDS: usize = 5;
@@ -220,5 +229,7 @@ async fn the_ends_of_two_users_exchange_messages_where_all_may_connect() {
     }
     assert_eq!(peer.answer().await, "done");
     peer.end().await;
+    // Nothing is left but the program.
+    fs::remove_file(folder.program()).unwrap();
     assert!(fs::read_dir(&folder.0).unwrap().next().is_none());
 }
