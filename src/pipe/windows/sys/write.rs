@@ -93,9 +93,6 @@ struct Operation {
 }
 
 impl Operation {
-    /// The longest buffer that is kept for the next write, in bytes.
-    const KEPT: usize = 64 * 1024;
-
     fn new() -> io::Result<Box<Self>> {
         let pool = PoolWait::new()?;
         Ok(Box::new(Self { overlapped: OVERLAPPED::default(), buffer: Vec::new(), pool }))
@@ -113,9 +110,7 @@ impl Operation {
     }
 
     /// Keeps the operation for the next write of this thread.
-    fn spare(mut self: Box<Self>) {
-        self.buffer.clear();
-        self.buffer.shrink_to(Self::KEPT);
+    fn spare(self: Box<Self>) {
         // A thread that ends has no next write.
         let _ = SPARE.try_with(|spare| spare.set(Some(self)));
     }
