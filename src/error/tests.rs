@@ -253,9 +253,9 @@ fn a_message_that_came_back_says_what_is_known_of_it() {
     );
 }
 
-#[test]
-fn a_server_that_is_not_trusted_is_described_by_what_is_known_of_it() {
-    let server = || UntrustedServer {
+/// Returns a server of which nothing is known.
+fn unknown_server() -> UntrustedServer {
+    UntrustedServer {
         pipe: PipeName::new("orders").unwrap(),
         owner: None,
         user: None,
@@ -263,7 +263,12 @@ fn a_server_that_is_not_trusted_is_described_by_what_is_known_of_it() {
         process_id: None,
         others_may_serve: false,
         reason: None,
-    };
+    }
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_described_by_what_is_known_of_it() {
+    let server = unknown_server;
     let sid = |text: &str| text.parse::<Sid>().ok();
     for (server, says) in [
         (server(), "the pipe has no owner, its process is unknown"),

@@ -28,7 +28,7 @@ const MUCH: usize = 1 << 20;
 const SHORT: Duration = Duration::from_millis(100);
 /// How soon after a connection was given up its name must be free. It takes some turns of the driver;
 /// the rest is for a busy machine.
-const SOON: Duration = Duration::from_secs(1);
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(50);
 
 /// Returns a server's connection to a client that never reads. Its listener is closed: on Windows the
@@ -43,7 +43,7 @@ async fn hung(options: ConnectionOptions) -> (String, Connection<PipeStream>, Pl
     (name, server, client)
 }
 
-fn is_taken(name: &str) -> bool {
+pub(crate) fn is_taken(name: &str) -> bool {
     match Listener::bind(name) {
         Ok(_) => false,
         Err(Error::NameTaken { .. }) => true,
@@ -53,7 +53,7 @@ fn is_taken(name: &str) -> bool {
 
 /// Waits until nobody has the name, and returns how long that took.
 #[track_caller]
-fn freed(name: &str, at_most: Duration) -> impl Future<Output = Duration> {
+pub(crate) fn freed(name: &str, at_most: Duration) -> impl Future<Output = Duration> {
     let caller = std::panic::Location::caller();
     async move {
         let start = Instant::now();
@@ -65,11 +65,12 @@ fn freed(name: &str, at_most: Duration) -> impl Future<Output = Duration> {
     }
 }
 
-async fn read_to_end(mut client: Plain) -> (usize, io::Result<usize>) {
+/// Returns what a client can still read, and how it ends.
+pub(crate) async fn read_to_end(mut client: Plain) -> (Vec<u8>, io::Result<usize>) {
     let read = tokio::task::spawn_blocking(move || {
         let mut rest = Vec::new();
         let end = client.read_to_end(&mut rest);
-        (rest.len(), end)
+        (rest, end)
     });
     within(read).await.unwrap()
 }
@@ -186,8 +187,8 @@ async fn a_dropped_write_is_given_the_linger_time_and_is_then_cancelled() {
     freed(&name, linger + SOON).await;
     assert!(start.elapsed() >= linger, "{:?}", start.elapsed());
     // What was taken before stays readable, and ends as an end of the stream.
-    let (len, end) = read_to_end(client).await;
-    assert!(len < MUCH && end.is_ok(), "{len} {end:?}");
+    let (read, end) = read_to_end(client).await;
+    assert!(read.len() < MUCH && end.is_ok(), "{} {end:?}", read.len());
 }
 
 #[cfg(windows)]
@@ -197,7 +198,7 @@ async fn a_dropped_write_that_finds_its_reader_in_time_is_complete() {
     let mut server = server.into_inner();
     within(server.write_all(&pattern(MUCH, 1))).await.unwrap();
     drop(server);
-    assert_eq!(read_to_end(client).await.0, MUCH);
+    assert_eq!(read_to_end(client).await.0.len(), MUCH);
 }
 
 /// The time is real: a paused clock would be over at once.
@@ -237,8 +238,8 @@ async fn what_fits_into_the_pipe_is_readable_long_after_the_drop() {
     within(server.flush()).await.unwrap();
     drop(server);
     freed(&name, SOON).await;
-    let (len, end) = read_to_end(client).await;
-    assert!(len >= 5 + 12 && end.is_ok(), "{len} {end:?}");
+    let (read, end) = read_to_end(client).await;
+    assert!(read.len() >= 5 + 12 && end.is_ok(), "{} {end:?}", read.len());
 }
 
 #[tokio::test]

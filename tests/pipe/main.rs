@@ -39,6 +39,8 @@ mod dialects;
 #[cfg(windows)]
 mod elsewhere;
 mod exchange;
+#[cfg(unix)]
+mod folder;
 mod giving_up;
 #[cfg(windows)]
 mod instances;

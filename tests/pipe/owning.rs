@@ -1,14 +1,12 @@
 //! Who owns the path of a socket, from the first instant to the last, and what stays behind.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs, io,
+    env, fs, io,
     os::unix::{
         fs::{FileTypeExt, PermissionsExt, symlink},
         net::{UnixListener, UnixStream},
     },
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Barrier,
         atomic::{AtomicBool, Ordering},
@@ -20,33 +18,9 @@ use npipes::{Error, Listener, ListenerOptions, connect, security::Access};
 
 use crate::{
     child::{Process, tell},
-    support::{unique_name, within},
+    folder::Folder,
+    support::within,
 };
-
-/// A folder of a test's own, and the path of a socket in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = env::temp_dir().join(unique_name());
-        fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn socket(&self) -> String {
-        self.0.join("s").to_str().unwrap().to_owned()
-    }
-
-    fn files(&self) -> Vec<OsString> {
-        fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name()).collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn is_taken(path: &str) -> bool {
     match Listener::bind(path) {

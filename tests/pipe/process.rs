@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use npipes::{Listener, connect, security::PeerProcess};
+use npipes::{Connection, Listener, PipeStream, connect, security::PeerProcess};
 
 use crate::{
     child::{Process, tell},
@@ -43,6 +43,16 @@ async fn has_descriptors(test: &str) -> bool {
     }
 }
 
+/// Returns a connection to a client, and the client's process.
+async fn connected() -> (Connection<PipeStream>, Process) {
+    let name = unique_name();
+    let mut listener = Listener::bind(&name).unwrap();
+    let mut child = Process::start("process::the_client", CALL, &name);
+    let server = within(listener.accept()).await.unwrap();
+    assert_eq!(child.answer().await, "connected");
+    (server, child)
+}
+
 fn is_not_found<T>(looked_at: io::Result<T>) -> bool {
     looked_at.is_err_and(|e| e.kind() == ErrorKind::NotFound)
 }
@@ -52,11 +62,7 @@ async fn a_clients_process_is_held_and_says_what_it_is() {
     if !has_descriptors("a_clients_process_is_held_and_says_what_it_is").await {
         return;
     }
-    let name = unique_name();
-    let mut listener = Listener::bind(&name).unwrap();
-    let mut child = Process::start("process::the_client", CALL, &name);
-    let server = within(listener.accept()).await.unwrap();
-    assert_eq!(child.answer().await, "connected");
+    let (server, child) = connected().await;
     let peer = server.peer().unwrap();
     let process: PeerProcess = peer.process().unwrap();
     let again = peer.process().unwrap();
@@ -107,11 +113,7 @@ async fn a_process_that_had_ended_before_it_was_asked_for_is_not_taken_for_anoth
     if !has_descriptors(test).await {
         return;
     }
-    let name = unique_name();
-    let mut listener = Listener::bind(&name).unwrap();
-    let mut child = Process::start("process::the_client", CALL, &name);
-    let server = within(listener.accept()).await.unwrap();
-    assert_eq!(child.answer().await, "connected");
+    let (server, child) = connected().await;
     child.kill().await;
     // Some kernels refuse, and some give the descriptor of a process that has ended.
     if let Ok(process) = server.peer().unwrap().process() {

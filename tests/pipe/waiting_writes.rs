@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::poll;
-use npipes::{Error, Listener, ListenerOptions, PipeStream, connect, pipe::PipeType};
+use npipes::{Listener, ListenerOptions, PipeStream, connect, pipe::PipeType};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     runtime,
@@ -20,14 +20,13 @@ use tokio::{
 };
 
 use crate::{
+    giving_up::{SOON, freed, is_taken, read_to_end},
     plain::{Plain, assert_cut, plain_client},
     support::{pattern, unique_name, within},
 };
 
 /// Bytes in a write: small enough for any pipe's buffer.
 const PIECE: usize = 4096;
-/// How long a name may take to be free, on a busy machine.
-const SOON: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(50);
 
@@ -64,32 +63,6 @@ async fn fill(stream: &mut PipeStream) -> Vec<u8> {
             Some(count) => written.extend_from_slice(&piece[..count]),
             None => return written,
         }
-    }
-}
-
-async fn read_to_end(mut client: Plain) -> (Vec<u8>, io::Result<usize>) {
-    let read = spawn_blocking(move || {
-        let mut rest = Vec::new();
-        let end = client.read_to_end(&mut rest);
-        (rest, end)
-    });
-    within(read).await.unwrap()
-}
-
-fn is_taken(name: &str) -> bool {
-    match Listener::bind(name) {
-        Ok(_) => false,
-        Err(Error::NameTaken { .. }) => true,
-        Err(e) => panic!("{e:?}"),
-    }
-}
-
-/// Waits until nobody has the name.
-async fn freed(name: &str, at_most: Duration) {
-    let start = Instant::now();
-    while is_taken(name) {
-        assert!(start.elapsed() < at_most, "{name} is still taken");
-        tokio::task::yield_now().await;
     }
 }
 

@@ -63,16 +63,7 @@ fn the_kind_of_an_io_error_says_whose_fault_it_is() {
     is(Error::NameTaken { pipe: PipeName::new("orders").unwrap() }, io::ErrorKind::AddrInUse);
     is(Error::NotTaken { connections: 3 }, io::ErrorKind::Other);
     is(Error::Returned { maybe_delivered: 1, not_sent: 1 }, io::ErrorKind::Other);
-    let untrusted = UntrustedServer {
-        pipe: PipeName::new("orders").unwrap(),
-        owner: None,
-        user: None,
-        uid: None,
-        process_id: None,
-        others_may_serve: false,
-        reason: None,
-    };
-    is(Error::UntrustedServer(Box::new(untrusted)), io::ErrorKind::PermissionDenied);
+    is(Error::UntrustedServer(Box::new(unknown_server())), io::ErrorKind::PermissionDenied);
 }
 
 fn not_connected(timeout: Option<Duration>, attempts: Attempts) -> Error {

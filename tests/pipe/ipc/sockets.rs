@@ -1,10 +1,6 @@
 //! What is so where the pipes are sockets: the queue of an end that leaves, and files.
 
-use std::{
-    env, fs, io,
-    os::unix::net::UnixListener,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::net::UnixListener, path::Path};
 
 use futures::poll;
 use npipes::{
@@ -17,35 +13,13 @@ use rustix::{
 };
 use tokio::{io::AsyncWriteExt, net::UnixStream, task::yield_now};
 
-use crate::support::{unique_name, within};
+use crate::{
+    folder::Folder,
+    support::{unique_name, within},
+};
 
 /// "Hello", as the Python module writes it with a CRC.
 const HELLO: &[u8] = b"\0\0\0\x0d\0\0\0\x05Hello\xf7\xd1\x89\x82";
-
-/// A folder of a test's own, and the path of a socket in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = env::temp_dir().join(unique_name());
-        fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn socket(&self) -> String {
-        self.0.join("s").to_str().unwrap().to_owned()
-    }
-
-    fn is_empty(&self) -> bool {
-        fs::read_dir(&self.0).unwrap().next().is_none()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Waits until a client is in the queue of `listener`, which does not accept it.
 async fn until_queued(listener: &UnixListener) {
@@ -190,13 +164,13 @@ async fn no_file_stays_behind() {
     let both = async { tokio::join!(here.send_text("Hello"), there.receive_text()) };
     let (sent, received) = within(both).await;
     assert_eq!((sent.unwrap(), received.unwrap().as_str()), (Delivery::Read, "Hello"));
-    assert!(folder.is_empty());
+    assert!(folder.files().is_empty());
 
     let waiting = tokio::time::timeout(std::time::Duration::from_millis(5), there.receive_text());
     assert!(waiting.await.is_err());
-    assert!(!folder.is_empty());
+    assert!(!folder.files().is_empty());
     drop(there);
-    assert!(folder.is_empty());
+    assert!(folder.files().is_empty());
 }
 
 #[tokio::test]
