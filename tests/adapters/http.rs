@@ -8,7 +8,13 @@ use std::{
     },
 };
 
-use axum::{Router, extract::ConnectInfo, http::StatusCode, routing::get, serve::ListenerExt};
+use axum::{
+    Router,
+    extract::{ConnectInfo, State},
+    http::StatusCode,
+    routing::get,
+    serve::ListenerExt,
+};
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     Request,
@@ -17,12 +23,19 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use npipes::{ConnectOptions, Error, Listener, pipe::PeerHandle};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::JoinHandle,
+};
 
 use crate::support::within;
 
 /// Tells the process and the user of whoever asks.
-async fn whoami(ConnectInfo(client): ConnectInfo<PeerHandle>) -> Result<String, StatusCode> {
+async fn whoami(
+    State(requests): State<Arc<Semaphore>>,
+    ConnectInfo(client): ConnectInfo<PeerHandle>,
+) -> Result<String, StatusCode> {
+    requests.add_permits(1);
     let peer = client.peer().map_err(|_| StatusCode::FORBIDDEN)?;
     Ok(format!("{:?} {}", peer.process_id, peer.user_id()))
 }
@@ -56,6 +69,8 @@ pub(crate) fn patient() -> ConnectOptions {
 /// An axum server that can be stopped.
 pub(crate) struct AxumServer {
     connections: Arc<AtomicU32>,
+    /// A permit for each request that has come and that nobody has waited for.
+    requests: Arc<Semaphore>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<std::io::Result<()>>,
 }
@@ -67,12 +82,19 @@ impl AxumServer {
         let listener = listen(name).await.tap_io(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        let app = Router::new().route("/whoami", get(whoami));
+        let requests = Arc::new(Semaphore::new(0));
+        let app = Router::new().route("/whoami", get(whoami)).with_state(Arc::clone(&requests));
         let app = app.into_make_service_with_connect_info::<PeerHandle>();
         let (stop, stopped) = oneshot::channel();
         let serving =
             axum::serve(listener, app).with_graceful_shutdown(async move { drop(stopped.await) });
-        Self { connections, stop, running: tokio::spawn(serving.into_future()) }
+        Self { connections, requests, stop, running: tokio::spawn(serving.into_future()) }
+    }
+
+    /// Waits for the next `count` requests. A connection that is told to stop before its first bytes
+    /// have reached HTTP ends with an error.
+    pub(crate) async fn asked(&self, count: u32) {
+        within(self.requests.acquire_many(count)).await.unwrap().forget();
     }
 
     /// Waits until all of its connections are closed, and returns how many there were.
