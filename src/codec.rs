@@ -339,10 +339,11 @@ pub(crate) fn put_frame(
     payload: &[u8],
     dst: &mut BytesMut,
 ) -> Result<(), Error> {
-    let header = format.header(payload.len())?;
+    let header = format.header(payload.len())?.encode(dialect);
+    let trailer = Trailer::encode(format.checksum(payload), dialect);
     dst.reserve(OVERHEAD + payload.len());
-    dst.put_slice(&header.encode(dialect));
+    dst.put_slice(&header);
     dst.put_slice(payload);
-    dst.put_slice(&Trailer::encode(format.checksum(payload), dialect));
+    dst.put_slice(&trailer);
     Ok(())
 }

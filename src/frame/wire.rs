@@ -28,10 +28,11 @@ impl Header {
     #[inline]
     pub(crate) fn encode(self, dialect: Dialect) -> [u8; Self::LEN] {
         let message_len = self.payload_len.wrapping_add(dialect.length_rule.surplus());
-        let mut bytes = [0; Self::LEN];
-        bytes[..4].copy_from_slice(&dialect.byte_order.write(message_len));
-        bytes[4..].copy_from_slice(&dialect.byte_order.write(self.payload_len));
-        bytes
+        let (first, second) = (u64::from(message_len), u64::from(self.payload_len));
+        match dialect.byte_order.is_big() {
+            true => (first << u32::BITS | second).to_be_bytes(),
+            false => (second << u32::BITS | first).to_le_bytes(),
+        }
     }
 
     /// Reads a header in one dialect. Returns `None` if [`decode`](Self::decode) returns an error.
