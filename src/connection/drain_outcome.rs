@@ -53,13 +53,17 @@ impl DrainOutcome {
         operation: Operation,
         pipe: Option<&PipeName>,
     ) -> Result<Self, Error> {
-        match drained {
-            Ok(()) => Ok(Self::Drained),
-            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                Ok(Self::TimedOut { unread: Undrained::unread(&e) })
-            }
-            Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(Self::Flushed),
-            Err(e) => Self::of_failure(Error::io(operation, pipe, e)),
+        let Err(error) = drained else { return Ok(Self::Drained) };
+        Self::told_by(&error)
+            .map_or_else(|| Self::of_failure(Error::io(operation, pipe, error)), Ok)
+    }
+
+    /// Returns the outcome that a transport's wait tells by an error that is no failure.
+    pub(super) fn told_by(error: &io::Error) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Some(Self::TimedOut { unread: Undrained::unread(error) }),
+            io::ErrorKind::Unsupported => Some(Self::Flushed),
+            _ => None,
         }
     }
 

@@ -198,9 +198,10 @@ async fn the_states_can_be_watched() {
     let script = Script::of([Step::refuse(), Step::Give(near)]);
     let options = ClientOptions::new().backoff(backoff);
     let (client, _inbox) = Client::builder(script).options(options).spawn();
-    let mut watch = client.watch();
+    let (mut watch, start) = (client.watch(), Instant::now());
     within(watch.changed()).await.unwrap();
     assert_eq!(*watch.borrow_and_update(), ClientState::Connecting { attempt: 2 });
+    assert_eq!(start.elapsed(), Duration::ZERO);
     within(watch.changed()).await.unwrap();
     assert_eq!(*watch.borrow_and_update(), ClientState::Connected { session: 1 });
     drop(far);

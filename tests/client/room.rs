@@ -30,6 +30,11 @@ fn client(room: usize) -> (Client, Inbox, Connection<Far>) {
     (client, inbox, Connection::new(far))
 }
 
+#[track_caller]
+fn assert_full(client: &Client) {
+    assert!(matches!(*client.try_send("more").unwrap_err().cause, Error::OutboxFull));
+}
+
 async fn settle() {
     for _ in 0..64 {
         yield_now().await;
@@ -122,16 +127,36 @@ async fn one_who_is_admitted_and_leaves_passes_the_room_on() {
 #[tokio::test(start_paused = true)]
 async fn a_permit_holds_room_until_it_is_used_or_dropped() {
     let (client, _inbox, mut far) = client(1);
-    let permits: Vec<_> = [client.reserve().now_or_never(), client.reserve().now_or_never()]
-        .into_iter()
-        .map(|permit| permit.unwrap().unwrap())
-        .collect();
+    let reserve = || client.reserve().now_or_never().unwrap().unwrap();
+    let mut permits = vec![reserve(), reserve()];
     // Each holds what an empty message costs.
-    assert!(matches!(*client.try_send("more").unwrap_err().cause, Error::OutboxFull));
+    assert_full(&client);
+    permits.pop();
+    permits.push(reserve());
+    assert_full(&client);
     drop(permits);
     let receipt = client.try_send(message(1)).unwrap();
     let (fate, _) = within(join(receipt, far.receive())).await;
     assert_eq!(fate.unwrap(), Delivered::Read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_are_admitted_at_once_hold_room_until_each_has_sent() {
+    let (client, _inbox, _far) = client(2);
+    let mut permits = Vec::new();
+    while let Some(permit) = client.reserve().now_or_never() {
+        permits.push(permit.unwrap());
+    }
+    let mut waiting = [1, 2].map(|number| Box::pin(client.send(message(number))));
+    for send in &mut waiting {
+        assert!(send.now_or_never().is_none());
+    }
+    drop(permits);
+    for send in waiting {
+        assert_full(&client);
+        send.now_or_never().unwrap().unwrap();
+        assert_full(&client);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -160,6 +160,19 @@ async fn a_slice_is_sent_as_a_message_is() {
 }
 
 #[tokio::test]
+async fn halves_send_slices_and_receive_batches() {
+    let (near, far) = Connection::pair();
+    let ((mut sending, _near), (_far, mut receiving)) = (near.split(), far.split());
+    within(sending.feed_slice(b"a")).await.unwrap();
+    within(sending.feed_slice(b"bb")).await.unwrap();
+    within(sending.flush()).await.unwrap();
+    let batch = within(receiving.receive_batch()).await.unwrap().unwrap();
+    assert_eq!(batch.collect::<Vec<_>>(), [&b"a"[..], b"bb"]);
+    drop((sending, _near));
+    assert!(within(receiving.receive_batch()).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_slice_goes_out_in_a_write_of_its_own_where_frames_do() {
     let options = ConnectionOptions::new().frame_per_write(true);
     let mut connection = Connection::with_options(Trickle::new(b"", usize::MAX), &options);

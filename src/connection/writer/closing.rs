@@ -107,12 +107,9 @@ impl Writer {
                 (false, _) => Poll::Ready(Ok(DrainOutcome::Flushed)),
             };
             if let Poll::Ready(done) = done {
-                return Poll::Ready(done.or_else(|e| match e.kind() {
-                    io::ErrorKind::TimedOut => {
-                        Ok(DrainOutcome::TimedOut { unread: Undrained::unread(&e) })
-                    }
-                    io::ErrorKind::Unsupported => Ok(DrainOutcome::Flushed),
-                    _ => DrainOutcome::of_failure(self.fail(operation, e)),
+                return Poll::Ready(done.or_else(|e| match DrainOutcome::told_by(&e) {
+                    Some(outcome) => Ok(outcome),
+                    None => DrainOutcome::of_failure(self.fail(operation, e)),
                 }));
             }
         }
