@@ -160,6 +160,16 @@ async fn an_error_that_no_attempt_can_mend_ends_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_that_says_that_the_peer_left_or_that_it_may_pass_is_followed_by_another_attempt()
+{
+    for passing in [Error::Closed, Error::OutboxFull] {
+        let (near, _far) = wire(64);
+        let (client, _inbox) = Client::spawn(Script::of([Step::Fail(passing), Step::Give(near)]));
+        reach(&client, ClientState::Connected { session: 1 }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_lasts_as_long_as_the_longest_delay_is_replaced_at_once() {
     let backoff = Backoff::new(10 * MS, 1000 * MS).without_jitter();
     for (lasts, next) in [(999, 1009), (1000, 1000)] {
