@@ -68,7 +68,8 @@ impl ConnectionOptions {
     /// flush. The default is `false`: frames share writes.
     ///
     /// On a message-type pipe one write is one message, and a peer that reads one message at a time
-    /// expects one frame in it. Connections over such pipes do this whatever is set here.
+    /// expects one frame in it. The connections of a `Listener`, of `connect` and of
+    /// `PipeStream::into_connection` do this over such pipes whatever is set here.
     ///
     /// With `true` no payload is longer than 4 MiB ([`FrameFormat::DEFAULT_MAX_PER_WRITE`] says
     /// why) unless [`FrameFormat::max_send`] is set: a longer one is refused before anything is

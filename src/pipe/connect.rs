@@ -266,11 +266,8 @@ impl ConnectOptions {
         id: impl FnOnce() -> Option<u64>,
     ) -> Result<Connection<PipeStream>, Error> {
         let (stream, attempts) = self.open(name).await?;
-        let mut options = self.connection.clone();
-        if stream.handle().keeps_messages().is_ok_and(|keeps| keeps) {
-            options = options.frame_per_write(true);
-        }
-        let connection = stream.into_connection(&options, id(), attempts.total());
+        let options = stream.in_messages(&self.connection);
+        let connection = stream.into_numbered_connection(&options, id(), attempts.total());
         connection.span().in_scope(|| attempts.log_success(name));
         Ok(connection)
     }

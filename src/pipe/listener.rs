@@ -199,7 +199,8 @@ impl Listener {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Connection<PipeStream>, Error>> {
         self.poll_arrival(cx).map_ok(|stream| {
-            let connection = stream.into_connection(&self.connection, Some(self.accepted), 0);
+            let connection =
+                stream.into_numbered_connection(&self.connection, Some(self.accepted), 0);
             connection.span().in_scope(|| debug!(pipe = %self.name(), "accepted"));
             connection
         })

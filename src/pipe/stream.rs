@@ -150,9 +150,36 @@ impl PipeStream {
         })
     }
 
-    /// Returns the connection over this stream. Its span names the peer's process if the span is
+    /// Returns the connection over this stream, as a `Listener` or `connect` makes it: with these
+    /// options, with the pipe's name in its errors, and with each frame in a write of its own if
+    /// the pipe is of message type.
+    ///
+    /// So you can exchange something else over the stream first, and messages after that.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use npipes::{ConnectionOptions, connect_stream};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut stream = connect_stream("orders").await?;
+    /// stream.write_all(b"orders/2\n").await?;
+    /// let mut orders = stream.into_connection(&ConnectionOptions::new());
+    /// orders.send("two coffees").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn into_connection(self, options: &ConnectionOptions) -> Connection<Self> {
+        let options = self.in_messages(options);
+        self.into_numbered_connection(&options, None, 0)
+    }
+
+    /// Does the same as [`into_connection`](Self::into_connection), and records the connection's
+    /// number and the attempts that failed before. Its span names the peer's process if the span is
     /// enabled.
-    pub(super) fn into_connection(
+    pub(super) fn into_numbered_connection(
         self,
         options: &ConnectionOptions,
         id: Option<u64>,
@@ -173,6 +200,15 @@ impl PipeStream {
         connection
     }
 
+    /// Returns the options with each frame in a write of its own if the pipe is of message type.
+    pub(super) fn in_messages(&self, options: &ConnectionOptions) -> ConnectionOptions {
+        let keeps_messages = self.handle.keeps_messages().is_ok_and(|keeps| keeps);
+        match keeps_messages {
+            true => options.clone().frame_per_write(true),
+            false => options.clone(),
+        }
+    }
+
     fn role(&self) -> Role {
         match self.is_server() {
             true => Role::Server,
@@ -180,7 +216,9 @@ impl PipeStream {
         }
     }
 
-    pub(super) fn is_server(&self) -> bool {
+    /// Returns whether this is the server's end.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
         self.handle.is_server()
     }
 

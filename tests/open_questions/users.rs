@@ -110,7 +110,7 @@ async fn see(name: &str) -> ServerIdentity {
     let seen = Arc::new(Mutex::new(None));
     let witness = Arc::clone(&seen);
     let judge = ServerTrust::judged_by(move |server| {
-        *witness.lock().unwrap() = Some(*server);
+        *witness.lock().unwrap() = Some(server.clone());
         true
     });
     connect(name, judge).await.unwrap();

@@ -50,14 +50,14 @@ async fn its_process_is_seen_and_its_user() {
     let seen = Arc::new(Mutex::new(None::<ServerIdentity>));
     let witness = Arc::clone(&seen);
     let identity = ServerTrust::judged_by(move |server| {
-        *witness.lock().unwrap() = Some(*server);
+        *witness.lock().unwrap() = Some(server.clone());
         true
     });
     within(ConnectOptions::new().server_trust(identity).connect(&name)).await.unwrap();
     let seen = seen.lock().unwrap().take().unwrap();
     assert_eq!(seen.process_id, server.id());
     assert_ne!(seen.process_id, Some(std::process::id()));
-    let process = seen.process.unwrap();
+    let process = seen.account.unwrap();
     assert_eq!((process.process_id, Some(process.user)), (server.id(), seen.owner));
 }
 

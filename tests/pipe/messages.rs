@@ -2,7 +2,7 @@
 
 use std::io;
 
-use npipes::{Error, ListenerOptions, connect, pipe::PipeType};
+use npipes::{ConnectionOptions, Error, ListenerOptions, connect, connect_stream, pipe::PipeType};
 use tokio::{
     io::AsyncReadExt,
     net::windows::named_pipe::{ClientOptions, PipeMode, ServerOptions},
@@ -14,18 +14,27 @@ use crate::support::{pattern, unique_name, within};
 async fn a_client_of_a_message_type_pipe_writes_one_frame_as_one_message() {
     let name = unique_name();
     let mut options = ServerOptions::new();
-    let server = options.pipe_mode(PipeMode::Message).create(format!(r"\\.\pipe\{name}"));
-    let mut server = server.unwrap();
-    let mut client = within(connect(&name)).await.unwrap();
-    assert_eq!(client.get_ref().pipe_type().unwrap(), PipeType::Message);
-    within(server.connect()).await.unwrap();
-    for message in ["one", "", "three"] {
-        within(client.feed(message)).await.unwrap();
-    }
-    within(client.flush()).await.unwrap();
-    for len in [15, 12, 17] {
-        // Far larger than a message: it reads one, since the server reads messages.
-        assert_eq!(within(server.read(&mut [0; 4096])).await.unwrap(), len);
+    options.pipe_mode(PipeMode::Message);
+    let create = || options.create(format!(r"\\.\pipe\{name}")).unwrap();
+    for from_stream in [false, true] {
+        let mut server = create();
+        let mut client = match from_stream {
+            false => within(connect(&name)).await.unwrap(),
+            true => {
+                let stream = within(connect_stream(&name)).await.unwrap();
+                stream.into_connection(&ConnectionOptions::new())
+            }
+        };
+        assert_eq!(client.get_ref().pipe_type().unwrap(), PipeType::Message);
+        within(server.connect()).await.unwrap();
+        for message in ["one", "", "three"] {
+            within(client.feed(message)).await.unwrap();
+        }
+        within(client.flush()).await.unwrap();
+        for len in [15, 12, 17] {
+            // Far larger than a message: it reads one, since the server reads messages.
+            assert_eq!(within(server.read(&mut [0; 4096])).await.unwrap(), len);
+        }
     }
 }
 

@@ -202,7 +202,7 @@ async fn a_client_s_process_is_held_and_says_what_it_is() {
     let (client, connection) = called_from_elsewhere(&mut listener, &copy.0).await;
     let peer = connection.peer().unwrap();
     let process = peer.process().unwrap();
-    assert_eq!(Some(process.id()), client.id());
+    assert_eq!(Some(process.id().unwrap()), client.id());
     assert!(process.created() >= before - CLOCK && process.created() <= SystemTime::now());
     assert!(!process.same_image_as_this().unwrap());
     assert!(process.has_image(&copy.0).unwrap());
@@ -231,7 +231,7 @@ async fn a_client_whose_process_has_ended_has_none() {
     assert!(held.has_ended().unwrap());
     let error = peer.process().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-    assert_eq!(error.to_string(), format!("process {} has ended", held.id()));
+    assert_eq!(error.to_string(), format!("process {} has ended", held.id().unwrap()));
     // A peer that is asked anew is still told its id, and not that there is such a process.
     if let Ok(peer) = connection.peer() {
         peer.process().unwrap_err();

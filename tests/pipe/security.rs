@@ -182,7 +182,7 @@ async fn a_judge_sees_the_owner_and_the_process() {
     let is_this = move |server: &ServerIdentity| {
         server.owner == Some(this.user)
             && server.process_id == Some(std::process::id())
-            && server.process.is_some_and(|process| process.user == this.user)
+            && server.account.as_ref().is_some_and(|process| process.user == this.user)
     };
     let judged = |identity| ConnectOptions::new().server_trust(identity);
     let options = judged(ServerTrust::judged_by(is_this));
@@ -198,17 +198,18 @@ async fn a_client_knows_its_server() {
     let (server, client) = pair(ListenerOptions::new()).await;
     let identity = client.server().unwrap();
     assert_eq!(identity.process_id, Some(std::process::id()));
-    assert_eq!(identity.process.map(|process| process.user), Some(this.user));
-    assert_eq!(identity.process().unwrap().id(), std::process::id());
+    assert_eq!(identity.account.as_ref().map(|process| process.user), Some(this.user));
+    assert_eq!(identity.process().unwrap().id().unwrap(), std::process::id());
     assert_eq!(identity.session, Some(this.session));
     let error = server.server().unwrap_err();
     assert!(
         matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported)
     );
     let (sender, receiver) = client.split();
-    assert_eq!((sender.server().unwrap(), receiver.server().unwrap()), (identity, identity));
+    let both = (identity.clone(), identity);
+    assert_eq!((sender.server().unwrap(), receiver.server().unwrap()), both);
     let (reader, writer) = sender.reunite(receiver).into_inner().into_split();
-    assert_eq!((reader.server().unwrap(), writer.server().unwrap()), (identity, identity));
+    assert_eq!((reader.server().unwrap(), writer.server().unwrap()), both);
 }
 
 #[tokio::test]
@@ -223,7 +224,7 @@ async fn a_server_knows_its_client() {
     let user = std::env::var("USERNAME").unwrap();
     assert!(name.to_lowercase().ends_with(&user.to_lowercase()), "{name} is not {user}");
     let (sender, receiver) = server.split();
-    assert_eq!((sender.peer().unwrap(), receiver.peer().unwrap()), (peer, peer));
+    assert_eq!((sender.peer().unwrap(), receiver.peer().unwrap()), (peer.clone(), peer));
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 
 use futures::{FutureExt, StreamExt};
 use npipes::{
-    ConnectOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream, connect_stream,
-    connection::Transport,
+    ConnectOptions, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream,
+    connect_stream, connection::Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -49,6 +49,29 @@ async fn a_stream_is_connected_as_a_connection_is() {
     let client = within(connecting).await.unwrap();
     assert!(client.name().unwrap().as_str().ends_with(&name));
     within(listener.accept_stream()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_becomes_a_connection_after_a_word_of_another_protocol() {
+    let (mut server, mut client) = pair(&ListenerOptions::new()).await;
+    assert!(server.is_server() && !client.is_server());
+    within(client.write_all(b"orders/2\n")).await.unwrap();
+    within(server.read_exact(&mut [0; 9])).await.unwrap();
+    let name = client.name().unwrap().clone();
+    let mut server = server.into_connection(&ConnectionOptions::new());
+    let mut client = client.into_connection(&ConnectionOptions::new());
+    within(client.send("Hello")).await.unwrap();
+    assert_eq!(within(server.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+    drop(server);
+    let error = within(async {
+        loop {
+            if let Err(error) = client.send("more").await {
+                break error;
+            }
+        }
+    });
+    let error = error.await;
+    assert!(matches!(&error, Error::Io { pipe: Some(pipe), .. } if *pipe == name), "{error:?}");
 }
 
 #[tokio::test]

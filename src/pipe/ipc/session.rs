@@ -97,7 +97,7 @@ impl Session {
                         Some(Ok(arrival)) => {
                             debug!(pipe = %name, "met a peer as its server");
                             let stream = PipeStream::of_server(arrival, name.clone());
-                            return Ok(stream.into_connection(&options.connection(until), None, 0));
+                            return Ok(stream.into_connection(&options.connection(until)));
                         }
                         Some(Err(e)) => Error::io(Operation::Accept, Some(name), e),
                         None => options.no_peer(name),

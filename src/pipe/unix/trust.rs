@@ -145,7 +145,7 @@ impl fmt::Debug for ServerTrust {
 }
 
 /// Who serves a pipe, as far as its client can tell: on Unix the process that began to listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerIdentity {
     /// The id of the process that began to listen, where the operating system tells it. That

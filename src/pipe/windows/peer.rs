@@ -25,7 +25,7 @@ use crate::sid::Sid;
 /// instance. An id can be given to another process after its process has ended, and a handle can
 /// have been handed on. So this is evidence in addition to the owner of the pipe, and not enough
 /// alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
     /// The id of the process, where the operating system tells it. The id can be forged and goes
@@ -72,12 +72,12 @@ impl Peer {
     pub(in crate::pipe) fn this_process() -> io::Result<Self> {
         static THIS: OnceLock<Peer> = OnceLock::new();
         if let Some(this) = THIS.get() {
-            return Ok(*this);
+            return Ok(this.clone());
         }
         let id = std::process::id();
         let created = sys::process::Process::open(id)?.created()?;
         let this = Self::of(&Token::of_this_process()?, Some(id), Some(created))?;
-        Ok(*THIS.get_or_init(|| this))
+        Ok(THIS.get_or_init(|| this).clone())
     }
 
     pub(in crate::pipe) fn of(

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Who serves a pipe, as far as its client can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerIdentity {
     /// The owner of the pipe, who created its first instance or allowed it. The operating system
@@ -40,7 +40,7 @@ pub struct ServerIdentity {
     /// The account that the process runs as. `None` where this process may not know it: for
     /// example, an ordinary user's process may not know that of a system service. `None` also for a
     /// pipe of another machine.
-    pub process: Option<Peer>,
+    pub account: Option<Peer>,
     /// Who may create instances by the pipe's rules, and so be the server. If anybody but the owner
     /// may, the owner alone proves nothing.
     pub may_serve: MayServe,
@@ -156,15 +156,15 @@ impl Evidence {
             }
             None => None,
         };
-        let process = match seen {
-            Some(Seen::This) => Some(*this),
+        let account = match seen {
+            Some(Seen::This) => Some(this.clone()),
             Some(Seen::Other(_, Some(token))) if process_created.is_some() => {
                 Peer::of(token, process_id, process_created).ok()
             }
             Some(Seen::Other(..)) | None => None,
         };
         let may_serve = may_serve.unwrap_or(MayServe::Others);
-        ServerIdentity { owner, process_id, process_created, session, process, may_serve }
+        ServerIdentity { owner, process_id, process_created, session, account, may_serve }
     }
 }
 

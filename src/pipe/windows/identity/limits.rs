@@ -106,7 +106,7 @@ mod tests {
             process_id: Some(8),
             process_created: None,
             session,
-            process: None,
+            account: None,
             may_serve: MayServe::OwnerAlone,
         }
     }

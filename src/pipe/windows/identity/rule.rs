@@ -60,19 +60,20 @@ impl Trusted {
     fn are(self, server: &ServerIdentity, this: &Peer) -> bool {
         let process_is_trusted = |process: &Peer| self.is(process, this);
         match server.owner {
-            Some(owner) if self.owns(owner) => match &server.process {
+            Some(owner) if self.owns(owner) => match &server.account {
                 Some(process) => process_is_trusted(process),
                 None => self.may_all_serve(server.may_serve, this),
             },
             // The pipe of an elevated process: the owner does not tell the user.
             Some(Sid::ADMINISTRATORS) => server
-                .process
-                .is_some_and(|process| process.administrator && process_is_trusted(&process)),
+                .account
+                .as_ref()
+                .is_some_and(|process| process.administrator && process_is_trusted(process)),
             // The pipe of an elevated process whose user owns the pipe.
-            Some(owner) => server.process.is_some_and(|process| {
+            Some(owner) => server.account.as_ref().is_some_and(|process| {
                 self.privileged && process.administrator && process.user == owner
             }),
-            None => server.process.as_ref().is_some_and(process_is_trusted),
+            None => server.account.as_ref().is_some_and(process_is_trusted),
         }
     }
 
@@ -135,7 +136,7 @@ mod tests {
             process_id: Some(8),
             process_created: None,
             session: Some(1),
-            process,
+            account: process,
             may_serve,
         }
     }
@@ -167,8 +168,9 @@ mod tests {
                 if is_sandbox_to(&this, process.integrity) {
                     continue;
                 }
+                let server = server(ALICE, process);
                 for rule in rules.iter().filter(|rule| rule.trusts_user(&this)) {
-                    assert!(rule.trusts(&server(ALICE, process), &this), "{process:?} {this:?}");
+                    assert!(rule.trusts(&server, &this), "{server:?} {this:?}");
                 }
             }
         }

@@ -26,7 +26,7 @@ impl Answer {
     pub(super) async fn of(name: &Arc<str>, server: &ServerIdentity) -> io::Result<Self> {
         /// `ERROR_SERVICE_DOES_NOT_EXIST`.
         const NO_SUCH_SERVICE: i32 = 1060;
-        let (name, wants_account) = (Arc::clone(name), server.process.is_none());
+        let (name, wants_account) = (Arc::clone(name), server.account.is_none());
         let ask = move || {
             let Some(process_id) = service::process_id(&name)? else {
                 return Ok(Self::NotRunning);
@@ -54,7 +54,7 @@ impl Answer {
         if server.process_id != Some(process_id) {
             return Some(format!("the service {name} is process {process_id}"));
         }
-        let user = server.process.map(|process| process.user);
+        let user = server.account.as_ref().map(|process| process.user);
         let is_the_services = match server.owner {
             Some(owner) => {
                 matches!(owner, Sid::SYSTEM | Sid::ADMINISTRATORS)
@@ -95,7 +95,7 @@ mod tests {
             process_id: Some(8),
             process_created: None,
             session: Some(0),
-            process,
+            account: process,
             may_serve: MayServe::Others,
         }
     }
@@ -105,8 +105,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn is_refused(answer: &Answer, server: ServerIdentity, why: &str) {
-        assert_eq!(answer.refuses("Spooler", &server).as_deref(), Some(why));
+    fn is_refused(answer: &Answer, server: &ServerIdentity, why: &str) {
+        assert_eq!(answer.refuses("Spooler", server).as_deref(), Some(why));
     }
 
     #[test]
@@ -124,25 +124,25 @@ mod tests {
     #[test]
     fn a_service_without_a_process_is_nobodys_server() {
         let server = server(OF_THE_SERVICE, None);
-        is_refused(&Answer::NoSuchService, server, "there is no service Spooler");
-        is_refused(&Answer::NotRunning, server, "the service Spooler does not run");
+        is_refused(&Answer::NoSuchService, &server, "there is no service Spooler");
+        is_refused(&Answer::NotRunning, &server, "the service Spooler does not run");
     }
 
     #[test]
     fn another_process_is_not_the_service() {
         let seen = server(OF_THE_SERVICE, Some(OF_THE_SERVICE));
-        is_refused(&runs(12, None), seen, "the service Spooler is process 12");
+        is_refused(&runs(12, None), &seen, "the service Spooler is process 12");
         let unknown = ServerIdentity { process_id: None, ..seen };
-        is_refused(&runs(12, None), unknown, "the service Spooler is process 12");
+        is_refused(&runs(12, None), &unknown, "the service Spooler is process 12");
     }
 
     #[test]
     fn a_pipe_of_another_account_is_not_the_services_whatever_its_process_id() {
         let why = format!("the service Spooler runs as {OF_THE_SERVICE}");
-        is_refused(&runs(8, OF_THE_SERVICE), server(OF_SOMEBODY, None), &why);
-        is_refused(&runs(8, None), server(OF_SOMEBODY, Some(OF_THE_SERVICE)), &why);
+        is_refused(&runs(8, OF_THE_SERVICE), &server(OF_SOMEBODY, None), &why);
+        is_refused(&runs(8, None), &server(OF_SOMEBODY, Some(OF_THE_SERVICE)), &why);
         let why = "the account of the service Spooler is unknown";
-        is_refused(&runs(8, None), server(OF_SOMEBODY, None), why);
-        is_refused(&runs(8, None), server(None, None), why);
+        is_refused(&runs(8, None), &server(OF_SOMEBODY, None), why);
+        is_refused(&runs(8, None), &server(None, None), why);
     }
 }

@@ -96,7 +96,7 @@ struct Refusal(Option<String>);
 
 fn untrusted(name: &PipeName, server: &ServerIdentity, reason: Option<String>) -> Error {
     let (owner, process_id) = (server.owner, server.process_id);
-    let user = server.process.map(|process| process.user);
+    let user = server.account.as_ref().map(|process| process.user);
     let others_may_serve = user.is_none() && server.may_serve != MayServe::OwnerAlone;
     warn!(pipe = %name, ?owner, ?user, ?process_id, ?reason, "the server is not trusted");
     let pipe = name.clone();
