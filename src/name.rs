@@ -7,7 +7,12 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 pub use self::error::{InvalidName, NameError, NameFault};
 #[cfg(not(windows))]
@@ -150,6 +155,39 @@ impl TryFrom<&String> for PipeName {
     }
 }
 
+impl TryFrom<&Path> for PipeName {
+    type Error = InvalidName;
+
+    fn try_from(path: &Path) -> Result<Self, InvalidName> {
+        match path.to_str() {
+            Some(text) => Self::new(text),
+            None => Err(InvalidName::new(&path.to_string_lossy(), NameError::NotUnicode)),
+        }
+    }
+}
+
+impl TryFrom<PathBuf> for PipeName {
+    type Error = InvalidName;
+
+    fn try_from(path: PathBuf) -> Result<Self, InvalidName> {
+        Self::try_from(&*path)
+    }
+}
+
+impl TryFrom<&PathBuf> for PipeName {
+    type Error = InvalidName;
+
+    fn try_from(path: &PathBuf) -> Result<Self, InvalidName> {
+        Self::try_from(&**path)
+    }
+}
+
+impl AsRef<Path> for PipeName {
+    fn as_ref(&self) -> &Path {
+        Path::new(self.as_str())
+    }
+}
+
 impl From<&Self> for PipeName {
     fn from(name: &Self) -> Self {
         name.clone()
@@ -189,6 +227,26 @@ mod tests {
         assert_eq!(PipeName::try_from(&text), Ok(name.clone()));
         assert_eq!(PipeName::try_from(text), Ok(name.clone()));
         assert_eq!(PipeName::from(&name), name);
+    }
+
+    #[test]
+    fn a_path_is_made_into_a_name_and_a_name_into_a_path() {
+        let name = PipeName::new("orders").unwrap();
+        let path = PathBuf::from(name.as_str());
+        assert_eq!(PipeName::try_from(&path), Ok(name.clone()));
+        assert_eq!(PipeName::try_from(&*path), Ok(name.clone()));
+        assert_eq!(AsRef::<Path>::as_ref(&name), path);
+        assert_eq!(PipeName::try_from(path), Ok(name));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_not_unicode_is_refused() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+        let path = Path::new(OsStr::from_bytes(b"/run/\xff"));
+        let refused = InvalidName::new("/run/\u{fffd}", NameError::NotUnicode);
+        assert_eq!(PipeName::try_from(path), Err(refused));
     }
 
     #[test]

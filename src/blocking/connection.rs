@@ -6,12 +6,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     halves::{ReceiveHalf, SendHalf},
-    runtime::{Calls, Limit, block_on},
+    runtime::{Calls, block_on},
 };
 use crate::{
     Peer,
-    connection::{self, AbortHandle, ConnectionStats, DrainOutcome},
+    connection::{self, AbortHandle, Batch, ConnectionStats, DrainOutcome},
     error::{Error, Operation},
+    name::PipeName,
     pipe::stream::PipeStream,
     security::ServerIdentity,
 };
@@ -68,6 +69,16 @@ impl Connection {
         self.calls.block_on(Operation::Write, self.inner.feed(message))
     }
 
+    /// Queues one message that is copied:
+    /// [`Connection::feed_slice`](crate::Connection::feed_slice).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn feed_slice(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.calls.block_on(Operation::Write, self.inner.feed_slice(message))
+    }
+
     /// Writes everything that was queued.
     ///
     /// # Errors
@@ -98,6 +109,40 @@ impl Connection {
         self.calls.block_on(Operation::Read, self.inner.receive_text())
     }
 
+    /// Returns all messages that have arrived, or `None` when the peer has closed its end:
+    /// [`Connection::receive_batch`](crate::Connection::receive_batch).
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        self.calls.block_on(Operation::Read, self.inner.receive_batch())
+    }
+
+    /// Sends what is queued and waits until the peer has read it:
+    /// [`Connection::drained`](crate::Connection::drained).
+    ///
+    /// This uses the close timeout of the options, as [`close`](Self::close) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::drained`](crate::Connection::drained), and [`Error::BlockingInRuntime`]
+    /// inside a runtime.
+    pub fn drained(&mut self) -> Result<DrainOutcome, Error> {
+        block_on(self.calls.without_timeout(Operation::Drain), self.inner.drained())
+    }
+
+    /// Ends the sending direction and leaves the other open:
+    /// [`Connection::close_write`](crate::Connection::close_write).
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::close_write`](crate::Connection::close_write), and
+    /// [`Error::BlockingInRuntime`] inside a runtime.
+    pub fn close_write(&mut self) -> Result<DrainOutcome, Error> {
+        block_on(self.calls.without_timeout(Operation::Close), self.inner.close_write())
+    }
+
     /// Sends what is queued, waits until the peer has read it, and closes:
     /// [`Connection::close`](crate::Connection::close).
     ///
@@ -106,8 +151,7 @@ impl Connection {
     /// As [`Connection::close`](crate::Connection::close), and [`Error::BlockingInRuntime`] inside a
     /// runtime, after which the connection is dropped.
     pub fn close(self) -> Result<DrainOutcome, Error> {
-        let limit = Limit::new(Operation::Close, self.calls.pipe.as_ref(), None);
-        block_on(limit, self.inner.close())
+        block_on(self.calls.without_timeout(Operation::Close), self.inner.close())
     }
 
     /// Splits the connection into two halves, for two threads.
@@ -119,11 +163,23 @@ impl Connection {
         (send, ReceiveHalf { inner: receive, calls })
     }
 
+    /// Ends the connection at once, whatever the peer does:
+    /// [`Connection::abort`](crate::Connection::abort).
+    pub fn abort(self) {
+        self.inner.abort();
+    }
+
     /// Returns a handle that ends the connection at once, from another thread. A call that waits
     /// then returns an error.
     #[must_use]
     pub fn abort_handle(&self) -> Option<AbortHandle> {
         self.inner.abort_handle()
+    }
+
+    /// Returns the name of the pipe.
+    #[must_use]
+    pub fn name(&self) -> Option<&PipeName> {
+        self.inner.name()
     }
 
     /// Returns who the client is; on the server's end only: [`PipeStream::peer`].

@@ -42,6 +42,11 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// Returns the limit of a call that has a deadline of its own.
+    pub(super) fn without_timeout(&self, operation: Operation) -> Limit<'_> {
+        Limit::new(operation, self.pipe.as_ref(), None)
+    }
+
     /// Blocks this thread until the future is done, or for the timeout.
     pub(super) fn block_on<T>(
         &self,

@@ -210,16 +210,19 @@ impl Client {
     }
 
     /// Returns whether there is a connection, as far as is known.
+    #[must_use]
     pub fn state(&self) -> ClientState {
         *self.shared.state.borrow()
     }
 
     /// Returns a receiver of every change of [`state`](Self::state).
+    #[must_use]
     pub fn watch(&self) -> watch::Receiver<ClientState> {
         self.shared.state.subscribe()
     }
 
     /// Returns the numbers so far, over all connections, as the driver has last reported them.
+    #[must_use]
     pub fn stats(&self) -> ClientStats {
         self.shared.stats()
     }

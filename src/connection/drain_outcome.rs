@@ -1,6 +1,6 @@
 //! How a connection ended.
 
-use std::io;
+use std::{fmt, io};
 
 use super::undrained::Undrained;
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 /// The system does not report how much a peer had read before it left. So a peer that has read
 /// everything is `PeerGone` too if it left before this end could ask: a peer that closes as soon as
 /// it has the last byte, or a peer that closed before the close began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use = "only `Drained` says that the peer has everything"]
 pub enum DrainOutcome {
@@ -74,5 +74,44 @@ impl DrainOutcome {
             e if e.is_closed() => Ok(Self::PeerGone),
             e => Err(e),
         }
+    }
+}
+
+/// In the words of a sentence about what was sent.
+impl fmt::Display for DrainOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drained => f.write_str("the peer has read everything"),
+            Self::Flushed => f.write_str("everything was handed over"),
+            Self::TimedOut { unread } => Undrained { unread: *unread }.fmt(f),
+            Self::PeerGone => f.write_str("the peer has left"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_reads_as_a_sentence() {
+        let texts = [
+            DrainOutcome::Drained,
+            DrainOutcome::Flushed,
+            DrainOutcome::TimedOut { unread: Some(7) },
+            DrainOutcome::TimedOut { unread: None },
+            DrainOutcome::PeerGone,
+        ]
+        .map(|outcome| outcome.to_string());
+        assert_eq!(
+            texts,
+            [
+                "the peer has read everything",
+                "everything was handed over",
+                "the peer has not read everything: 7 bytes are left",
+                "the peer has not read everything: how much is left is not known",
+                "the peer has left",
+            ]
+        );
     }
 }

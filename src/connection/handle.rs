@@ -255,6 +255,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Returns a handle that [aborts](Self::abort) the connection from anywhere. Returns `None` if
     /// the transport has no such handle; dropping the connection is then enough.
+    #[must_use]
     pub fn abort_handle(&self) -> Option<AbortHandle> {
         self.io.abort_handle()
     }
@@ -263,6 +264,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// Each half of a pipe has its own handle. The halves of a stream that is not a [`Transport`]
     /// share the stream under a lock, which is held for one poll at a time.
+    #[must_use]
     pub fn split(self) -> (SendHalf<T>, ReceiveHalf<T>) {
         split::split(self)
     }

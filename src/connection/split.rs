@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
 use super::{
-    Connection, ConnectionStats, DrainOutcome, drain::Drain, read_text, reader::Reader,
-    transport::Half, writer::Writer,
+    AbortHandle, Connection, ConnectionStats, DrainOutcome, Transport, drain::Drain, read_text,
+    reader::Reader, transport::Half, writer::Writer,
 };
-use crate::{error::Error, text::TextEncoding};
+use crate::{error::Error, frame::Dialect, text::TextEncoding};
 
 pub(super) fn split<T>(connection: Connection<T>) -> (SendHalf<T>, ReceiveHalf<T>) {
     let Connection { io, reader, writer, text } = connection;
@@ -164,6 +164,24 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
         Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
 
+    /// Ends the connection at once, whatever the peer does, as [`Connection::abort`] does. The other
+    /// half finds it ended.
+    pub fn abort(self)
+    where
+        T: Transport,
+    {
+        if let Some(handle) = self.abort_handle() {
+            handle.abort();
+        }
+    }
+
+    /// Returns a handle that ends the connection at once, from anywhere:
+    /// [`Connection::abort_handle`].
+    #[must_use]
+    pub fn abort_handle(&self) -> Option<AbortHandle> {
+        self.io.abort_handle()
+    }
+
     /// Returns the span that the connection's events are in: [`Connection::span`].
     pub fn span(&self) -> &Span {
         self.writer.telemetry().span()
@@ -186,6 +204,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     /// # Panics
     ///
     /// Panics if `half` comes from another connection: see [`is_pair_of`](Self::is_pair_of).
+    #[must_use]
     pub fn reunite(self, half: ReceiveHalf<T>) -> Connection<T> {
         assert!(self.is_pair_of(&half), "the halves are of two connections");
         match Half::join(self.io, half.io) {
@@ -271,6 +290,30 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     pub async fn receive_text(&mut self) -> Result<Option<String>, Error> {
         let message = self.receive().await?;
         message.map(|payload| read_text(self.text, payload.freeze())).transpose()
+    }
+
+    /// Ends the connection at once, whatever the peer does, as [`Connection::abort`] does. The other
+    /// half finds it ended.
+    pub fn abort(self)
+    where
+        T: Transport,
+    {
+        if let Some(handle) = self.abort_handle() {
+            handle.abort();
+        }
+    }
+
+    /// Returns a handle that ends the connection at once, from anywhere:
+    /// [`Connection::abort_handle`].
+    #[must_use]
+    pub fn abort_handle(&self) -> Option<AbortHandle> {
+        self.io.abort_handle()
+    }
+
+    /// Returns the dialect that the connection speaks: [`Connection::dialect`].
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.reader.dialect()
     }
 
     /// Returns what has been received so far.

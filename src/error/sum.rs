@@ -228,6 +228,17 @@ impl Error {
         }
     }
 
+    /// Returns whether a receive can go on after this error: one message is lost, because its frame
+    /// was corrupt or its text could not be decoded, and the next one is not.
+    #[must_use]
+    pub fn is_skippable(&self) -> bool {
+        match self {
+            Self::Frame(error) => error.is_skippable(),
+            Self::TextDecode { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Returns whether a deadline passed.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -256,7 +267,9 @@ impl Error {
             | Self::Returned { .. } => true,
             Self::Refused { retry_after, .. } => retry_after.is_some(),
             Self::Undelivered { source, .. } => source.is_retryable(),
-            Self::Connect(e) => e.timeout.is_some() || e.attempts.other == 0,
+            Self::Connect(e) => {
+                e.timeout.is_some() || (e.attempts.other == 0 && e.attempts.access_denied == 0)
+            }
             Self::Io {
                 operation: Operation::Connect | Operation::Listen | Operation::Accept,
                 ..

@@ -43,6 +43,9 @@ pub enum NameError {
         /// The position of the NUL in bytes.
         at: usize,
     },
+    /// The path of a socket is not valid Unicode.
+    #[error("the path is not valid Unicode; give the socket a path that is")]
+    NotUnicode,
     /// The path is longer than the operating system allows.
     #[error("the path has {len} {}, {max} are possible; write a shorter name", UNITS)]
     #[non_exhaustive]

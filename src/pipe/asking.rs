@@ -89,6 +89,14 @@ impl PipeStream {
     }
 }
 
+impl Connection<PipeStream> {
+    /// Returns the name of the pipe; `None` if the stream was made from a bare handle.
+    #[must_use]
+    pub fn name(&self) -> Option<&PipeName> {
+        self.get_ref().name()
+    }
+}
+
 /// Adds these methods to types that hold a stream.
 macro_rules! ask_through {
     ($($holder:ty: ($held:ident, $ask:ident) $through:expr;)*) => {$(

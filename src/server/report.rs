@@ -5,6 +5,7 @@ use crate::error::Error;
 /// The numbers of a [serving](crate::serve()) that is over.
 #[derive(Debug, Default)]
 #[non_exhaustive]
+#[must_use = "`accept_error` says whether serving ended by itself"]
 pub struct ServeReport {
     /// Connections accepted. A connection that none of the following counts includes ended well:
     /// its handler returned, and its peer has read everything or had left before.

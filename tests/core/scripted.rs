@@ -35,7 +35,7 @@ pub(crate) type Answer = Option<Result<(), io::ErrorKind>>;
 pub(crate) struct Script {
     drain: Answer,
     close_write: Answer,
-    asked: VecDeque<Asked>,
+    pub(crate) asked: VecDeque<Asked>,
     /// How often it was read from.
     pub(crate) reads: usize,
 }

@@ -131,6 +131,16 @@ async fn an_abort_asks_for_nothing_else() {
     let whole = Stage::new(false);
     whole.near.abort();
     assert_eq!(asked(&whole.script), [Abort]);
+
+    for two_handles in [false, true] {
+        let Stage { near, script, .. } = Stage::new(two_handles);
+        let (sending, receiving) = near.split();
+        sending.abort_handle().unwrap().abort();
+        receiving.abort_handle().unwrap().abort();
+        sending.abort();
+        receiving.abort();
+        assert_eq!(*script.lock().unwrap().asked.make_contiguous(), [Abort; 4]);
+    }
 }
 
 /// The sending half of a connection whose other half and whose peer are there.

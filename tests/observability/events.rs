@@ -321,7 +321,7 @@ async fn a_handler_runs_in_the_span_of_its_connection() {
         clients.push(client);
     }
     shutdown.cancel();
-    within(service).await.unwrap();
+    let _ = within(service).await.unwrap();
     let told = recorder.take();
     let (users, ours): (Vec<_>, Vec<_>) = told.into_iter().partition(|e| e.target == "npipes-user");
     assert_documented(&ours);
@@ -361,7 +361,7 @@ async fn a_failure_to_accept_is_told_with_the_delay() {
     let mut client = within(pipe.connector().connect()).await.unwrap();
     assert_eq!(within(client.receive()).await.unwrap(), None);
     shutdown.cancel();
-    within(service).await.unwrap();
+    let _ = within(service).await.unwrap();
     let told = recorder.take();
     assert_documented(&told);
     let failed = the_one(&told, "accepting failed");

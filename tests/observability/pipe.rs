@@ -263,7 +263,7 @@ async fn a_handler_runs_in_the_span_of_its_pipe() {
     within(client.send("tea")).await.unwrap();
     within(client.receive()).await.unwrap().unwrap();
     shutdown.cancel();
-    within(service).await.unwrap();
+    let _ = within(service).await.unwrap();
     let told = recorder.take();
     let order = the_one(&told, "an order");
     assert_eq!((order.of_connection("id"), order.of_connection("role")), ("1", "server"));

@@ -64,6 +64,76 @@ fn a_close_waits_until_the_peer_has_read() {
 }
 
 #[test]
+fn slices_and_batches_cross_between_whole_connections_and_halves() {
+    let (mut server, mut client) = pair();
+    assert_eq!(client.name(), server.name());
+    client.feed_slice(b"a").unwrap();
+    client.feed_slice(b"bb").unwrap();
+    client.flush().unwrap();
+    let batch: Vec<_> = server.receive_batch().unwrap().unwrap().map(<[u8]>::len).collect();
+    assert_eq!(batch, [1, 2]);
+
+    let ((mut send, _rest), (_other, mut receive)) = (client.split(), server.split());
+    send.feed_slice(b"ccc").unwrap();
+    send.flush().unwrap();
+    let batch: Vec<_> = receive.receive_batch().unwrap().unwrap().map(<[u8]>::len).collect();
+    assert_eq!(batch, [3]);
+    send.send_text("5 €").unwrap();
+    assert_eq!(receive.receive_text().unwrap().as_deref(), Some("5 €"));
+    assert_eq!((send.stats().messages_sent, receive.stats().messages_received), (4, 4));
+    assert_eq!(receive.peer().unwrap().process_id, Some(std::process::id()));
+    assert_eq!(send.server().unwrap().process_id, Some(std::process::id()));
+}
+
+#[test]
+fn a_drain_waits_until_the_peer_has_read_and_closes_nothing() {
+    let (mut server, mut client) = pair();
+    client.feed("a").unwrap();
+    let draining = thread::spawn(move || {
+        let outcome = client.drained().unwrap();
+        (outcome, client)
+    });
+    assert_eq!(server.receive().unwrap().unwrap(), b"a"[..]);
+    let (outcome, client) = draining.join().unwrap();
+    assert_eq!(outcome, DrainOutcome::Drained);
+    let (mut send, _receive) = client.split();
+    assert_eq!(send.drained().unwrap(), DrainOutcome::Drained);
+    send.send("b").unwrap();
+    assert_eq!(server.receive().unwrap().unwrap(), b"b"[..]);
+}
+
+#[cfg(unix)]
+#[test]
+fn either_end_can_end_its_direction_alone() {
+    let (mut server, mut client) = pair();
+    assert_eq!(client.close_write().unwrap(), DrainOutcome::Drained);
+    assert!(server.receive().unwrap().is_none());
+    let (mut send, _receive) = server.split();
+    assert_eq!(send.close_write().unwrap(), DrainOutcome::Drained);
+    assert!(client.receive().unwrap().is_none());
+}
+
+#[cfg(windows)]
+#[test]
+fn an_end_of_a_byte_type_pipe_cannot_end_its_direction_alone() {
+    let (server, mut client) = pair();
+    assert!(matches!(client.close_write(), Err(Error::HalfClose { .. })));
+    let (mut send, _receive) = server.split();
+    assert!(matches!(send.close_write(), Err(Error::HalfClose { .. })));
+}
+
+#[test]
+fn an_end_that_is_aborted_is_gone() {
+    let (mut server, client) = pair();
+    client.abort();
+    assert!(!matches!(server.receive(), Ok(Some(_))));
+    let (server, mut client) = pair();
+    let (send, _receive) = server.split();
+    send.abort();
+    assert!(!matches!(client.receive(), Ok(Some(_))));
+}
+
+#[test]
 fn two_threads_send_and_receive_at_once() {
     const COUNT: usize = 200;
     let (server, client) = pair();

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Outlet, Whole};
+use super::{AbortHandle, Outlet, Whole};
 
 /// One half's access to the transport.
 pub(in crate::connection) enum Half<T> {
@@ -52,6 +52,13 @@ impl<T> Half<T> {
         match self {
             Self::Handle(whole) => ask(&whole.io),
             Self::Shared(shared) => ask(&lock(shared).io),
+        }
+    }
+
+    pub(in crate::connection) fn abort_handle(&self) -> Option<AbortHandle> {
+        match self {
+            Self::Handle(whole) => whole.abort_handle(),
+            Self::Shared(shared) => lock(shared).abort_handle(),
         }
     }
 

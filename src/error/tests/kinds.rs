@@ -20,6 +20,9 @@ fn predicates_tell_what_to_do() {
     );
     assert!(FrameError::Checksum { expected: 1, actual: 2 }.is_skippable());
     assert!(!FrameError::TooLarge { len: 2, max: 1 }.is_skippable());
+    assert!(Error::from(FrameError::Checksum { expected: 1, actual: 2 }).is_skippable());
+    assert!(!Error::from(FrameError::TooLarge { len: 2, max: 1 }).is_skippable());
+    assert!(!Error::Closed.is_skippable());
 }
 
 #[test]

@@ -103,7 +103,6 @@ impl PeerProcess {
     /// # Errors
     ///
     /// None here. On Linux, if the process has ended.
-    #[expect(clippy::unnecessary_wraps, reason = "so that a program is the same on each system")]
     pub const fn id(&self) -> io::Result<u32> {
         Ok(self.id)
     }
