@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -23,7 +23,8 @@ use crate::{
 struct Outage {
     /// Not reported yet.
     unreported: Option<io::Error>,
-    retry: Pending<()>,
+    /// `None` once it is time for another attempt.
+    retry: Option<Pending<()>>,
     delays: Delays,
     /// How many attempts have failed.
     attempts: u32,
@@ -50,7 +51,7 @@ impl Outage {
     fn new(error: Option<io::Error>) -> Self {
         Self {
             unreported: error,
-            retry: Pending::new(yield_now()),
+            retry: Some(Pending::new(yield_now())),
             delays: Self::RETRY.delays(),
             attempts: 1,
             begun: Instant::now(),
@@ -61,16 +62,21 @@ impl Outage {
     /// Records that another attempt has failed.
     fn prolong(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
-        self.retry = if self.attempts <= Self::TURNS {
+        self.retry = Some(if self.attempts <= Self::TURNS {
             Pending::new(yield_now())
         } else {
             Pending::new(sleep(self.delays.next_delay()))
-        };
+        });
     }
 
     /// Waits until it is time for another attempt.
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.retry.poll(cx)
+        if let Some(retry) = &mut self.retry {
+            ready!(retry.poll(cx));
+            // The attempt itself may have to wait, and then this is asked again.
+            self.retry = None;
+        }
+        Poll::Ready(())
     }
 
     /// Returns the error that the caller of `accept` is to see, once.
@@ -154,6 +160,15 @@ mod tests {
         }
         assert!(begun.elapsed() >= Outage::QUIET);
         assert!(!outage.begins_to_be_reported() && outage.was_reported());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_has_to_wait_can_be_made_again() {
+        let mut outages = Outages::default();
+        outages.failed(None);
+        for _ in 0..3 {
+            poll_fn(|cx| outages.poll_retry(cx)).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]
