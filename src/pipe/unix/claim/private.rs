@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::FileId;
+use super::{FileId, Resident, resident};
 use crate::pipe::unix::names::random;
 
 /// A folder that only this user can search, and the socket in it. Dropping it removes both.
@@ -56,7 +56,8 @@ impl Private {
 
     /// Gives the socket its name, in place of a stale socket, and returns whether this succeeded.
     /// It returns false if a server that does not know the lock was faster. No file of another
-    /// server is lost.
+    /// server is lost where the file system can exchange two names in one step. Elsewhere a server
+    /// that binds between two steps may lose its file.
     pub(super) fn publish(&self, path: &Path, stale: Option<FileId>) -> io::Result<bool> {
         match stale {
             None => self.rename(path),
@@ -108,7 +109,7 @@ impl Private {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.remove(path, stale),
             Err(e) => return Err(e.into()),
         }
-        if FileId::at(&self.socket)? == Some(stale) {
+        if is_still(&self.socket, stale)? {
             return Ok(true);
         }
         exchange()?;
@@ -121,10 +122,24 @@ impl Private {
     }
 
     fn remove(&self, path: &Path, stale: FileId) -> io::Result<bool> {
-        if FileId::at(path)? == Some(stale) {
+        if is_still(path, stale)? {
             fs::remove_file(path)?;
         }
         self.link(path)
+    }
+}
+
+/// Returns whether a file is the stale socket that was there before. The number of a removed file
+/// may be given to the next one, so this asks again whether the socket is stale.
+fn is_still(path: &Path, stale: FileId) -> io::Result<bool> {
+    if FileId::at(path)? != Some(stale) {
+        return Ok(false);
+    }
+    match resident(path) {
+        Ok(resident) => Ok(matches!(resident, Resident::Stale(id) if id == stale)),
+        // The private path may be too long to be asked.
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(true),
+        Err(e) => Err(e),
     }
 }
 
@@ -134,5 +149,39 @@ impl Drop for Private {
         // one.
         let _ = fs::remove_file(&self.socket);
         let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use super::*;
+
+    /// Returns the path of a socket in a new folder.
+    fn path() -> PathBuf {
+        let folder = env::temp_dir().join(format!("np-test-{:016x}", random().unwrap() >> 64));
+        fs::create_dir(&folder).unwrap();
+        folder.join("s")
+    }
+
+    /// Puts a new socket in the place of another one with the given number.
+    type Replace = fn(&Private, &Path, FileId) -> io::Result<bool>;
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_live_one_with_its_number_is_not() {
+        let ways: [Replace; 2] = [|new, path, id| new.publish(path, Some(id)), Private::remove];
+        for (way, is_live) in ways.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+            let path = path();
+            let there = UnixListener::bind(&path).unwrap();
+            let id = FileId::at(&path).unwrap().unwrap();
+            let _there = is_live.then_some(there);
+            let private = Private::beside(&path).unwrap();
+            let _listener = private.bind().unwrap();
+            assert_eq!(way(&private, &path, id).unwrap(), !is_live);
+            assert_eq!(FileId::at(&path).unwrap() == Some(id), is_live);
+            drop(private);
+            fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        }
     }
 }
