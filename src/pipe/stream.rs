@@ -59,6 +59,8 @@ pub struct PipeStream {
     written: Written,
     /// How many bytes may still be written to a peer that has left.
     write_grace: usize,
+    /// Bytes were written to a peer that has left.
+    has_lost: bool,
     drain: Option<Box<Drain>>,
 }
 
@@ -89,6 +91,7 @@ impl PipeStream {
             completing: false,
             written: Written::default(),
             write_grace: 0,
+            has_lost: false,
             drain: None,
         }
     }

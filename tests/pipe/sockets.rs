@@ -1,16 +1,18 @@
 //! What the kernel tells of a socket's peer, and peers that are no part of this crate.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     os::{fd::AsRawFd, unix::net::UnixListener},
+    pin::Pin,
     process::Command,
     thread,
     time::Duration,
 };
 
+use futures::FutureExt;
 use npipes::{
-    Connection, DrainOutcome, Error, Listener, PipeStream, connect, connect_stream,
-    error::Operation,
+    Client, Connection, DrainOutcome, Error, Listener, PipeStream, client::Fate, connect,
+    connect_stream, connection::Transport, error::Operation, pipe::Connector,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -148,6 +150,96 @@ async fn a_part_that_was_read_is_not_all_of_it() {
     assert_eq!(within(drained).await.unwrap(), DrainOutcome::Drained);
 }
 
+/// What the peer of a stream may not have read, at most.
+fn unread(stream: &mut PipeStream) -> Option<u64> {
+    Pin::new(stream).unread_at_most()
+}
+
+#[tokio::test]
+async fn what_a_peer_has_not_read_when_it_leaves_does_not_count_as_read() {
+    const READ: usize = 10 * 1024;
+    let (mut server, mut client) = server_and_plain().await;
+    let mut written = 0;
+    while let Some(count) = server.write(&[0; 4096]).now_or_never() {
+        written += count.unwrap() as u64;
+    }
+    client.read_exact(&mut [0; READ]).unwrap();
+    assert!(unread(&mut server).unwrap() >= written - READ as u64);
+    drop(client);
+    assert_eq!(unread(&mut server), None);
+}
+
+#[tokio::test]
+async fn what_is_written_within_the_grace_does_not_count_as_read() {
+    let (server, client) = server_and_plain().await;
+    let mut server = server.with_write_grace(8);
+    within(server.write_all(b"read")).await.unwrap();
+    assert_eq!(unread(&mut server), Some(4));
+    drop(client);
+    within(server.write_all(b"lost")).await.unwrap();
+    assert_eq!(unread(&mut server), None);
+}
+
+#[tokio::test]
+async fn a_message_that_a_server_had_not_read_when_it_ended_is_not_delivered() {
+    const LEN: usize = 1024;
+    const FRAME: usize = LEN + 12;
+    const READ: usize = 10;
+    const WAITING: usize = 60;
+    let name = unique_name();
+    let foreign = UnixListener::bind(path(&name)).unwrap();
+    let serving = thread::spawn(move || {
+        let (mut client, _) = foreign.accept().unwrap();
+        client.read_exact(&mut [0; READ * FRAME]).unwrap();
+        // Far more than the client takes for granted has to wait in the socket.
+        while rustix::io::ioctl_fionread(&client).unwrap() < (WAITING * FRAME) as u64 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let (client, _inbox) = Client::spawn(Connector::new(&name).unwrap());
+    let mut receipts = Vec::new();
+    for _ in 0..READ + WAITING {
+        receipts.push(within(client.send(vec![0; LEN])).await.unwrap());
+    }
+    for (index, receipt) in receipts.into_iter().enumerate() {
+        let fate = within(receipt).await.map_err(|returned| returned.fate);
+        assert!(index < READ || fate == Err(Fate::MaybeDelivered), "{index}: {fate:?}");
+    }
+    serving.join().unwrap();
+    std::fs::remove_file(path(&name)).unwrap();
+}
+
+/// Not a test: a process that a signal would end.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no crate at hand restores a signal's default action")]
+#[tokio::test]
+async fn writer_with_signals() {
+    if std::env::var_os("NPIPES_SIGPIPE").is_none() {
+        return;
+    }
+    // SAFETY: the default action is no handler, and this process runs this test alone.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    for waits_before in [false, true] {
+        let (mut server, client) = server_and_plain().await;
+        if waits_before {
+            within(server.write_all(b"x")).await.unwrap();
+            assert!(server.drained().now_or_never().is_none());
+        }
+        drop(client);
+        let error = within(server.write_all(b"x")).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset));
+    }
+    tell("alive");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_write_to_a_peer_that_has_left_ends_no_process_that_takes_signals() {
+    let mut process = Process::start("sockets::writer_with_signals", "NPIPES_SIGPIPE", "1");
+    assert_eq!(process.answer().await, "alive");
+    process.end().await;
+}
+
 /// The kernel tells the writer while it still counts a byte of what was read.
 #[tokio::test]
 async fn the_last_read_is_never_missed() {
@@ -200,11 +292,11 @@ async fn what_a_peer_has_not_read_when_it_closes_is_reported_once_and_known_for_
     within(server.write_all(b"lost")).await.unwrap();
     drop(client);
     let error = within(server.read(&mut [0; 8])).await.unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     assert_eq!(within(server.read(&mut [0; 8])).await.unwrap(), 0);
     assert_eq!(within(server.drained()).await.unwrap(), DrainOutcome::PeerGone);
     let error = within(server.write(b"more")).await.unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
 }
 
 #[tokio::test]
@@ -213,7 +305,7 @@ async fn an_end_that_is_dropped_with_something_unread_is_the_end_of_the_stream()
     client.write_all(&[7; 100_000]).unwrap();
     drop(server);
     assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
-    assert_eq!(client.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(client.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
 #[tokio::test]

@@ -50,6 +50,9 @@ impl Transport for PipeStream {
 
     /// `None` for a pipe of another machine, because data may also be held on the way there.
     fn unread_at_most(self: Pin<&mut Self>) -> Option<u64> {
+        if self.has_lost {
+            return None;
+        }
         let written = self.written.total();
         if written <= UNASKED {
             return Some(written);
@@ -96,6 +99,7 @@ impl PipeStream {
                 let lost = len.min(self.write_grace);
                 if lost > 0 {
                     self.write_grace -= lost;
+                    self.has_lost = true;
                     return Poll::Ready(Ok(lost));
                 }
             }

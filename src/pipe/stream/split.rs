@@ -39,6 +39,7 @@ impl PipeStream {
             completing: false,
             written: self.written,
             write_grace: 0,
+            has_lost: false,
             drain: None,
         }
     }

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::retry_on_intr,
+};
 
 /// The process at the other end of a pipe. No other process is taken for it, also after it has
 /// ended.
@@ -109,7 +112,7 @@ impl PeerProcess {
     pub fn has_ended(&self) -> io::Result<bool> {
         let mut process = [PollFd::new(&self.0, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        Ok(poll(&mut process, Some(&now))? > 0)
+        Ok(retry_on_intr(|| poll(&mut process, Some(&now)))? > 0)
     }
 
     /// Looks into its folder of `/proc`. What was seen there is its own only if it still runs

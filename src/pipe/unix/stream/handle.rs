@@ -9,7 +9,8 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    net::{Shutdown, shutdown},
+    io::retry_on_intr,
+    net::{SendAncillaryBuffer, SendFlags, Shutdown, sendmsg, shutdown},
 };
 use tokio::{
     io::{Interest, ReadBuf},
@@ -23,6 +24,12 @@ use crate::{
         unix::{peer::Credentials, sys},
     },
 };
+
+/// Apple's systems have no such flag.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
 
 /// An end that is closed when nobody shares it any more.
 pub(in crate::pipe) struct PipeHandle {
@@ -169,11 +176,11 @@ impl PipeHandle {
         loop {
             let written = if self.asks.load(Ordering::Relaxed) {
                 self.check()?;
-                rustix::io::writev(self.stream(), bufs).map_err(io::Error::from)
+                self.send(bufs)
             } else {
                 ready!(self.stream().poll_write_ready(cx))?;
                 self.check()?;
-                self.stream().try_write_vectored(bufs)
+                self.stream().try_io(Interest::WRITABLE, || self.send(bufs))
             };
             match written {
                 // From now on Tokio's readiness is right: new room is an event (epoll(7)).
@@ -183,6 +190,13 @@ impl PipeHandle {
                 written => return Poll::Ready(self.note(written)),
             }
         }
+    }
+
+    /// Writes without a signal if the peer has left: a program may have restored the default of
+    /// SIGPIPE, which ends it (send(2): `MSG_NOSIGNAL`).
+    fn send(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(retry_on_intr(|| sendmsg(self.stream(), bufs, &mut nothing, SEND_FLAGS))?)
     }
 
     /// Ends this direction, after what was written.
@@ -221,9 +235,24 @@ impl PipeHandle {
     }
 
     /// Returns an upper limit of the written bytes that the peer has not read; `None` if that is
-    /// not known.
+    /// not known. It is not known of a peer that may have left, since what it has not read is gone
+    /// then, as if it had been read.
     pub(in crate::pipe) fn unread_at_most(&self, written: &Written) -> Option<u64> {
-        sys::unread(self.stream()).map(|memory| memory.min(written.total()))
+        // Asked first, as in `unread`.
+        let memory = sys::unread(self.stream())?;
+        let events = self.events().ok()?;
+        let may_have_left = self.was_reset.load(Ordering::Relaxed)
+            || events.intersects(PollFlags::HUP | PollFlags::ERR);
+        (!may_have_left).then(|| memory.min(written.total()))
+    }
+
+    /// Returns what the system tells without being asked for it: the peer's end, and errors.
+    fn events(&self) -> io::Result<PollFlags> {
+        let mut socket = [PollFd::new(self.stream(), PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // A signal interrupts this also if nothing is waited for (poll(2): `EINTR`).
+        retry_on_intr(|| poll(&mut socket, Some(&now)))?;
+        Ok(socket[0].revents())
     }
 
     /// Returns whether the peer has left and certainly had not read everything.
@@ -245,9 +274,7 @@ impl PipeHandle {
         // Asked first: the kernel reports that a peer has left before it throws away what the peer
         // has not read (af_unix.c: `unix_release_sock`).
         let memory = sys::unread(self.stream());
-        let mut socket = [PollFd::new(self.stream(), PollFlags::empty())];
-        poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-        let events = socket[0].revents();
+        let events = self.events()?;
         // Both directions have ended: the peer has left, or both ends have ended their direction.
         let hung_up = events.contains(PollFlags::HUP);
         let reset = self.was_reset.load(Ordering::Relaxed) || events.contains(PollFlags::ERR);
