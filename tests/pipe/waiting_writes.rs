@@ -1,5 +1,5 @@
-//! Small writes that wait for room, which do not go through the runtime: their order, and their end
-//! when the stream, the runtime or the peer is gone. `giving_up` has the same for large writes.
+//! Small writes that wait for room: their order, and their end when the stream, the thread, the runtime
+//! or the peer is gone. `giving_up` has the same for large writes.
 
 use std::{
     future::poll_fn,
@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     giving_up::{SOON, freed, is_taken, read_to_end},
     plain::{Plain, assert_cut, plain_client},
+    rules,
     support::{pattern, unique_name, within},
 };
 
@@ -166,32 +167,50 @@ async fn a_dropped_stream_whose_reader_comes_in_time_has_written_everything() {
     freed(&name, SOON).await;
 }
 
-/// Nothing of a small write needs the runtime: neither its end nor its linger time.
 #[test]
-fn a_write_that_waits_outlives_its_runtime_and_is_cancelled_after_the_linger_time() {
-    for linger in [SHORT, LONG] {
-        let name = unique_name();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (server, client, written) = runtime.block_on(async {
-            let (mut server, client) = with_plain_client(&name, linger).await;
-            let written = fill(&mut server).await;
-            (server, client, written)
-        });
-        drop(runtime);
-        drop(server);
-        let after = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        after.block_on(async {
-            assert!(is_taken(&name));
-            if linger == SHORT {
-                freed(&name, SHORT + SOON).await;
-            }
-            let (read, end) = read_to_end(client).await;
-            end.unwrap();
-            assert_eq!(read.len() < written.len(), linger == SHORT);
-            assert!(written.starts_with(&read));
-            freed(&name, SOON).await;
-        });
+fn a_write_that_waits_outlives_the_thread_that_began_it() {
+    const TEST: &str = "a_write_that_waits_outlives_the_thread_that_began_it";
+    if rules::WRITE_QUOTA.skips(TEST) {
+        return;
     }
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.unwrap();
+    let (mut server, mut client) = runtime.block_on(with_plain_client(&unique_name(), LONG));
+    let handle = runtime.handle().clone();
+    let writing = std::thread::spawn(move || {
+        let written = handle.block_on(fill(&mut server));
+        // The stream is dropped while its last write waits.
+        drop(server);
+        written
+    });
+    let written = writing.join().unwrap();
+    let mut read = Vec::new();
+    client.read_to_end(&mut read).unwrap();
+    assert!(read == written, "{} of {} bytes", read.len(), written.len());
+}
+
+#[test]
+fn a_write_that_lingers_ends_with_its_runtime_and_what_was_taken_before_can_be_read() {
+    const TEST: &str =
+        "a_write_that_lingers_ends_with_its_runtime_and_what_was_taken_before_can_be_read";
+    if rules::WRITE_QUOTA.skips(TEST) {
+        return;
+    }
+    let name = unique_name();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (client, written) = runtime.block_on(async {
+        let (mut server, client) = with_plain_client(&name, LONG).await;
+        let written = fill(&mut server).await;
+        (client, written)
+    });
+    drop(runtime);
+    let after = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    after.block_on(async {
+        freed(&name, SOON).await;
+        let (read, end) = read_to_end(client).await;
+        end.unwrap();
+        assert!(read.len() < written.len() && written.starts_with(&read), "{}", read.len());
+    });
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ pub(in crate::pipe) use self::{
     flags::{InstanceFlags, OpenFlags},
     flush::{
         PipeState, cancel_synchronous_io, flush, is_released, pipe_state, pipe_type, write_quota,
+        write_room,
     },
     hold::{create_shut, take_place},
     impersonation::ActingAsClient,

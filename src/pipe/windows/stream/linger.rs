@@ -39,17 +39,32 @@ static CANCELLER: Canceller = Canceller {
 /// Closes `end` when its write is complete, or has been cancelled after `at_most`, and gives its
 /// `place` back.
 ///
-/// A runtime that ends meanwhile drops the end, because nothing drives it any more.
+/// A runtime that ends meanwhile cancels the write and drops the end, because nothing drives it any
+/// more.
 pub(super) fn until_written(runtime: &Handle, end: End, place: Place, at_most: Duration) {
     let end = Arc::new(end);
     let weak: Weak<dyn AsHandle + Send + Sync> = Arc::<End>::downgrade(&end);
     CANCELLER.add(weak, at_most);
+    let lingering = Lingering { end, _place: place };
     runtime.spawn(async move {
         // Fails only if the runtime ends.
-        let _ = end.writable().await;
-        drop(end);
-        drop(place);
+        let _ = lingering.end.writable().await;
     });
+}
+
+/// An end that was dropped, perhaps with a write under way.
+struct Lingering {
+    end: Arc<End>,
+    /// Given back after the end is closed.
+    _place: Place,
+}
+
+impl Drop for Lingering {
+    /// Cancels what is still under way. A driver that ends after its tasks still sees the end of the
+    /// write, and only then mio closes the handle.
+    fn drop(&mut self) {
+        sys::cancel_io(self.end.as_handle());
+    }
 }
 
 /// Keeps a handle of the pipe until the direct write of a dropped end is over, or has been cancelled

@@ -4,6 +4,7 @@ use std::{
     io,
     os::windows::io::{AsRawHandle, BorrowedHandle},
     ptr,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use windows_sys::{
@@ -19,7 +20,7 @@ use windows_sys::{
     },
 };
 
-use super::PipeType;
+use super::{PipeType, library::is_wine};
 
 /// The state that a pipe tells without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,26 @@ pub(in crate::pipe) fn pipe_state(pipe: BorrowedHandle<'_>) -> PipeState {
 /// the handle may not ask or the other end is disconnected.
 pub(in crate::pipe) fn write_quota(pipe: BorrowedHandle<'_>) -> Option<u32> {
     local_information(pipe).ok().map(|info| quota_of(&info))
+}
+
+/// Returns how many bytes the pipe takes at once, without a wait. Nobody makes this less but who
+/// writes through this end: a read of the peer that is pending is counted as if it were unread data,
+/// and takes what is written itself.
+///
+/// Where the system does not tell, this is all that there could be: an older Wine says 0 of every
+/// pipe. There, nothing is known until a write waits.
+pub(in crate::pipe) fn write_room(pipe: BorrowedHandle<'_>) -> usize {
+    static HAS_TOLD: AtomicBool = AtomicBool::new(false);
+    let room = match local_information(pipe) {
+        Ok(info) => info.WriteQuotaAvailable,
+        Err(_) => return 0,
+    };
+    if room > 0 {
+        HAS_TOLD.store(true, Ordering::Relaxed);
+    } else if !HAS_TOLD.load(Ordering::Relaxed) && is_wine() {
+        return usize::MAX;
+    }
+    room as usize
 }
 
 /// Returns the quota of the end that has asked. At both ends, inbound and outbound have the

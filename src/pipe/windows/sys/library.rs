@@ -40,6 +40,12 @@ fn function(library: &str, name: &CStr) -> FARPROC {
     unsafe { GetProcAddress(library, name.as_ptr().cast()) }
 }
 
+/// Returns whether this system is Wine.
+pub(super) fn is_wine() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| function("ntdll.dll", c"wine_get_version").is_some())
+}
+
 /// Returns whether a pipe's client has come from another machine, or through the network of this
 /// machine. The client itself states its process id then.
 pub(in crate::pipe) fn client_is_remote(server: BorrowedHandle<'_>) -> bool {
