@@ -71,6 +71,8 @@ pub struct Listener {
     /// Clients that are connected and not admitted yet; oldest first.
     candidates: VecDeque<Candidate>,
     connection: ConnectionOptions,
+    /// Whether the pipe keeps write boundaries.
+    keeps_messages: bool,
     /// Keeps the name. It is dropped after the fields that let clients in.
     _hold: Hold,
     /// How many connections were handed out; it gives each its number.
@@ -229,7 +231,7 @@ impl Listener {
     fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<PipeStream, Error>> {
         self.poll_admitted(cx).map_ok(|arrival| {
             self.accepted += 1;
-            PipeStream::of_server(arrival, self.name().clone())
+            PipeStream::of_server(arrival, self.name().clone(), self.keeps_messages)
         })
     }
 

@@ -38,8 +38,9 @@ use crate::{
 ///
 /// Dropping does not wait. The peer can read what the operating system has taken, at any later
 /// time. On Windows a write that still waits for room in the pipe goes on while the runtime lives,
-/// for the [linger time](Self::with_linger) at most, and is then cancelled. On Unix a write that
-/// waits has not begun. [`abort`](Self::abort) leaves nothing behind.
+/// for the [linger time](Self::with_linger) at most, and is then cancelled. A stream with such a
+/// write that is dropped after its runtime keeps its handle until the process ends. On Unix a write
+/// that waits has not begun. [`abort`](Self::abort) leaves nothing behind.
 ///
 /// A write of no bytes does nothing. [`close_write`](Self::close_write) ends the direction.
 ///
@@ -65,9 +66,9 @@ pub struct PipeStream {
 }
 
 impl PipeStream {
-    pub(super) fn of_server(arrival: Arrival, name: PipeName) -> Self {
+    pub(super) fn of_server(arrival: Arrival, name: PipeName, keeps_messages: bool) -> Self {
         let Arrival { server, place, seen } = arrival;
-        let handle = PipeHandle::of_server(server).in_place(place);
+        let handle = PipeHandle::of_server(server, Some(keeps_messages)).in_place(place);
         Self { name: Some(name), opened: seen, ..Self::over(handle) }
     }
 

@@ -137,6 +137,32 @@ async fn two_ends_that_give_each_other_up_leave_no_name_behind() {
 }
 
 #[tokio::test]
+async fn an_abort_from_elsewhere_ends_a_wait_for_the_reader() {
+    let name = unique_name();
+    // Nobody waits that long.
+    let options = ConnectionOptions::new().close_timeout(Duration::from_secs(1000));
+    let mut listener = ListenerOptions::new().connection(options.clone()).bind(&name).unwrap();
+    for (aborts_the_server, closes) in [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let client = ConnectOptions::new().connection(options.clone());
+        let client = within(client.connect(&name)).await.unwrap();
+        let server = within(listener.accept()).await.unwrap();
+        let (mut near, _far) = if aborts_the_server { (server, client) } else { (client, server) };
+        // More than the runtime reads ahead.
+        within(near.send(pattern(80 * 1024, 1))).await.unwrap();
+        let handle = near.abort_handle().unwrap();
+        let waiting =
+            tokio::spawn(
+                async move { if closes { near.close().await } else { near.drained().await } },
+            );
+        tokio::task::yield_now().await;
+        handle.abort();
+        let outcome = within(waiting).await.unwrap();
+        assert!(matches!(outcome, Ok(DrainOutcome::PeerGone)), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_abort_from_elsewhere_ends_what_is_under_way() {
     let name = unique_name();
     let mut listener = Listener::bind(&name).unwrap();

@@ -1,8 +1,9 @@
 //! What Windows tells of unread bytes, of a peer that disconnects, and of pipes of one direction.
 
 use npipes::{
-    ConnectOptions, Connection, ConnectionOptions, DrainOutcome, ListenerOptions, PipeStream,
-    connect, pipe::Direction,
+    ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, ListenerOptions,
+    PipeStream, connect,
+    pipe::{Direction, PipeType},
 };
 use tokio::{
     io::AsyncReadExt,
@@ -104,6 +105,30 @@ async fn a_peer_that_disconnects_is_gone() {
     assert!(tokio::time::timeout(SHORT, &mut closing).await.is_err());
     server.disconnect().unwrap();
     assert_eq!(within(closing).await.unwrap(), DrainOutcome::PeerGone);
+}
+
+/// The server's handle may not ask for the type of its pipe, and its listener knows it.
+#[tokio::test]
+async fn a_server_that_can_only_write_ends_its_direction_where_the_type_of_the_pipe_allows_it() {
+    for pipe_type in [PipeType::Byte, PipeType::Message] {
+        let name = unique_name();
+        let options = ListenerOptions::new().direction(Direction::Outbound).pipe_type(pipe_type);
+        let mut listener = options.bind(&name).unwrap();
+        let client = ConnectOptions::new().direction(Direction::Outbound);
+        let mut client = within(client.connect(&name)).await.unwrap();
+        let server = within(listener.accept()).await.unwrap();
+        assert_eq!(server.get_ref().pipe_type().unwrap(), pipe_type);
+        let (mut sending, _receiving) = server.split();
+        within(sending.send("Hello")).await.unwrap();
+        assert_eq!(within(client.receive()).await.unwrap().unwrap(), b"Hello"[..]);
+        let closed = within(sending.close()).await;
+        if pipe_type == PipeType::Message {
+            assert_eq!(closed.unwrap(), DrainOutcome::Drained);
+            assert!(within(client.receive()).await.unwrap().is_none());
+        } else {
+            assert!(matches!(closed, Err(Error::HalfClose { .. })), "{closed:?}");
+        }
+    }
 }
 
 #[tokio::test]

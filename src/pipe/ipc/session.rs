@@ -96,7 +96,11 @@ impl Session {
                     let failure = match arrived {
                         Some(Ok(arrival)) => {
                             debug!(pipe = %name, "met a peer as its server");
-                            let stream = PipeStream::of_server(arrival, name.clone());
+                            let stream = PipeStream::of_server(
+                                arrival,
+                                name.clone(),
+                                Reception::KEEPS_MESSAGES,
+                            );
                             return Ok(stream.into_connection(&options.connection(until)));
                         }
                         Some(Err(e)) => Error::io(Operation::Accept, Some(name), e),

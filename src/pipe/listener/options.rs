@@ -163,7 +163,8 @@ impl ListenerOptions {
         if !name.is_local() {
             return Err(InvalidName::new(name.as_str(), NameError::Remote).into());
         }
-        let connection = match self.system.keeps_messages() {
+        let keeps_messages = self.system.keeps_messages();
+        let connection = match keeps_messages {
             false => self.connection.clone(),
             true => self.connection.clone().frame_per_write(true),
         };
@@ -177,6 +178,7 @@ impl ListenerOptions {
             admission: self.admission.clone(),
             candidates: VecDeque::new(),
             connection,
+            keeps_messages,
             _hold: hold,
             accepted: 0,
         })

@@ -14,7 +14,7 @@ impl PipeStream {
     #[must_use]
     pub fn from_unix(socket: UnixStream, accepted: bool) -> Self {
         Self::of_stranger(match accepted {
-            true => PipeHandle::of_server(socket),
+            true => PipeHandle::of_server(socket, None),
             false => PipeHandle::of_client(socket),
         })
     }

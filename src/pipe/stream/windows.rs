@@ -61,7 +61,7 @@ impl PipeStream {
 #[cfg_attr(docsrs, doc(cfg(windows)))]
 impl From<NamedPipeServer> for PipeStream {
     fn from(handle: NamedPipeServer) -> Self {
-        Self::of_stranger(PipeHandle::of_server(handle))
+        Self::of_stranger(PipeHandle::of_server(handle, None))
     }
 }
 

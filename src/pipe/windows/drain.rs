@@ -76,6 +76,7 @@ impl Drain {
         pipe: &PipeHandle,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        pipe.check_while_draining(cx)?;
         self.poll_read(pipe.as_handle(), cx).map_err(classify)
     }
 

@@ -35,6 +35,9 @@ pub(in crate::pipe) struct Reception {
 }
 
 impl Reception {
+    /// Whether the pipe keeps write boundaries.
+    pub(in crate::pipe) const KEEPS_MESSAGES: bool = true;
+
     /// Takes possession of a name, at which one client can connect; `None` if another end has it.
     pub(in crate::pipe) fn open(
         name: &PipeName,

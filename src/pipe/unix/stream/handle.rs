@@ -60,7 +60,8 @@ pub(in crate::pipe::unix) enum Unread {
 }
 
 impl PipeHandle {
-    pub(in crate::pipe) fn of_server(stream: UnixStream) -> Self {
+    /// No socket of a stream keeps write boundaries.
+    pub(in crate::pipe) fn of_server(stream: UnixStream, _keeps_messages: Option<bool>) -> Self {
         Self::new(stream, true)
     }
 

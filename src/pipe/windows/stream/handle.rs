@@ -42,13 +42,24 @@ pub(in crate::pipe) struct PipeHandle {
     /// Locked by the writing half alone, and when the end is closed.
     writing: Mutex<Writing>,
     is_aborted: AtomicBool,
+    /// The task that waits until the peer has read everything.
+    drainer: Mutex<Option<Waker>>,
     /// The place of this end's instance. It is given back after the end is closed.
     place: Place,
 }
 
 impl PipeHandle {
-    pub(in crate::pipe) fn of_server(server: NamedPipeServer) -> Self {
-        Self::new(End::Server(server), None)
+    /// The handle of a server that can only write may not ask whether its pipe keeps write
+    /// boundaries, so a listener says it.
+    pub(in crate::pipe) fn of_server(
+        server: NamedPipeServer,
+        keeps_messages: Option<bool>,
+    ) -> Self {
+        let pipe_type = keeps_messages.map(|keeps| match keeps {
+            true => PipeType::Message,
+            false => PipeType::Byte,
+        });
+        Self::new(End::Server(server), pipe_type)
     }
 
     pub(in crate::pipe) fn of_client(client: NamedPipeClient, pipe_type: Option<PipeType>) -> Self {
@@ -64,6 +75,7 @@ impl PipeHandle {
             linger: AtomicU64::new(millis(ConnectionOptions::DEFAULT_LINGER)),
             writing: Mutex::default(),
             is_aborted: AtomicBool::new(false),
+            drainer: Mutex::default(),
             place: Place::default(),
         }
     }
@@ -98,9 +110,12 @@ impl PipeHandle {
         Ok(self.pipe_type()? == PipeType::Message)
     }
 
-    /// Returns whether one direction can be ended alone.
+    /// Returns whether one direction can be ended alone. An end that may not ask cannot know that.
     pub(in crate::pipe) fn can_half_close(&self) -> io::Result<bool> {
-        self.keeps_messages()
+        match self.keeps_messages() {
+            Err(e) if Code::of(&e) == Code::AccessDenied => Ok(false),
+            keeps => keeps,
+        }
     }
 
     /// Writes no bytes, which is a message on a message-type pipe. Call it after the peer has read
@@ -192,16 +207,30 @@ impl PipeHandle {
     /// such call: its writes under way are cancelled, and the server can still read what the system
     /// has taken before.
     pub(in crate::pipe) fn abort(&self) {
-        self.is_aborted.store(true, Ordering::Relaxed);
+        self.is_aborted.store(true, Ordering::SeqCst);
         match self.end() {
             // Without a client there is nothing to end.
             End::Server(handle) => drop(sys::disconnect(handle.as_handle())),
             End::Client(handle) => sys::cancel_io(handle.as_handle()),
         }
+        if let Some(drainer) = self.drainer().take() {
+            drainer.wake();
+        }
+    }
+
+    fn drainer(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.drainer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails if the pipe was given up, and has [`abort`](Self::abort) wake the task of `cx`
+    /// otherwise.
+    pub(in crate::pipe) fn check_while_draining(&self, cx: &Context<'_>) -> io::Result<()> {
+        *self.drainer() = Some(cx.waker().clone());
+        self.check()
     }
 
     fn check(&self) -> io::Result<()> {
-        match self.is_aborted.load(Ordering::Relaxed) {
+        match self.is_aborted.load(Ordering::SeqCst) {
             true => Err(io::ErrorKind::ConnectionAborted.into()),
             false => Ok(()),
         }
@@ -230,7 +259,7 @@ impl Drop for PipeHandle {
     fn drop(&mut self) {
         let Some(end) = self.end.take() else { return };
         let writing = self.writing.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let is_aborted = self.is_aborted.load(Ordering::Relaxed);
+        let is_aborted = self.is_aborted.load(Ordering::SeqCst);
         let at_most = match is_aborted {
             true => Duration::ZERO,
             false => Duration::from_millis(self.linger.load(Ordering::Relaxed)),
