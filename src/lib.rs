@@ -31,7 +31,8 @@
 //!   arrived, never what a peer announces.
 //! - **A listener that is never absent.** It owns its name from `bind` until it is dropped, at every
 //!   moment and at any limit of clients. Further instances wait before a client is handed out. A
-//!   client finds the listener busy, never absent.
+//!   client finds the listener busy, never absent; on macOS a listener with a full queue looks
+//!   absent.
 //! - **A client that waits for a busy server.** It tries again with a backoff until a deadline, and
 //!   blocks no thread while it waits.
 //! - **Safe by default.** Only the server's user and SYSTEM or root can connect, and only from this
@@ -53,8 +54,8 @@
 //! # Platforms
 //!
 //! The pipes are named pipes on Windows, and on Unix the Unix-domain sockets that .NET's named pipes
-//! are. The types and the promises are the same. [A table](guide#windows-linux-macos) says what holds
-//! where.
+//! are. The types are the same, and so are the promises, except where [a
+//! table](guide#windows-linux-macos) says otherwise.
 //!
 //! **Status**: 0.1.0, not published yet. Tested on Linux, and for Windows under Wine 8 with Windows'
 //! pipe rules. CI has jobs for Windows and macOS that have not run yet. `docs/windows.md` in the

@@ -44,7 +44,8 @@ use crate::{
 /// socket appears at its path when clients can connect, and it has its final mode from then on.
 /// Both files are removed when the listener is closed or dropped. If the process is killed, the
 /// next listener takes the files over. A server that does not know the lock keeps its socket. A
-/// server that removes whatever is at its path, as many do, takes the name away.
+/// server that removes whatever is at its path, as many do, takes the name away. On macOS a client
+/// finds the pipe absent while the listener's queue is full.
 ///
 /// # Examples
 ///
