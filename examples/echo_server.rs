@@ -10,7 +10,14 @@ async fn main() -> Result<(), npipes::Error> {
     let mut listener = Listener::bind(name)?;
     println!("listening on {}", listener.name());
     loop {
-        let mut connection = listener.accept().await?;
+        let mut connection = match listener.accept().await {
+            Ok(connection) => connection,
+            // No client is lost, and the next call goes on when the cause is gone.
+            Err(e) => {
+                eprintln!("{e}");
+                continue;
+            }
+        };
         tokio::spawn(async move {
             let mut count = 0;
             let ended = loop {

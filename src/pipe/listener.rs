@@ -55,7 +55,14 @@ use crate::{
 ///
 /// let mut listener = Listener::bind("orders")?;
 /// loop {
-///     let mut connection = listener.accept().await?;
+///     let mut connection = match listener.accept().await {
+///         Ok(connection) => connection,
+///         // No client is lost, and the next call goes on when the cause is gone.
+///         Err(e) => {
+///             eprintln!("{e}");
+///             continue;
+///         }
+///     };
 ///     tokio::spawn(async move {
 ///         while let Some(order) = connection.receive().await? {
 ///             connection.send(order).await?;
