@@ -21,7 +21,8 @@ use crate::{connection::Connection, error::Error};
 ///
 /// let shutdown = CancellationToken::new();
 /// let served = npipes::serve(listener, shutdown, async |mut connection, shutdown| {
-///     while let Some(Ok(Some(order))) = shutdown.run_until_cancelled(connection.receive()).await {
+///     while let Some(received) = shutdown.run_until_cancelled(connection.receive()).await {
+///         let Some(order) = received? else { break };
 ///         connection.send(order).await?;
 ///     }
 ///     Ok(connection)
