@@ -48,8 +48,8 @@
 //!
 //! - **Authentication.** The CRC-32 detects corruption. Whoever can write to the pipe can compute it.
 //! - **Encryption.** A pipe does not leave the machine unless it is opened to other machines.
-//! - **Delivery of a message before `close`.** A write is done when it is queued. An answer from the
-//!   peer, or [`Connection::close`], says that it was read.
+//! - **Delivery of a message before `close`.** A write is done when it is handed over to the system
+//!   or the runtime. An answer from the peer, or [`Connection::close`], says that it was read.
 //!
 //! # Platforms
 //!

@@ -77,9 +77,9 @@
 //! - **Attempts.** [`Connector`] follows the same rules as `ConnectOptions` on Windows, with the
 //!   same deadlines and delays, and reports the same errors: both run the same code. An attempt
 //!   that waits for a busy server continues as soon as the server is free.
-//! - **Writing.** A write is done when it is queued. When the buffer is full, a slow reader holds
-//!   the writer back. A failure is reported by the next write, so the failure of the last write is
-//!   never reported.
+//! - **Writing.** A write is done when it is handed over. When the buffer is full, a slow reader
+//!   holds the writer back. A failure is reported by the next write, so the failure of the last
+//!   write is never reported.
 //! - **Ending.** What was written before an end was dropped can still be read.
 //!   [`close`](crate::Connection::close) waits until the peer has read everything, and returns
 //!   `Drained`, `TimedOut` or `PeerGone`. A dropped listener resets clients that it has not

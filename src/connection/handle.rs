@@ -108,8 +108,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Sends one message, and returns when the transport has taken all of it.
     ///
-    /// On a pipe this means that the write is queued. The peer may not have read it: see
-    /// [`close`](Self::close).
+    /// On a pipe this means that the message is handed over to the system or, on Windows, to the
+    /// runtime. The peer may not have read it: see [`close`](Self::close).
     ///
     /// A `String`, a `Vec<u8>`, a literal and what [`receive`](Self::receive) returns become a
     /// [`Bytes`] without a copy. Of borrowed bytes make one with [`Bytes::copy_from_slice`]. For
@@ -183,7 +183,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Sends what is queued, waits until the peer has read it, and closes.
     ///
     /// On a pipe, only this and [`drained`](Self::drained) tell whether the peer has read
-    /// everything, since a write is done when it is queued. `close` takes no longer than the
+    /// everything, since a write is done when it is handed over. `close` takes no longer than the
     /// [close timeout](ConnectionOptions::close_timeout). Meanwhile it reads and discards what the
     /// peer has sent and this end has not received. So two ends that close at the same time do not
     /// wait for each other.

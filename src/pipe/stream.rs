@@ -26,8 +26,8 @@ use crate::{
 /// One end of an open pipe: Tokio's `NamedPipeServer` or `NamedPipeClient` on Windows, and its
 /// `UnixStream` on Unix.
 ///
-/// A write is done when the operating system or Tokio has queued it. Flushing does nothing, as with
-/// Tokio's own handles.
+/// A write is done when it is handed over to the operating system or, on Windows, to the runtime.
+/// Flushing does nothing, as with Tokio's own handles.
 ///
 /// Shutting down waits until the peer has read everything or has left, for the [close
 /// timeout](Self::with_close_timeout) at most. After that time it fails with `TimedOut`. It closes
@@ -122,7 +122,8 @@ impl PipeStream {
     /// Protocols such as HTTP/2 send acknowledgements and a goodbye also if the peer no longer
     /// listens. Over TCP this is no failure: TCP takes what is written until it has heard from the
     /// peer. Bytes that were written just before the peer left are lost without an error in any
-    /// case, because a write is done when it is queued. Reading still tells that the peer has left.
+    /// case, because a write is done when it is handed over. Reading still tells that the peer has
+    /// left.
     #[must_use]
     pub const fn with_write_grace(mut self, bytes: usize) -> Self {
         self.write_grace = bytes;

@@ -27,7 +27,7 @@ use crate::{
 
 /// One end of an open simulated pipe. A `PipeStream` is the same on Windows.
 ///
-/// A write is done when it is queued. A write that finds the buffer overfull waits. A shutdown
+/// A write is done when it is handed over. A write that finds the buffer overfull waits. A shutdown
 /// waits until the other end has read everything or has left. If it takes longer than the [close
 /// timeout](crate::ConnectionOptions::close_timeout), it returns `TimedOut`. A shutdown does not
 /// close the end; a drop does, and what was written can still be read then.

@@ -98,7 +98,7 @@ impl Wire {
     }
 
     /// Takes all of `bytes`, unless an earlier write still waits for room: a write is done when it
-    /// is queued.
+    /// is handed over.
     pub(super) fn poll_write(
         &self,
         end: End,
