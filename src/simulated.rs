@@ -24,7 +24,7 @@
 //! use tokio::io::{AsyncRead, AsyncWrite};
 //! use tokio_util::sync::CancellationToken;
 //!
-//! // The service. On Windows it is called with a `Listener`.
+//! // The service. In production it is called with an `npipes::Listener`.
 //! async fn serve(listener: impl Accept + Send, shutdown: CancellationToken) {
 //!     npipes::serve(listener, shutdown, |connection, shutdown| take_orders(connection, shutdown)).await;
 //! }

@@ -38,10 +38,10 @@ use crate::{error::Error, name::PipeName};
 pub struct Pipe(Arc<Shared>);
 
 impl Pipe {
-    /// The default of [`backlog`](Self::backlog), the same as that of a real listener.
+    /// The default of [`backlog`](Self::backlog): 4, as that of a listener on Windows.
     pub const DEFAULT_BACKLOG: u8 = 4;
 
-    /// The default of [`buffer`](Self::buffer), the same as that of a real listener: 132 KiB.
+    /// The default of [`buffer`](Self::buffer): 132 KiB, as that of a listener on Windows.
     pub const DEFAULT_BUFFER: usize = 132 * 1024;
 
     /// Returns a pipe without a listener.
