@@ -33,7 +33,9 @@ pub(crate) use self::windows::LOCAL_PREFIX;
 ///
 /// Where pipes are Unix-domain sockets, every spelling of a name of this machine means the socket
 /// `$TMPDIR/CoreFxPipe_orders`, as .NET's named pipes have it, in `/tmp` if the variable is not
-/// set. An absolute path is the path of the socket itself. There are no pipes of other machines.
+/// set. Two programs whose `TMPDIR` differs do not meet, and systemd's `PrivateTmp` gives a service
+/// a `/tmp` of its own. An absolute path is the path of the socket itself: a service uses one, such
+/// as `/run/orders/socket`. There are no pipes of other machines.
 ///
 /// Other spellings are accepted if they can mean only one pipe: `\\?\pipe\orders`,
 /// `//./pipe/orders`, and Docker's `npipe:////./pipe/orders`. A name is refused if Windows would
