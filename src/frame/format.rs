@@ -91,8 +91,8 @@ impl FrameFormat {
     }
 
     /// Sets the largest payload in bytes, in both directions. A longer payload of the peer ends the
-    /// connection. A longer payload of the caller is returned unsent. The default is 16 MiB. The
-    /// format cannot express more than 2^32 - 13: a larger value counts as that.
+    /// connection. A longer payload of the caller is refused before anything is written. The default
+    /// is 16 MiB. The format cannot express more than 2^32 - 13: a larger value counts as that.
     pub const fn max_payload(mut self, len: u32) -> Self {
         self.max_payload = if len > MAX_PAYLOAD_LIMIT { MAX_PAYLOAD_LIMIT } else { len };
         self
