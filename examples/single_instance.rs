@@ -20,8 +20,8 @@ mod instance {
         let request = arguments.collect::<Vec<_>>().join(" ");
         let name = PipeName::per_user(&program)?;
 
-        // To have the name is to be the first. Whoever has not connects; if the first has just ended,
-        // the name is free again.
+        // The instance that binds the name is the first. Any other instance connects to the first. If
+        // the first has ended meanwhile, the loop binds again.
         loop {
             match Listener::bind(&name) {
                 Ok(listener) => return serve(listener, &request).await,
@@ -40,8 +40,8 @@ mod instance {
         }
     }
 
-    /// Of the same user there is nothing to fear, so this asks for the same program by mistake only; on
-    /// Windows, which tells.
+    /// Trusts a server of the same user only. On Windows the server must also be the same program:
+    /// another program of the user could have taken the name by mistake.
     async fn ask_the_first(name: &PipeName, request: &str) -> Result<String, Error> {
         let trust = ServerTrust::same_user();
         #[cfg(windows)]

@@ -14,8 +14,8 @@ use crate::{
 /// Messages that have arrived: see [`Connection::receive_batch`](crate::Connection::receive_batch).
 ///
 /// It is an iterator of payloads, each of which is a part of the read buffer: no message is copied,
-/// and none has an allocation or a reference count of its own. One at least is there. What is not
-/// taken out of it stays for the next receive.
+/// and none has an allocation or a reference count of its own. A batch has at least one message.
+/// Messages that you do not take stay for the next receive.
 pub struct Batch<'a> {
     /// A message that came before those of the buffer.
     pub(super) lone: Option<&'a [u8]>,
@@ -56,8 +56,8 @@ impl fmt::Debug for Batch<'_> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
-    /// Queues one message that is copied into its frame, where [`feed`](Self::feed) takes one that is
-    /// handed over.
+    /// Copies one message into the queue. [`feed`](Self::feed) takes ownership of the message
+    /// instead.
     ///
     /// This is for small messages in a buffer of the caller's. [`feed`](Self::feed) does not copy
     /// one of 8 KiB or more.
@@ -74,11 +74,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.writer.start_send_slice(message)
     }
 
-    /// Returns all messages that have arrived, one at least, or `None` when the peer has closed its
-    /// end.
+    /// Returns all messages that have arrived. Waits for one if there is none. Returns `None` when
+    /// the peer has closed its end.
     ///
-    /// This is for many small messages: [`receive`](Self::receive) gives each a buffer of its own,
-    /// which can be kept; a batch lends them where they are.
+    /// This is for many small messages. [`receive`](Self::receive) returns a buffer of its own for
+    /// each message, which can be kept. A batch lends the messages as parts of the read buffer.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 }
 
 impl<T: AsyncWrite + Unpin> SendHalf<T> {
-    /// Queues one message that is copied into its frame, as [`Connection::feed_slice`] does.
+    /// Copies one message into the queue, as [`Connection::feed_slice`] does.
     ///
     /// # Errors
     ///

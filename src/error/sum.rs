@@ -60,8 +60,9 @@ pub enum Error {
     InvalidSecurityDescriptor {
         /// The text as it was given.
         text: String,
-        /// The byte offset of the first part that the operating system refuses on its own. The
-        /// operating system reports no position. `None` if every part by itself is valid.
+        /// The byte offset in the text of the first part that the operating system refuses when it
+        /// is given this part alone. `None` if it accepts each part alone. The operating system
+        /// itself reports no position.
         position: Option<usize>,
         /// What the operating system reported for the whole text.
         source: io::Error,
