@@ -1,10 +1,14 @@
-//! The same types for programs and threads that are not async. The caller needs no runtime.
+//! Messages over pipes for programs and threads that are not async. The caller needs no runtime.
+//!
+//! The module has the calls that accept, connect, send, receive and close. Streams without frames,
+//! `Client` and `serve` are async only.
 //!
 //! Each call blocks its thread until it is done, or for the timeout that was set. One thread of the
 //! process drives all pipes, however many there are.
 //!
 //! Inside an async runtime a call would hold up the tasks of its thread. There it returns
-//! [`Error::BlockingInRuntime`] and does nothing.
+//! [`Error::BlockingInRuntime`] and does nothing. `tokio::task::spawn_blocking` does not help: its
+//! threads belong to the runtime too. Use a thread of `std::thread::spawn`.
 //!
 //! # Examples
 //!

@@ -76,7 +76,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `axum_0_8` | the module `adapters::axum_0_8`: axum serves a `Listener`, and a handler knows its client |
-//! | `blocking` | the module `blocking`: the same calls for programs and threads that are not async |
+//! | `blocking` | the module `blocking`: messages for programs and threads that are not async |
 //! | `encoding_rs` | `TextEncoding::Standard`: text in the encodings of the Encoding Standard |
 //! | `hyper_util_0_1` | the module `adapters::hyper_util_0_1`: hyper-util's HTTP client over a pipe |
 //! | `simulated` | the module `simulated`: a pipe without an operating system, for tests |
