@@ -96,7 +96,7 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     ///
     /// On a message-type pipe, the end is a message of no bytes, and a [`Connection`] reads it as
     /// the end. A byte-type pipe cannot end one direction alone. A stream that is not a
-    /// [`Transport`](crate::connection::Transport) is shut down: TCP then tells its peer.
+    /// [`Transport`] is shut down: TCP then tells its peer.
     ///
     /// The peer was told only if the outcome is [`DrainOutcome::Drained`] or
     /// [`DrainOutcome::Flushed`]. After [`DrainOutcome::TimedOut`] the other half can still
