@@ -1,9 +1,9 @@
 //! A client as a stream and a sink, for those who know no receipts.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, future::poll_fn, pin::Pin};
 
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt, stream};
+use futures::{Sink, SinkExt, StreamExt, stream};
 use npipes::{
     Client, Connection, Error,
     client::{ClientOptions, Fate},
@@ -66,6 +66,32 @@ async fn send_all_called_again_after_each_report_loses_no_item() {
         known.insert(number);
     }
     assert_eq!(known, (0..COUNT).collect());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplex_that_is_dropped_gives_the_room_for_its_next_message_back() {
+    // The first message may be as long as it likes, so that it takes all the room there is.
+    let options = ClientOptions::new().outbox(1);
+    let (client, inbox) = Client::builder(Script::of([])).options(options).spawn();
+    let mut duplex = client.clone().duplex(inbox);
+    within(poll_fn(|cx| Pin::new(&mut duplex).poll_ready(cx))).await.unwrap();
+    assert!(matches!(*client.try_send("a").unwrap_err().cause, Error::OutboxFull));
+    drop(duplex);
+    client.try_send("a").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_given_up_says_so() {
+    let options = ClientOptions::new().max_attempts(1);
+    let (client, inbox) = Client::builder(Script::of([Step::refuse()])).options(options).spawn();
+    let mut duplex = client.duplex(inbox);
+    let gave_up = within(duplex.next()).await.unwrap().unwrap_err();
+    assert!(matches!(gave_up, Error::GaveUp { attempts: 1, .. }), "{gave_up:?}");
+    let error = within(duplex.send("a".into())).await.unwrap_err();
+    let Error::GaveUp { attempts: 1, timeout: None, source: Some(source), .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(**source, Error::Io { .. }), "{source:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,10 @@
 //! What was received: all of it, in order, whatever becomes of the connection and of the receiver.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
 use futures::{FutureExt, StreamExt};
 use npipes::{
     Client, Connection, Error,
@@ -68,6 +73,35 @@ async fn a_full_inbox_holds_the_peer_back() {
     for _ in 0..sent {
         assert_eq!(within(inbox.receive()).await.unwrap().unwrap().len(), 1000);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_reads_on_when_half_of_a_full_inbox_is_free() {
+    const COST: usize = 100;
+    const ROOM: u32 = 8;
+    let (near, far) = wire(64);
+    let options = ClientOptions::new().inbox(ROOM as usize * COST);
+    let (_client, mut inbox) =
+        Client::builder(Script::of([Step::Give(near)])).options(options).spawn();
+    let count = Arc::new(AtomicU32::new(0));
+    let sending = Arc::clone(&count);
+    let peer = tokio::spawn(async move {
+        let mut far = Connection::new(far);
+        loop {
+            far.send(vec![0; 36]).await.unwrap();
+            sending.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    settle().await;
+    let full = count.load(Ordering::Relaxed);
+    let mut received = 0;
+    while count.load(Ordering::Relaxed) == full {
+        within(inbox.receive()).await.unwrap().unwrap();
+        settle().await;
+        received += 1;
+    }
+    assert_eq!(received, ROOM / 2, "{full}");
+    peer.abort();
 }
 
 #[tokio::test(start_paused = true)]
