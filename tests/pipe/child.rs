@@ -44,6 +44,14 @@ impl Process {
         Self::run(command, test, key, value)
     }
 
+    /// Does so in a new user namespace, in which no user has a number (user_namespaces(7)).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_without_users(test: &str, key: &str, value: &str) -> Self {
+        let mut command = Command::new("unshare");
+        command.arg("--user").arg(env::current_exe().unwrap());
+        Self::run(command, test, key, value)
+    }
+
     fn run(mut command: Command, test: &str, key: &str, value: &str) -> Self {
         command
             .args(["--exact", test, "--nocapture"])

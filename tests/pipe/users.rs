@@ -17,11 +17,12 @@ use rustix::process::geteuid;
 
 use crate::{
     child::{Process, tell},
+    plain::path,
     support::{unique_name, within},
 };
 
-/// Nobody, whose files are nobody's.
-const OTHER: u32 = 65534;
+/// A user without an account, and not the one that stands for users without a number.
+const OTHER: u32 = 65533;
 
 /// Returns a folder in which anybody may make files, with this program: another user may not be able to
 /// reach it where it is. `None`, and says so, if this process may not be another user.
@@ -193,6 +194,49 @@ async fn another_users_server_is_trusted_by_name_only() {
         assert_eq!(connection.server().unwrap().uid, OTHER);
     }
     server.end().await;
+}
+
+/// Not a test: a client for which this user and every other user have the same number.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn client_without_users() {
+    let Ok(path) = env::var("NPIPES_WITHOUT_USERS") else { return };
+    for trust in [ServerTrust::default(), ServerTrust::same_user()] {
+        let options = ConnectOptions::new().server_trust(trust);
+        match within(options.connect(&path)).await {
+            Err(Error::UntrustedServer(server)) => {
+                tell(format_args!("not trusted: {:?}", server.uid));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let options = ConnectOptions::new().server_trust(ServerTrust::any_without_check());
+    within(options.connect(&path)).await.unwrap();
+    tell("connected");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_number_that_stands_for_every_user_is_not_trusted_as_this_user() {
+    let test = "a_number_that_stands_for_every_user_is_not_trusted_as_this_user";
+    let may = std::process::Command::new("unshare").args(["--user", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        let reason = "no user namespace can be made here";
+        let _ = writeln!(io::stderr(), "skipped: {test}: {reason}");
+        return;
+    }
+    let name = unique_name();
+    let _listener = Listener::bind(&name).unwrap();
+    let mut client = Process::start_without_users(
+        "users::client_without_users",
+        "NPIPES_WITHOUT_USERS",
+        &path(&name),
+    );
+    for _ in 0..2 {
+        assert_eq!(client.answer().await, "not trusted: Some(65534)");
+    }
+    assert_eq!(client.answer().await, "connected");
+    client.end().await;
 }
 
 #[tokio::test]

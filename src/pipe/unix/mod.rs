@@ -14,6 +14,7 @@ mod stream;
 #[allow(unsafe_code)]
 mod sys;
 pub(crate) mod trust;
+mod users;
 
 pub(super) use self::{
     access::Access,

@@ -6,13 +6,12 @@ use std::{
     os::unix::fs::FileTypeExt,
 };
 
-use rustix::process::geteuid;
-
+use super::users;
 use crate::name::{self, PipeName};
 
 /// Returns this process's user, in the form that a name contains.
 pub(in crate::pipe) fn user() -> io::Result<u32> {
-    Ok(geteuid().as_raw())
+    Ok(users::this_user())
 }
 
 /// Returns a random number of the operating system.

@@ -4,12 +4,11 @@ use std::{io, time::SystemTime};
 #[cfg(target_os = "linux")]
 use std::{os::fd::OwnedFd, sync::Arc};
 
-use rustix::process::geteuid;
 use tokio::net::UnixStream;
 
-use super::stream::PipeHandle;
 #[cfg(target_os = "linux")]
 use super::{process::PeerProcess, sys};
+use super::{stream::PipeHandle, users};
 
 /// The account that a process runs as: on the server's side the client of a pipe.
 ///
@@ -65,10 +64,11 @@ impl Peer {
         }
     }
 
-    /// Returns whether the peer's user is the user that this process runs as.
+    /// Returns whether the peer's user is the user that this process runs as. The overflow user is
+    /// nobody's user where some users have no number.
     #[must_use]
     pub fn is_same_user(&self) -> bool {
-        self.uid == geteuid().as_raw()
+        self.uid == users::this_user() && users::is_of_one(self.uid)
     }
 
     /// Returns the system's identifier of the user as text: here the number, such as `1001`, and on

@@ -2,10 +2,9 @@
 
 use std::{fmt, io, sync::Arc, time::SystemTime};
 
-use rustix::process::geteuid;
 use tracing::warn;
 
-use super::{peer::Credentials, stream::PipeHandle};
+use super::{peer::Credentials, stream::PipeHandle, users};
 use crate::{
     error::{Error, Operation, UntrustedServer},
     name::PipeName,
@@ -18,6 +17,9 @@ use crate::{
 /// The kernel recorded that user when the process began to listen (unix(7): `SO_PEERCRED`). If a
 /// service manager listens for its services, as systemd does, the service manager counts as the
 /// server.
+///
+/// The overflow user, 65534, is not trusted by its number where some users have no number, as in many
+/// containers: it stands for all of them (user_namespaces(7)).
 ///
 /// # Examples
 ///
@@ -93,7 +95,7 @@ impl ServerTrust {
         }
         let server = ServerIdentity::of(pipe, true, opened)
             .map_err(|e| Error::io(Operation::Identify, Some(name), e))?;
-        match self.rule.trusts(&server, geteuid().as_raw()) {
+        match self.rule.trusts(&server, users::this_user(), users::is_of_one(server.uid)) {
             true => Ok(()),
             false => Err(untrusted(name, &server)),
         }
@@ -101,8 +103,10 @@ impl ServerTrust {
 }
 
 impl Rule {
-    fn trusts(&self, server: &ServerIdentity, this: u32) -> bool {
+    /// `is_known` says whether the server's number is that of one user.
+    fn trusts(&self, server: &ServerIdentity, this: u32, is_known: bool) -> bool {
         match self {
+            Self::SameUserOrPrivileged | Self::SameUser | Self::User(_) if !is_known => false,
             Self::SameUserOrPrivileged => server.uid == this || server.uid == 0,
             Self::SameUser => server.uid == this,
             Self::User(uid) => server.uid == *uid,
@@ -176,11 +180,11 @@ mod tests {
     fn alice_trusts(uid: u32, usual: bool, same_user: bool) {
         let server = ServerIdentity { process_id: None, uid, gid: 7 };
         let rules = [Rule::SameUserOrPrivileged, Rule::SameUser];
-        assert_eq!(rules.map(|rule| rule.trusts(&server, ALICE)), [usual, same_user]);
-        assert_eq!(Rule::User(ALICE).trusts(&server, BOB), uid == ALICE);
-        assert!(Rule::Any.trusts(&server, ALICE));
+        assert_eq!(rules.map(|rule| rule.trusts(&server, ALICE, true)), [usual, same_user]);
+        assert_eq!(Rule::User(ALICE).trusts(&server, BOB, true), uid == ALICE);
+        assert!(Rule::Any.trusts(&server, ALICE, true));
         let judge = Rule::Judge(Arc::new(|server| server.gid == 7));
-        assert!(judge.trusts(&server, ALICE));
+        assert!(judge.trusts(&server, ALICE, true));
     }
 
     #[test]
@@ -188,5 +192,14 @@ mod tests {
         alice_trusts(ALICE, true, true);
         alice_trusts(0, true, false);
         alice_trusts(BOB, false, false);
+    }
+
+    #[test]
+    fn a_number_that_stands_for_many_users_is_trusted_by_no_rule_about_users() {
+        let server = ServerIdentity { process_id: None, uid: ALICE, gid: 7 };
+        for rule in [Rule::SameUserOrPrivileged, Rule::SameUser, Rule::User(ALICE)] {
+            assert!(!rule.trusts(&server, ALICE, false));
+        }
+        assert!(Rule::Any.trusts(&server, ALICE, false));
     }
 }
