@@ -16,7 +16,7 @@ use std::{
 use windows_sys::Win32::{
     Foundation::INVALID_HANDLE_VALUE,
     Storage::FileSystem::PIPE_ACCESS_DUPLEX,
-    System::Pipes::{ConnectNamedPipe, CreateNamedPipeW, PIPE_TYPE_BYTE},
+    System::Pipes::{ConnectNamedPipe, CreateNamedPipeW, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE},
 };
 
 use crate::{
@@ -45,13 +45,22 @@ pub(crate) struct Listener {
 #[cfg(windows)]
 impl Listener {
     pub(crate) fn bind(name: &str) -> Self {
+        Self::bind_as(name, PIPE_TYPE_BYTE)
+    }
+
+    /// Listens on a pipe of message type. Its client writes each message in one piece.
+    pub(crate) fn bind_messages(name: &str) -> Self {
+        Self::bind_as(name, PIPE_TYPE_MESSAGE)
+    }
+
+    fn bind_as(name: &str, pipe_type: u32) -> Self {
         let path: Vec<u16> = path(name).encode_utf16().chain([0]).collect();
         // SAFETY: `path` ends with a NUL and outlives the call; no security attributes are given.
         let handle = unsafe {
             CreateNamedPipeW(
                 path.as_ptr(),
                 PIPE_ACCESS_DUPLEX,
-                PIPE_TYPE_BYTE,
+                pipe_type,
                 1,
                 BUFFER,
                 BUFFER,
@@ -116,7 +125,11 @@ impl Listener {
     }
 }
 
-pub(crate) struct Client(End);
+pub(crate) struct Client {
+    end: End,
+    /// The longest write, in bytes.
+    piece: usize,
+}
 
 impl Client {
     pub(crate) fn connect(name: &str) -> Self {
@@ -126,10 +139,16 @@ impl Client {
             #[cfg(unix)]
             let opened = End::connect(path(name));
             if let Ok(end) = opened {
-                return Self(end);
+                return Self { end, piece: PIECE };
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Writes messages in one piece however long they are.
+    #[cfg(windows)]
+    pub(crate) fn whole(self) -> Self {
+        Self { piece: usize::MAX, ..self }
     }
 
     pub(crate) fn drive(mut self, work: Work, messages: &Messages) {
@@ -137,22 +156,23 @@ impl Client {
             Traffic::Echo => {
                 let mut back = vec![0; work.len];
                 for index in 0..work.count {
-                    self.0.write_all(messages.borrow(index)).unwrap();
-                    self.0.read_exact(&mut back).unwrap();
+                    self.end.write_all(messages.borrow(index)).unwrap();
+                    self.end.read_exact(&mut back).unwrap();
                     messages.check(index, &back);
                 }
             }
             Traffic::OneWay { batch } => {
-                let stock = messages.get(0).repeat(PIECE.div_ceil(work.len) + 1);
+                let longest = self.piece.min(work.len * batch);
+                let stock = messages.get(0).repeat(longest.div_ceil(work.len) + 1);
                 let (mut left, mut at) = (work.len * work.count, 0);
                 while left > 0 {
-                    let piece = PIECE.min(work.len * batch).min(left);
-                    self.0.write_all(&stock[at..at + piece]).unwrap();
+                    let piece = longest.min(left);
+                    self.end.write_all(&stock[at..at + piece]).unwrap();
                     at = (at + piece) % work.len;
                     left -= piece;
                 }
                 let mut done = [0; 4];
-                self.0.read_exact(&mut done).unwrap();
+                self.end.read_exact(&mut done).unwrap();
                 assert_eq!(&done, b"done");
             }
         }

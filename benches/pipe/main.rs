@@ -12,6 +12,7 @@
 
 mod bare;
 mod blocking;
+mod ends;
 mod floor;
 mod sides;
 mod table;

@@ -1,26 +1,23 @@
 //! Who is measured: this crate, the bare Tokio pipe that it is built on, and what people use
 //! instead.
 
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures::{Sink, SinkExt, Stream, StreamExt};
 use interprocess::local_socket::{
     GenericNamespaced, ListenerOptions as InterprocessOptions, ToNsName,
     tokio::{Listener as InterprocessListener, Stream as InterprocessStream},
     traits::tokio::{Listener as _, Stream as _},
 };
 use npipes::{Connection, Listener, PipeStream, connect};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::{
-    bare::{self, ClientEnd, ServerEnd, open},
-    blocking, floor,
-    workload::{Messages, PIECE, Traffic, Work},
+    bare::{self, ClientEnd, open},
+    blocking,
+    ends::{drive, drive_bare, drive_batches, drive_client, serve, serve_bare, serve_batches},
+    floor,
+    workload::{Messages, Work},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +41,12 @@ pub(crate) enum Side {
     PerMessage,
     /// The system's blocking handles, the same bytes as the bare side.
     Blocking,
+    /// The same with a write for each message, however long it is.
+    #[cfg(windows)]
+    BlockingWhole,
+    /// The same on a pipe of message type.
+    #[cfg(windows)]
+    BlockingMessages,
     /// Tokio's handles, and of frames and CRCs what nobody can leave out: one way only.
     Floor,
 }
@@ -91,6 +94,10 @@ impl Side {
             Self::PerMessage => "a pipe a message",
             Self::Floor => "bare, framed, CRC",
             Self::Blocking => "blocking",
+            #[cfg(windows)]
+            Self::BlockingWhole => "blocking, whole",
+            #[cfg(windows)]
+            Self::BlockingMessages => "blocking, messages",
         }
     }
 
@@ -99,6 +106,10 @@ impl Side {
             Self::Blocking,
             #[cfg(windows)]
             Self::MessageType,
+            #[cfg(windows)]
+            Self::BlockingWhole,
+            #[cfg(windows)]
+            Self::BlockingMessages,
         ];
         Self::STREAM.into_iter().chain(others).find(|side| side.name() == name).unwrap()
     }
@@ -129,6 +140,10 @@ impl Server {
                 Self::Tokio(bare::Listener::bind(name), side)
             }
             Side::Blocking => Self::Blocking(blocking::Listener::bind(name)),
+            #[cfg(windows)]
+            Side::BlockingWhole => Self::Blocking(blocking::Listener::bind(name)),
+            #[cfg(windows)]
+            Side::BlockingMessages => Self::Blocking(blocking::Listener::bind_messages(name)),
             Side::Interprocess => {
                 let name = name.to_ns_name::<GenericNamespaced>().unwrap();
                 Self::Interprocess(InterprocessOptions::new().name(name).create_tokio().unwrap())
@@ -220,6 +235,10 @@ impl Client {
             }
             Side::PerMessage => Self::PerMessage(name.to_owned()),
             Side::Blocking => Self::Blocking(blocking::Client::connect(name)),
+            #[cfg(windows)]
+            Side::BlockingWhole | Side::BlockingMessages => {
+                Self::Blocking(blocking::Client::connect(name).whole())
+            }
             Side::Bare => Self::Bare(open(name).await),
             Side::Floor => Self::Floor(open(name).await),
             Side::LengthDelimited => {
@@ -252,147 +271,6 @@ impl Client {
                     messages.check(index, &session.receive().await.unwrap().unwrap());
                 }
             }
-        }
-    }
-}
-
-async fn serve<S, E, F>(mut stream: S, work: Work, messages: Messages)
-where
-    S: Stream<Item = Result<BytesMut, E>> + Sink<Bytes, Error = F> + Unpin,
-    E: Debug,
-    F: Debug,
-{
-    for index in 0..work.count {
-        let message = stream.next().await.unwrap().unwrap();
-        messages.check(index, &message);
-        if work.traffic == Traffic::Echo {
-            stream.send(message.freeze()).await.unwrap();
-        }
-    }
-    if work.traffic != Traffic::Echo {
-        stream.send(Bytes::from_static(b"done")).await.unwrap();
-    }
-    assert!(stream.next().await.is_none());
-}
-
-async fn drive<S, E, F>(mut stream: S, work: Work, messages: Messages)
-where
-    S: Stream<Item = Result<BytesMut, E>> + Sink<Bytes, Error = F> + Unpin,
-    E: Debug,
-    F: Debug,
-{
-    match work.traffic {
-        Traffic::Echo => {
-            for index in 0..work.count {
-                stream.send(messages.get(index)).await.unwrap();
-                messages.check(index, &stream.next().await.unwrap().unwrap());
-            }
-        }
-        Traffic::OneWay { batch } => {
-            for index in 0..work.count {
-                stream.feed(messages.get(index)).await.unwrap();
-                if index % batch == batch - 1 {
-                    stream.flush().await.unwrap();
-                }
-            }
-            stream.flush().await.unwrap();
-            assert_eq!(stream.next().await.unwrap().unwrap(), b"done"[..]);
-        }
-    }
-}
-
-async fn serve_batches(mut connection: Connection<PipeStream>, work: Work, messages: Messages) {
-    let mut index = 0;
-    while index < work.count {
-        for message in connection.receive_batch().await.unwrap().unwrap() {
-            messages.check(index, message);
-            index += 1;
-        }
-    }
-    connection.send("done").await.unwrap();
-    assert!(connection.receive().await.unwrap().is_none());
-}
-
-async fn drive_batches(mut connection: Connection<PipeStream>, work: Work, messages: Messages) {
-    let Traffic::OneWay { batch } = work.traffic else { panic!("one way only") };
-    for index in 0..work.count {
-        connection.feed_slice(messages.borrow(index)).await.unwrap();
-        if index % batch == batch - 1 {
-            connection.flush().await.unwrap();
-        }
-    }
-    connection.flush().await.unwrap();
-    assert_eq!(connection.receive().await.unwrap().unwrap(), b"done"[..]);
-}
-
-/// Sends each message by itself: there is nothing to flush.
-async fn drive_client(
-    client: npipes::Client,
-    mut inbox: npipes::client::Inbox,
-    work: Work,
-    messages: Messages,
-) {
-    for index in 0..work.count {
-        drop(client.send(messages.get(index)).await.unwrap());
-        if work.traffic == Traffic::Echo {
-            messages.check(index, &inbox.receive().await.unwrap().unwrap());
-        }
-    }
-    if work.traffic != Traffic::Echo {
-        assert_eq!(inbox.receive().await.unwrap().unwrap(), b"done"[..]);
-    }
-}
-
-async fn serve_bare(mut stream: ServerEnd, work: Work, messages: Messages) {
-    let mut piece = vec![0; PIECE.max(work.len)];
-    match work.traffic {
-        Traffic::Echo => {
-            for index in 0..work.count {
-                stream.read_exact(&mut piece[..work.len]).await.unwrap();
-                messages.check(index, &piece[..work.len]);
-                stream.write_all(&piece[..work.len]).await.unwrap();
-            }
-        }
-        Traffic::OneWay { .. } => {
-            let expected = messages.get(0);
-            let expected = expected.repeat(PIECE.div_ceil(work.len) + 1);
-            let mut left = work.len * work.count;
-            let mut at = 0;
-            while left > 0 {
-                let read = stream.read(&mut piece[..PIECE.min(left)]).await.unwrap();
-                assert!(piece[..read] == expected[at..at + read]);
-                at = (at + read) % work.len;
-                left -= read;
-            }
-            stream.write_all(b"done").await.unwrap();
-        }
-    }
-    assert_eq!(stream.read(&mut piece).await.unwrap_or(0), 0);
-}
-
-async fn drive_bare(mut stream: ClientEnd, work: Work, messages: Messages) {
-    match work.traffic {
-        Traffic::Echo => {
-            let mut back = vec![0; work.len];
-            for index in 0..work.count {
-                stream.write_all(&messages.get(index)).await.unwrap();
-                stream.read_exact(&mut back).await.unwrap();
-                messages.check(index, &back);
-            }
-        }
-        Traffic::OneWay { batch } => {
-            let stock = messages.get(0).repeat(PIECE.div_ceil(work.len) + 1);
-            let mut left = work.len * work.count;
-            let mut at = 0;
-            while left > 0 {
-                let piece = PIECE.min(work.len * batch).min(left);
-                stream.write_all(&stock[at..at + piece]).await.unwrap();
-                at = (at + piece) % work.len;
-                left -= piece;
-            }
-            let mut done = [0; 4];
-            stream.read_exact(&mut done).await.unwrap();
-            assert_eq!(&done, b"done");
         }
     }
 }

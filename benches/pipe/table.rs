@@ -182,6 +182,12 @@ pub(crate) fn run(rounds: usize) {
             let row = Row::new("1024 KiB, each flushed", work, rounds, &sides);
             let figure = row.ratio(Side::Npipes, Side::MessageType);
             at_least("a byte-type pipe, by one of message type", 0.9, figure);
+            let sides = [Side::BlockingWhole, Side::BlockingMessages];
+            let blocking = Row::measure(&[work], rounds, &sides).remove(0);
+            println!(
+                "  the same of blocking handles: {:.2}",
+                blocking.ratio(Side::BlockingWhole, Side::BlockingMessages)
+            );
         }
     }
 
