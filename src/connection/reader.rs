@@ -192,10 +192,8 @@ impl Reader {
             self.lone = None;
             self.is_lone_out = false;
         }
-        if self.handed_out > 0 {
-            self.buffer.advance(self.handed_out);
-            self.handed_out = 0;
-        }
+        self.buffer.advance(self.handed_out);
+        self.handed_out = 0;
     }
 
     fn frame_ended(&mut self) {
