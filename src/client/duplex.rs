@@ -199,9 +199,7 @@ impl Drop for ClientDuplex {
         if let Some(ticket) = self.ticket {
             self.client.shared.leave(ticket, UNKNOWN);
         }
-        if self.reserved > 0 {
-            self.client.shared.give_up(self.reserved);
-        }
+        self.client.shared.give_up(self.reserved);
     }
 }
 

@@ -1,6 +1,8 @@
 //! When a client connects, and when it stops trying.
 
 use std::{
+    error::Error as StdError,
+    fmt,
     future::Future,
     io,
     sync::{
@@ -221,6 +223,39 @@ async fn the_states_can_be_watched() {
     drop(within(client.close()).await);
     within(watch.changed()).await.unwrap();
     assert_eq!(*watch.borrow_and_update(), ClientState::Ended);
+}
+
+/// An error with another one behind it.
+#[derive(Debug)]
+struct Deep;
+
+impl fmt::Display for Deep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deep")
+    }
+}
+
+impl StdError for Deep {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&fmt::Error)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_came_back_has_a_number_and_the_causes_of_its_cause() {
+    let options = ClientOptions::new().max_attempts(1);
+    let script = Script::of([Step::Fail(io::Error::other(Deep).into())]);
+    let (client, _inbox) = Client::builder(script).options(options).spawn();
+    let returned = within(client.try_send("a").unwrap()).await.unwrap_err();
+    assert_eq!(returned.id.unwrap().to_string(), "0");
+    let cause = returned.cause.to_string();
+    assert_eq!(returned.to_string(), format!("a message of 1 bytes came back, not sent: {cause}"));
+    assert_eq!(returned.source().unwrap().to_string(), fmt::Error.to_string());
+}
+
+#[test]
+fn the_defaults_of_a_client_are_as_documented() {
+    assert_eq!((ClientOptions::DEFAULT_OUTBOX, ClientOptions::DEFAULT_INBOX), (4 << 20, 4 << 20));
 }
 
 /// A server that does something with each connection, and counts them.

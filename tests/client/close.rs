@@ -1,14 +1,15 @@
 //! How a client ends, and what is known then.
 
-use std::time::Duration;
+use std::{io, sync::Mutex, time::Duration};
 
 use futures::{FutureExt, future::join};
 use npipes::{
-    Client, Connection, DrainOutcome, Error,
-    client::{ClientOptions, ClientState, Delivered, Fate},
+    Client, Connection, ConnectionOptions, DrainOutcome, Error,
+    client::{ClientOptions, ClientState, Connect, Delivered, Fate},
     retry::Backoff,
 };
 use tokio::{
+    sync::oneshot,
     task::yield_now,
     time::{Instant, sleep},
 };
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     support::within,
-    wire::{Script, Step, wire},
+    wire::{Near, Script, Step, wire},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -88,6 +89,46 @@ async fn close_does_not_sit_out_a_delay_and_gives_back_what_was_kept() {
     assert_eq!(within(inbox.receive()).await.unwrap(), None);
     assert_eq!(client.state(), ClientState::Ended);
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+/// Connects when it is told how that ends.
+struct Late(Mutex<Option<oneshot::Receiver<Result<Near, Error>>>>);
+
+impl Connect for Late {
+    type Io = Near;
+
+    async fn connect(&self) -> Result<Connection<Near>, Error> {
+        let told = self.0.lock().unwrap().take().unwrap();
+        Ok(Connection::with_transport(told.await.unwrap()?, &ConnectionOptions::new()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_waits_for_an_attempt_under_way_if_something_is_kept() {
+    for succeeds in [true, false] {
+        let (near, far) = wire(1024);
+        let (tell, told) = oneshot::channel();
+        let (client, _inbox) = Client::spawn(Late(Mutex::new(Some(told))));
+        client.try_send("kept").unwrap();
+        settle().await;
+        let mut closing = Box::pin(client.close());
+        assert!(closing.as_mut().now_or_never().is_none());
+        settle().await;
+        let start = Instant::now();
+        if succeeds {
+            tell.send(Ok(near)).ok().unwrap();
+            let mut far = Connection::new(far);
+            let (settlement, message) = within(join(closing, far.receive())).await;
+            assert_eq!(message.unwrap().unwrap(), b"kept"[..]);
+            assert_eq!(settlement.closed.unwrap(), DrainOutcome::Drained);
+        } else {
+            tell.send(Err(io::Error::from(io::ErrorKind::ConnectionRefused).into())).ok().unwrap();
+            let settlement = within(closing).await;
+            assert!(matches!(*settlement.closed.unwrap_err(), Error::Closed));
+            assert_eq!(settlement.returned[0].fate, Fate::NotSent);
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
 }
 
 #[tokio::test(start_paused = true)]

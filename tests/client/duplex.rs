@@ -1,6 +1,6 @@
 //! A client as a stream and a sink, for those who know no receipts.
 
-use std::{collections::BTreeSet, future::poll_fn, pin::Pin};
+use std::{collections::BTreeSet, future::poll_fn, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures::{Sink, SinkExt, StreamExt, stream};
@@ -78,6 +78,21 @@ async fn a_duplex_that_is_dropped_gives_the_room_for_its_next_message_back() {
     assert!(matches!(*client.try_send("a").unwrap_err().cause, Error::OutboxFull));
     drop(duplex);
     client.try_send("a").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_counts_what_was_not_sent_by_itself() {
+    let options = ClientOptions::new().close_timeout(Duration::from_secs(1));
+    let (client, inbox) = Client::builder(Script::of([])).options(options).spawn();
+    let mut duplex = client.duplex(inbox);
+    for message in ["a", "b"] {
+        within(duplex.feed(message.into())).await.unwrap();
+    }
+    let report = within(SinkExt::close(&mut duplex)).await.unwrap_err();
+    assert!(
+        matches!(report, Error::Returned { maybe_delivered: 0, not_sent: 2, .. }),
+        "{report:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

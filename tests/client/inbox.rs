@@ -61,6 +61,25 @@ async fn what_had_arrived_is_received_however_full_the_inbox_was_when_the_connec
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_closed_reads_the_rest_of_a_lost_connection_for_who_receives() {
+    let (client, mut inbox, mut fars) = client(1, 1);
+    for number in 0..20 {
+        within(fars[0].send(vec![number; 1024])).await.unwrap();
+    }
+    settle().await;
+    drop(fars);
+    client.try_send("it is lost").unwrap();
+    settle().await;
+    let mut closing = Box::pin(client.close());
+    assert!(closing.as_mut().now_or_never().is_none());
+    for number in 0..20 {
+        assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), [number; 1024][..]);
+    }
+    assert_eq!(within(closing).await.returned.len(), 1);
+    assert_eq!(within(inbox.receive()).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_inbox_holds_the_peer_back() {
     let (_client, mut inbox, mut fars) = client(10_000, 1);
     let mut sent = 0_u64;
