@@ -62,7 +62,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("the hub is open");
             let hub = Hub::new(BACKLOG);
             loop {
-                tokio::spawn(attend(listener.accept().await?, hub.clone()));
+                match listener.accept().await {
+                    Ok(connection) => drop(tokio::spawn(attend(connection, hub.clone()))),
+                    // The hub stays open: the next call goes on when the cause is gone.
+                    Err(e) => eprintln!("{e}"),
+                }
             }
         }
         ["join", pipe, name] => {

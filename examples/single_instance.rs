@@ -56,7 +56,8 @@ mod instance {
         println!("does: {request}");
         let mut goes_on = request != "stop";
         while goes_on {
-            match answer(listener.accept().await?).await {
+            // What fails here fails for one further instance. The next one can still ask.
+            match async { answer(listener.accept().await?).await }.await {
                 Ok(stop) => goes_on = !stop,
                 Err(e) => eprintln!("a further instance has failed: {e}"),
             }

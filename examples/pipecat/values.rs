@@ -21,7 +21,7 @@ pub(crate) fn dialect(name: &str) -> Result<Option<Dialect>, &'static str> {
         "detect" => return Ok(None),
         "documented" => (ByteOrder::Little, LengthRule::WholePacket),
         "npipes-1.0.1" => (ByteOrder::Big, LengthRule::AfterItself),
-        "npipes-1.0.1-little" => (ByteOrder::Little, LengthRule::AfterItself),
+        "little-after-itself" => (ByteOrder::Little, LengthRule::AfterItself),
         "big-whole-packet" => (ByteOrder::Big, LengthRule::WholePacket),
         _ => return Err("there is no such dialect"),
     };
@@ -33,7 +33,7 @@ pub(crate) fn dialect_name(dialect: Dialect) -> &'static str {
     match (dialect.byte_order, dialect.length_rule) {
         (ByteOrder::Big, LengthRule::AfterItself) => "npipes-1.0.1",
         (ByteOrder::Big, LengthRule::WholePacket) => "big-whole-packet",
-        (_, LengthRule::AfterItself) => "npipes-1.0.1-little",
+        (_, LengthRule::AfterItself) => "little-after-itself",
         _ => "documented",
     }
 }

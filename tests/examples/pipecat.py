@@ -105,7 +105,7 @@ def pipecat_exchange(folder):
     taken.ends(1, "is taken")
     server.kill()
     # Every dialect is detected and answered in, over both types of pipe.
-    for dialect in ("documented", "npipes-1.0.1", "npipes-1.0.1-little", "big-whole-packet"):
+    for dialect in ("documented", "npipes-1.0.1", "little-after-itself", "big-whole-packet"):
         for kind in KINDS:
             name = pipe()
             listener = start("pipecat", "listen", name, "--type", kind, "--lines", "--replies", "1")
