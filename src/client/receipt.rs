@@ -4,6 +4,9 @@
 //! as somebody holds a receipt of one of them. So a message that is sent and forgotten costs only
 //! one increment and one decrement of a counter, and no allocation of its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     error, fmt,
