@@ -12,7 +12,7 @@ use npipes::{
     Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec,
     frame::{Dialect, FrameError, FrameFormat},
 };
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, DuplexStream, duplex};
 use tokio_util::codec::Encoder;
 
 use crate::{
@@ -211,6 +211,31 @@ async fn the_halves_work_at_the_same_time_and_come_together_again() {
         drop(whole);
     };
     tokio::join!(echo, talk);
+}
+
+#[tokio::test]
+async fn a_half_flushes_and_shuts_down_the_stream_that_it_shares() {
+    let (near, mut far) = duplex(4096);
+    // It keeps what is written until it is flushed.
+    let (mut sending, _receiving) = Connection::new(BufStream::new(near)).split();
+    within(sending.send("Hello")).await.unwrap();
+    within(far.read_exact(&mut [0; 17])).await.unwrap();
+    assert_eq!(within(sending.close()).await.unwrap(), DrainOutcome::Flushed);
+    assert_eq!(within(far.read(&mut [0; 1])).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_half_writes_a_large_payload_from_its_own_memory_where_the_stream_can() {
+    for vectored in [false, true] {
+        let mut transport = Trickle::new(b"", usize::MAX);
+        if vectored {
+            transport = transport.vectored();
+        }
+        let (mut sending, receiving) = Connection::new(transport).split();
+        within(sending.send(pattern(10_000, 1))).await.unwrap();
+        let writes = write_lens(&sending.reunite(receiving));
+        assert_eq!(writes.len() == 1, vectored, "{writes:?}");
+    }
 }
 
 #[tokio::test]
