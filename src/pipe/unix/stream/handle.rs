@@ -10,7 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::retry_on_intr,
-    net::{SendAncillaryBuffer, SendFlags, Shutdown, sendmsg, shutdown},
+    net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutdown},
 };
 use tokio::{
     io::{Interest, ReadBuf},
@@ -197,7 +197,11 @@ impl PipeHandle {
     /// SIGPIPE, which ends it (send(2): `MSG_NOSIGNAL`).
     fn send(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut nothing = SendAncillaryBuffer::default();
-        Ok(retry_on_intr(|| sendmsg(self.stream(), bufs, &mut nothing, SEND_FLAGS))?)
+        Ok(retry_on_intr(|| match bufs {
+            // The system has less to copy than for a message of slices.
+            [buf] => send(self.stream(), buf, SEND_FLAGS),
+            bufs => sendmsg(self.stream(), bufs, &mut nothing, SEND_FLAGS),
+        })?)
     }
 
     /// Ends this direction, after what was written.
