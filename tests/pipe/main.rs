@@ -23,6 +23,10 @@ mod rules;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(unix)]
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../support/linux.rs"]
+mod system;
 
 #[cfg(windows)]
 mod acting;
@@ -39,6 +43,7 @@ mod dialects;
 #[cfg(windows)]
 mod elsewhere;
 mod exchange;
+mod files;
 #[cfg(unix)]
 mod folder;
 mod giving_up;
