@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     files::skips,
-    plain::{Plain, assert_cut, plain_client},
+    plain::{Plain, assert_cut, leave, plain_client},
     support::{pattern, unique_name, within},
 };
 
@@ -322,7 +322,7 @@ async fn half_a_close_waits_no_longer_than_a_whole_one() {
     assert!(timed_out(within(server.close_write()).await.unwrap()));
     within(server.feed(pattern(1 << 20, 1))).await.unwrap();
     assert!(timed_out(within(server.close_write()).await.unwrap()));
-    drop(client);
+    leave(client);
     assert_eq!(within(server.close_write()).await.unwrap(), DrainOutcome::PeerGone);
 }
 

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    plain::{Plain, assert_cut, plain_client},
+    plain::{Plain, assert_cut, leave, plain_client},
     support::{pattern, unique_name, within},
 };
 
@@ -337,7 +337,7 @@ async fn shutting_down_towards_a_peer_that_has_left_is_no_error() {
         if has_read {
             client.read_exact(&mut [0; 6]).unwrap();
         }
-        drop(client);
+        leave(client);
         within(stream.shutdown()).await.unwrap();
         // Who wants to know asks; nobody can tell what it had read.
         assert_eq!(within(stream.drained()).await.unwrap(), DrainOutcome::PeerGone);

@@ -24,11 +24,30 @@ pub(crate) fn open(name: &str) -> io::Result<Plain> {
 /// Connects to a socket without waiting: std's own client would wait for room.
 #[cfg(unix)]
 pub(crate) fn open(name: &str) -> io::Result<Plain> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
-    let socket = Plain::from(socket(AddressFamily::UNIX, SocketType::STREAM, None)?);
+    use rustix::net::{SocketAddrUnix, connect};
+    let socket = Plain::from(socket()?);
     socket.set_nonblocking(true)?;
     connect(&socket, &SocketAddrUnix::new(path(name))?)?;
     socket.set_nonblocking(false)?;
+    Ok(socket)
+}
+
+/// Returns a socket that no program inherits: its peer would not see it leave before that program ends.
+#[cfg(target_os = "linux")]
+fn socket() -> io::Result<std::os::fd::OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+}
+
+/// The same, except for programs that begin between the two calls.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn socket() -> io::Result<std::os::fd::OwnedFd> {
+    use rustix::{
+        io::{FdFlags, fcntl_setfd},
+        net::{AddressFamily, SocketType, socket},
+    };
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
     Ok(socket)
 }
 
@@ -36,6 +55,14 @@ pub(crate) fn open(name: &str) -> io::Result<Plain> {
 #[track_caller]
 pub(crate) fn plain_client(name: &str) -> Plain {
     open(name).unwrap()
+}
+
+/// Closes a client's end so that its peer sees it leave at once. A process that another test is starting
+/// has a duplicate of every open file until its program begins, which a dropped socket waits for.
+pub(crate) fn leave(client: Plain) {
+    #[cfg(unix)]
+    client.shutdown(std::net::Shutdown::Both).unwrap();
+    drop(client);
 }
 
 /// Returns whether a server had no room.

@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     child::{Process, tell},
-    plain::{Plain, path, plain_client},
+    plain::{Plain, leave, path, plain_client},
     support::{unique_name, within},
 };
 
@@ -165,7 +165,7 @@ async fn what_a_peer_has_not_read_when_it_leaves_does_not_count_as_read() {
     }
     client.read_exact(&mut [0; READ]).unwrap();
     assert!(unread(&mut server).unwrap() >= written - READ as u64);
-    drop(client);
+    leave(client);
     assert_eq!(unread(&mut server), None);
 }
 
@@ -175,7 +175,7 @@ async fn what_is_written_within_the_grace_does_not_count_as_read() {
     let mut server = server.with_write_grace(8);
     within(server.write_all(b"read")).await.unwrap();
     assert_eq!(unread(&mut server), Some(4));
-    drop(client);
+    leave(client);
     within(server.write_all(b"lost")).await.unwrap();
     assert_eq!(unread(&mut server), None);
 }

@@ -10,7 +10,7 @@ use npipes::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    plain::{Plain, plain_client},
+    plain::{Plain, leave, plain_client},
     support::{pattern, unique_name, within},
 };
 
@@ -269,7 +269,7 @@ async fn a_write_to_a_peer_that_has_left_fails_unless_it_is_within_the_grace() {
         let (server, mut client) = server_and_file().await;
         let mut server = server.with_write_grace(grace);
         client.write_all(b"bye").unwrap();
-        drop(client);
+        leave(client);
         for lost in [3, 2] {
             let written = within(server.write(&[0; 3])).await;
             match grace {
@@ -293,7 +293,7 @@ async fn what_is_written_to_a_peer_that_listens_takes_nothing_of_the_grace() {
         within(server.write_all(b"abc")).await.unwrap();
         client.read_exact(&mut [0; 3]).unwrap();
     }
-    drop(client);
+    leave(client);
     assert_eq!(within(server.write(b"")).await.unwrap(), 0);
     assert_eq!(within(server.write(b"abc")).await.unwrap(), 1);
     assert_eq!(within(server.write(b"abc")).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
