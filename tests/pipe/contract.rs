@@ -18,6 +18,7 @@ impl Place for Name {
 
     const HAS_INSTANCES: bool = cfg!(windows);
     const TELLS_OF_ROOM: bool = cfg!(windows);
+    const WAITS_IN_REAL_TIME: bool = cfg!(windows);
 
     fn new() -> Self {
         Self(unique_name())
