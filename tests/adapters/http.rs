@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -63,7 +64,8 @@ pub(crate) async fn listen(name: &str) -> Listener {
 
 /// A client's options where servers come and go.
 pub(crate) fn patient() -> ConnectOptions {
-    ConnectOptions::new().not_found(ConnectOptions::WAIT_FOR_SERVER)
+    let a_minute = Duration::from_secs(60);
+    ConnectOptions::new().timeout(a_minute).not_found(ConnectOptions::WAIT_FOR_SERVER)
 }
 
 /// An axum server that can be stopped.

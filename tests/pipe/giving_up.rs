@@ -27,8 +27,9 @@ use crate::{
 const MUCH: usize = 1 << 20;
 const SHORT: Duration = Duration::from_millis(100);
 /// How soon after a connection was given up its name must be free. It takes some turns of the driver;
-/// the rest is for a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(1);
+/// the rest is for a busy machine, and is less than any linger time that is not to pass.
+pub(crate) const SOON: Duration = Duration::from_secs(8);
+const _: () = assert!(SOON.as_secs() < ConnectionOptions::DEFAULT_LINGER.as_secs());
 const LONG: Duration = Duration::from_secs(50);
 
 /// Returns a server's connection to a client that never reads. Its listener is closed: on Windows the

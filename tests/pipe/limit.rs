@@ -12,8 +12,8 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use npipes::{
-    Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions, PipeStream,
-    connect,
+    ConnectOptions, Connection, ConnectionOptions, DrainOutcome, Error, Listener, ListenerOptions,
+    PipeStream, connect,
 };
 use tokio::task::yield_now;
 
@@ -126,8 +126,10 @@ async fn clients_that_wait_for_their_turn_all_get_it() {
         let clients = (0..4).map(|_| {
             let name = name.clone();
             tokio::spawn(async move {
+                // Longer than the others take on a busy machine.
+                let patient = ConnectOptions::new().timeout(Duration::from_secs(60));
                 for _ in 0..25 {
-                    let mut client = connect(&name).await.unwrap();
+                    let mut client = patient.connect(&name).await.unwrap();
                     client.send("hi").await.unwrap();
                     assert_eq!(client.receive().await.unwrap().unwrap(), b"hi"[..]);
                 }
