@@ -147,7 +147,7 @@ async fn a_folder_that_is_not_there_is_an_error() {
 #[tokio::test]
 async fn a_path_that_just_fits_is_listened_on() {
     let folder = Folder::new();
-    let deep = folder.0.join("d".repeat(80 - folder.socket().len()));
+    let deep = folder.0.join("d".repeat(80_usize.saturating_sub(folder.socket().len()).max(1)));
     fs::create_dir(&deep).unwrap();
     let name = deep.join("x");
     let full = "y".repeat(npipes::PipeName::MAX_LEN - 1 - deep.as_os_str().len());

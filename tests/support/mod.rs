@@ -1,9 +1,14 @@
 //! What the tests share. Each test binary uses a part of it.
 
 use std::{
+    collections::hash_map::RandomState,
     future::Future,
+    hash::BuildHasher,
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,10 +27,14 @@ pub(crate) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Returns a pipe name that no other test has, in this process or another.
+/// Returns a pipe name that no other test has, in this process or another, nor had: what a killed one has
+/// left behind has a process id that is given out again.
 pub(crate) fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("npipes-test-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    static RANDOM: OnceLock<u64> = OnceLock::new();
+    let random = RANDOM.get_or_init(|| RandomState::new().hash_one(0) >> 32);
+    let (id, number) = (process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    format!("npipes-test-{id}-{random:08x}-{number}")
 }
 
 /// Returns `len` bytes that depend on `seed` and on their position.
