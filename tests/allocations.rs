@@ -1,6 +1,7 @@
 //! What a stream of frames costs in allocations, counted by the allocator itself.
 #![allow(clippy::unwrap_used, reason = "a test that meets an impossible value is to panic")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/counting.rs"]
 mod counting;
 
@@ -16,7 +17,7 @@ use npipes::{Connection, FrameCodec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::counting::{held, spent};
+use crate::counting::{held_here, spent};
 
 /// Reads like a pipe under mio: at most 64 KiB at once, as much as there is; then pends.
 struct Source {
@@ -116,7 +117,7 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
     assert_eq!(spent(encoding), (0, 0), "encoding small frames");
 
     for (len, count) in [(64, 100_000), (64 * 1024, 200), (1024 * 1024, 20)] {
-        let before = held();
+        let before = held_here();
         let wire = stream(len, count);
         let total = wire.len();
         let mut connection = Connection::new(Source::of(wire));
@@ -127,7 +128,7 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
         assert!(reads <= at_best + at_best / 16 + 4, "{reads} reads for {total} bytes");
 
         assert!(poll_once(connection.send(vec![7; len])).is_ready());
-        let idle = held() - before;
+        let idle = held_here() - before;
         assert!(idle <= 1024, "{idle} bytes held after frames of {len}, with nothing to do");
         drop(connection);
     }
@@ -139,7 +140,7 @@ fn a_stream_costs_the_buffers_it_needs_and_idleness_next_to_nothing() {
 /// Messages that each come alone and are answered.
 fn converse(len: usize) {
     const COUNT: usize = 1000;
-    let before = held();
+    let before = held_here();
     let message = Bytes::from(vec![7; len]);
     let wire = stream(len, COUNT);
     let lone = Some(wire.len() / COUNT);
@@ -162,6 +163,6 @@ fn converse(len: usize) {
         assert_eq!(spent, (0, 0), "questions and answers of {len}");
     }
     assert!(poll_once(connection.receive()).is_pending());
-    let idle = held() - before - len;
+    let idle = held_here() - before - len;
     assert!(idle <= 1024, "{idle} bytes held after questions and answers of {len}");
 }

@@ -1,5 +1,5 @@
-//! An allocator that counts. What is held is counted for the whole process, so a binary that has this
-//! has one test. What is spent is counted for each thread: the harness of the tests has one of its own.
+//! An allocator that counts, for each thread and for the whole process. The harness of the tests has a
+//! thread of its own, which allocates while they run.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -12,6 +12,8 @@ struct Counting;
 thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
     static BYTES: Cell<usize> = const { Cell::new(0) };
+    /// Begins far from zero: a thread may free what another has allocated.
+    static HELD_HERE: Cell<usize> = const { Cell::new(usize::MAX / 2) };
 }
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -20,6 +22,12 @@ fn count(size: usize) {
     CALLS.set(CALLS.get() + 1);
     BYTES.set(BYTES.get() + size);
     HELD.fetch_add(size, Relaxed);
+    HELD_HERE.set(HELD_HERE.get() + size);
+}
+
+fn uncount(size: usize) {
+    HELD.fetch_sub(size, Relaxed);
+    HELD_HERE.set(HELD_HERE.get() - size);
 }
 
 // SAFETY: every call goes to the system's allocator as it came.
@@ -32,13 +40,13 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
+        uncount(layout.size());
         // SAFETY: the caller's promises are passed on.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        HELD.fetch_sub(layout.size(), Relaxed);
+        uncount(layout.size());
         count(size);
         // SAFETY: the caller's promises are passed on.
         unsafe { System.realloc(block, layout, size) }
@@ -48,9 +56,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Returns the bytes that are allocated now.
+/// Returns the bytes that are allocated now, by all threads.
 pub(crate) fn held() -> usize {
     HELD.load(Relaxed)
+}
+
+/// Returns the bytes that this thread has allocated, without those that it has freed, from a beginning of
+/// any size: only the difference of two of these means something.
+pub(crate) fn held_here() -> usize {
+    HELD_HERE.get()
 }
 
 /// Returns the calls of the allocator by this thread, and the bytes that it gave out, while `work`
