@@ -20,7 +20,7 @@ ENVIRONMENT = os.environ if WINDOWS else {**os.environ, "TMPDIR": SOCKETS.name}
 # How a program writes who runs it: by a security identifier, or by a number.
 USER = "S-1-5-" if WINDOWS else str(os.getuid())
 # For whatever a program is to print or to do. Nothing waits this long unless something is wrong.
-LIMIT = 60
+LIMIT = 300
 
 
 class Failed(Exception):

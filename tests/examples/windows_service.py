@@ -37,7 +37,8 @@ def in_a_console():
     hangs = start("pipecat", "connect", name, "--text", LONG, "--stall", title="the client that hangs")
     service.expect("order of")
     service.ctrl_c()
-    service.ends(0, *(f"stopping, checkpoint {i}" for i in (1, 2, 3)))
+    # A third one comes first where the machine is not too busy for it.
+    service.ends(0, "stopping, checkpoint 1", "stopping, checkpoint 2")
     service.has("stopped: 1 connections, 1 not read to the end, 0 cut", 1)
     hangs.kill()
 
@@ -69,7 +70,7 @@ def under_the_manager(log):
     expect(hangs, log, "xxx")
     manage("stop", SERVICE)
     expect(hangs, log, "stopped: 2 connections, 1 not read to the end, 0 cut")
-    for part in ("running", ": two coffees", "stopping, checkpoint 1", "stopping, checkpoint 3"):
+    for part in ("running", ": two coffees", "stopping, checkpoint 1", "stopping, checkpoint 2"):
         if part not in log.read_text():
             raise hangs.failure(f"the log of the service has no {part!r}: {log.read_text()}")
     expect_state(hangs, "STOPPED")
