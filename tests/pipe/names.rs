@@ -2,7 +2,7 @@
 
 use std::path::{self, Path};
 #[cfg(windows)]
-use std::{fs, process};
+use std::{env, fs};
 
 use npipes::{Error, Listener, PipeName, connect};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -92,27 +92,28 @@ async fn names_that_look_alike_are_different_pipes() {
 #[tokio::test]
 async fn no_name_leads_to_a_file() {
     let before = b"what was there before, and stays";
-    let file = format!("npipes-victim-{}.txt", process::id());
-    let victim = format!(r"C:\{file}");
-    fs::write(&victim, before).unwrap();
+    let victim = env::temp_dir().join(unique_name());
+    let victim = victim.to_str().unwrap();
+    let with_slashes = victim.replace('\\', "/");
+    fs::write(victim, before).unwrap();
     for name in [
-        format!(r"..\C:\{file}"),
-        format!(r"\\.\pipe\..\C:\{file}"),
-        format!(r"\\?\pipe\..\C:\{file}"),
-        format!("//./pipe/../C:/{file}"),
-        format!("npipe:////./pipe/../C:/{file}"),
-        format!("../C:/{file}"),
-        format!(r"x\..\..\C:\{file}"),
-        format!(r"..\GLOBALROOT\??\C:\{file}"),
-        format!(r"\\.\C:\{file}"),
+        format!(r"..\{victim}"),
+        format!(r"\\.\pipe\..\{victim}"),
+        format!(r"\\?\pipe\..\{victim}"),
+        format!("//./pipe/../{with_slashes}"),
+        format!("npipe:////./pipe/../{with_slashes}"),
+        format!("../{with_slashes}"),
+        format!(r"x\..\..\{victim}"),
+        format!(r"..\GLOBALROOT\??\{victim}"),
+        format!(r"\\.\{victim}"),
     ] {
         let error = within(connect(&name)).await.unwrap_err();
         assert!(matches!(error, Error::InvalidName(_)), "{name}: {error:?}");
         let error = Listener::bind(&name).unwrap_err();
         assert!(matches!(error, Error::InvalidName(_)), "{name}: {error:?}");
     }
-    assert_eq!(fs::read(&victim).unwrap(), before);
-    fs::remove_file(&victim).unwrap();
+    assert_eq!(fs::read(victim).unwrap(), before);
+    fs::remove_file(victim).unwrap();
 }
 
 #[tokio::test]
