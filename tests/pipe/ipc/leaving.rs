@@ -1,7 +1,5 @@
 //! Peers that leave, and ends that give up, at the worst moment.
 
-use std::time::Duration;
-
 use futures::FutureExt;
 use npipes::{
     Error, Listener,
@@ -10,7 +8,7 @@ use npipes::{
 };
 use tokio::task::yield_now;
 
-use super::connect_when_it_is_there;
+use super::{at_a_deadline, connect_when_it_is_there};
 use crate::support::{unique_name, within};
 
 #[tokio::test]
@@ -77,20 +75,22 @@ async fn a_reader_that_leaves_at_once_is_not_taken_for_an_error() {
 
 #[tokio::test]
 async fn a_reader_that_does_not_read_is_an_error_at_the_deadline() {
-    let name = unique_name();
-    let deadline = Duration::from_millis(300);
-    let options = IpcOptions::new().format(FrameFormat::new()).timeout(deadline);
-    let mut ipc = options.open(&name).unwrap();
-    let reader = async {
-        let peer = connect_when_it_is_there(&name).await;
-        std::future::pending::<()>().await;
-        drop(peer);
-    };
-    // More than the buffers of the system hold, and what a runtime reads ahead.
-    let error = tokio::select! {
-        sent = within(ipc.send_message(vec![0; 1024 * 1024])) => sent.unwrap_err(),
-        () = reader => unreachable!(),
-    };
+    let error = at_a_deadline(async |deadline| {
+        let name = unique_name();
+        let options = IpcOptions::new().format(FrameFormat::new()).timeout(deadline);
+        let mut ipc = options.open(&name).unwrap();
+        let reader = async {
+            let peer = connect_when_it_is_there(&name).await;
+            std::future::pending::<()>().await;
+            drop(peer);
+        };
+        // More than the buffers of the system hold, and what a runtime reads ahead.
+        tokio::select! {
+            sent = within(ipc.send_message(vec![0; 1024 * 1024])) => sent.unwrap_err(),
+            () = reader => unreachable!(),
+        }
+    });
+    let error = error.await;
     assert!(matches!(error, Error::Io { .. }) && error.is_timeout(), "{error:?}");
     assert!(error.to_string().contains("the peer has not read everything"), "{error}");
 }
