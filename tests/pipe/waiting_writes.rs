@@ -175,7 +175,7 @@ fn a_write_that_waits_outlives_the_thread_that_began_it() {
     }
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
-    let (mut server, mut client) = runtime.block_on(with_plain_client(&unique_name(), LONG));
+    let (mut server, client) = runtime.block_on(with_plain_client(&unique_name(), LONG));
     let handle = runtime.handle().clone();
     let writing = std::thread::spawn(move || {
         let written = handle.block_on(fill(&mut server));
@@ -184,8 +184,8 @@ fn a_write_that_waits_outlives_the_thread_that_began_it() {
         written
     });
     let written = writing.join().unwrap();
-    let mut read = Vec::new();
-    client.read_to_end(&mut read).unwrap();
+    let (read, end) = runtime.block_on(read_to_end(client));
+    end.unwrap();
     assert!(read == written, "{} of {} bytes", read.len(), written.len());
 }
 
