@@ -1,6 +1,7 @@
 //! A process for each measurement.
 
 use std::{
+    any::type_name_of_val,
     env,
     io::{self, Write},
     process::Command,
@@ -37,16 +38,23 @@ pub(crate) fn measured<F: Future<Output = ()>>(measure: impl FnOnce() -> F) {
     if env::var_os(MEASURING).is_some() {
         return runtime().block_on(measure());
     }
-    let thread = std::thread::current();
-    let test = thread.name().unwrap();
-    if skips(test) {
+    let test = test_of(&measure);
+    if skips(&test) {
         return;
     }
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", test, "--nocapture"]).env(MEASURING, "1");
+    child.args(["--exact", &test, "--nocapture"]).env(MEASURING, "1");
     let output = started(|| child.output());
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter(|line| line.contains(": ")).for_each(|line| println!("{line}"));
     assert!(text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Returns the name of the test that a closure is in. The thread's name is another one if the tests run
+/// one by one.
+fn test_of<F>(closure: &F) -> String {
+    let path = type_name_of_val(closure).split("::");
+    // The name of the crate comes first, and the closure's own last.
+    path.skip(1).take_while(|part| !part.starts_with('{')).collect::<Vec<_>>().join("::")
 }
