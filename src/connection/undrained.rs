@@ -30,3 +30,16 @@ impl fmt::Display for Unread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_how_much_is_unread_if_it_is_known() {
+        let late = |unread| io::Error::new(io::ErrorKind::TimedOut, Undrained { unread });
+        assert_eq!(Undrained::unread(&late(Some(7))), Some(7));
+        assert_eq!(Undrained::unread(&late(None)), None);
+        assert_eq!(Undrained::unread(&io::ErrorKind::TimedOut.into()), None);
+    }
+}

@@ -7,9 +7,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt, stream::FusedStream};
 use npipes::{
     Connection, ConnectionOptions, DrainOutcome, Error, FrameCodec,
+    connection::ConnectionStats,
     frame::{Dialect, FrameError, FrameFormat},
 };
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, DuplexStream, duplex};
@@ -214,6 +215,62 @@ async fn the_halves_work_at_the_same_time_and_come_together_again() {
 }
 
 #[tokio::test]
+async fn the_halves_are_a_sink_and_a_stream_and_count_what_goes_over_them() {
+    // Nothing is queued beside the next message.
+    let options = ConnectionOptions::new().send_buffer(1);
+    let (near, far) = duplex(4096);
+    let (mut sending, mut rest) = Connection::with_options(near, &options).split();
+    let (mut answering, mut receiving) = Connection::new(far).split();
+    within(SinkExt::feed(&mut sending, Bytes::from_static(b"a"))).await.unwrap();
+    assert!(receiving.next().now_or_never().is_none());
+    within(SinkExt::feed(&mut sending, Bytes::from_static(b"bb"))).await.unwrap();
+    assert_eq!(within(receiving.next()).await.unwrap().unwrap(), b"a"[..]);
+    assert!(receiving.next().now_or_never().is_none());
+    within(SinkExt::<Bytes>::flush(&mut sending)).await.unwrap();
+    assert_eq!(within(receiving.next()).await.unwrap().unwrap(), b"bb"[..]);
+    within(answering.send("ccc")).await.unwrap();
+    assert_eq!(within(rest.next()).await.unwrap().unwrap(), b"ccc"[..]);
+
+    let counted = |stats: ConnectionStats| {
+        (stats.messages_sent, stats.bytes_sent, stats.messages_received, stats.bytes_received)
+    };
+    assert_eq!(counted(sending.stats()), (2, 3, 0, 0));
+    assert_eq!(counted(rest.stats()), (0, 0, 1, 3));
+    assert!(!sending.is_pair_of(&receiving) && sending.is_pair_of(&rest));
+    let whole = sending.reunite(rest);
+    assert_eq!(counted(whole.stats()), (2, 3, 1, 3));
+
+    assert!(!receiving.is_terminated());
+    drop(whole);
+    assert!(within(receiving.next()).await.is_none());
+    assert!(receiving.is_terminated());
+    let mut other = answering.reunite(receiving);
+    assert!(other.is_terminated() && within(other.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_message_waits_for_a_write_when_the_send_buffer_is_full_and_not_before() {
+    // A frame has 100 bytes.
+    for (send_buffer, writes) in [(100, true), (101, false)] {
+        let options = ConnectionOptions::new().send_buffer(send_buffer);
+        let transport = Trickle::new(b"", usize::MAX);
+        let mut connection = Connection::with_options(transport, &options);
+        for _ in 0..2 {
+            within(connection.feed(vec![0; 88])).await.unwrap();
+        }
+        assert_eq!(!connection.get_ref().written.is_empty(), writes, "{send_buffer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_flushes_the_stream_that_it_is_over() {
+    let (near, mut far) = duplex(4096);
+    let mut connection = Connection::new(BufStream::new(near));
+    within(connection.send("Hello")).await.unwrap();
+    within(far.read_exact(&mut [0; 17])).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_half_flushes_and_shuts_down_the_stream_that_it_shares() {
     let (near, mut far) = duplex(4096);
     // It keeps what is written until it is flushed.
@@ -322,9 +379,12 @@ async fn a_large_payload_is_written_from_its_own_memory() {
         let options = ConnectionOptions::new().frame_per_write(frame_per_write);
         let transport = tokio::io::join(tokio::io::empty(), Places::default());
         let mut connection = Connection::with_options(transport, &options);
-        let payload = Bytes::from(vec![7; 20_000]);
-        within(connection.send(payload.clone())).await.unwrap();
-        assert_eq!(connection.get_ref().writer().0, [payload.as_ptr()]);
+        for (len, is_large) in [(8191, false), (8192, true), (20_000, true)] {
+            let payload = Bytes::from(vec![7; len]);
+            within(connection.send(payload.clone())).await.unwrap();
+            let is_written = connection.get_ref().writer().0.contains(&payload.as_ptr());
+            assert_eq!(is_written, is_large, "{len}");
+        }
     }
 }
 

@@ -36,8 +36,9 @@ pub(crate) struct Script {
     drain: Answer,
     close_write: Answer,
     pub(crate) asked: VecDeque<Asked>,
-    /// How often it was read from.
+    /// How often it was read from, through any handle and through a second one.
     pub(crate) reads: usize,
+    pub(crate) second_reads: usize,
 }
 
 /// A transport whose answers the test has written down.
@@ -47,6 +48,7 @@ pub(crate) struct Scripted {
     script: Arc<Mutex<Script>>,
     /// Whether the halves of a connection have a handle each.
     two_handles: bool,
+    is_second: bool,
 }
 
 impl Scripted {
@@ -84,7 +86,7 @@ impl Transport for Scripted {
 
     fn reader(&self) -> Option<Self> {
         let (io, script) = (Arc::clone(&self.io), Arc::clone(&self.script));
-        self.two_handles.then_some(Self { io, script, two_handles: true })
+        self.two_handles.then_some(Self { io, script, two_handles: true, is_second: true })
     }
 }
 
@@ -94,7 +96,10 @@ impl AsyncRead for Scripted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.script.lock().unwrap().reads += 1;
+        let mut script = self.script.lock().unwrap();
+        script.reads += 1;
+        script.second_reads += usize::from(self.is_second);
+        drop(script);
         Pin::new(&mut *self.io.lock().unwrap()).poll_read(cx, buf)
     }
 }
@@ -129,7 +134,7 @@ impl Stage {
         let (near, far) = duplex(4096);
         let script = Arc::<Mutex<Script>>::default();
         let io = Arc::new(Mutex::new(near));
-        let near = Scripted { io, script: Arc::clone(&script), two_handles };
+        let near = Scripted { io, script: Arc::clone(&script), two_handles, is_second: false };
         let options = ConnectionOptions::new().close_timeout(CLOSE_TIMEOUT);
         Self { near: Connection::with_transport(near, &options), far, script }
     }

@@ -243,6 +243,17 @@ async fn a_whole_sink_that_is_closed_asks_and_tells_nothing() {
 }
 
 #[tokio::test]
+async fn a_half_reads_through_a_handle_of_its_own_where_there_is_one() {
+    for two_handles in [false, true] {
+        let Stage { near, script, far: _far } = Stage::new(two_handles);
+        let (_sending, mut receiving) = near.split();
+        assert!(receiving.receive().now_or_never().is_none());
+        let script = script.lock().unwrap();
+        assert_eq!((script.reads > 0, script.second_reads > 0), (true, two_handles));
+    }
+}
+
+#[tokio::test]
 async fn halves_that_come_together_are_the_same_transport_again() {
     for two_handles in [false, true] {
         let Stage { near, script, mut far } = Stage::new(two_handles).drain(Some(Ok(())));
