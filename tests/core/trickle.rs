@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use npipes::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Gives `incoming` in pieces of `step` bytes and then the end of the stream, keeps what is written
@@ -97,4 +98,9 @@ impl AsyncWrite for Trickle {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.rest(cx).map(Ok)
     }
+}
+
+/// Returns the length of each write of a connection.
+pub(crate) fn write_lens(connection: &Connection<Trickle>) -> Vec<usize> {
+    connection.get_ref().written.iter().map(Vec::len).collect()
 }
