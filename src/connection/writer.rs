@@ -203,10 +203,7 @@ impl Writer {
         mut io: Pin<&mut W>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if self.queued > 0 {
-            let tail = self.tail.len().min(USUAL_TAIL);
-            self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
-        }
+        self.note_tail();
         while self.queued > rest {
             let written = match io.is_write_vectored() {
                 true => {
@@ -238,6 +235,14 @@ impl Writer {
             self.tail = BytesMut::new();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Records how long the tail has become.
+    fn note_tail(&mut self) {
+        if self.queued > 0 {
+            let tail = self.tail.len().min(USUAL_TAIL);
+            self.usual_tail = tail.max(self.usual_tail - self.usual_tail / 8);
+        }
     }
 
     /// Returns the most bytes that go into the next write.

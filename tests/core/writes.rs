@@ -220,6 +220,23 @@ async fn a_batch_up_to_the_send_buffer_goes_out_in_one_write_of_a_long_stream() 
 }
 
 #[tokio::test]
+async fn a_long_write_of_many_payloads_has_as_many_slices_as_the_system_takes() {
+    const LEN: usize = 8192;
+    const COUNT: usize = 700;
+    let transport = Trickle::new(b"", usize::MAX).vectored();
+    let options = ConnectionOptions::new().send_buffer(512 * 1024);
+    let mut connection = Connection::with_options(transport, &options);
+    for _ in 0..COUNT {
+        within(connection.feed(vec![7; LEN])).await.unwrap();
+    }
+    within(connection.flush()).await.unwrap();
+    let lens = write_lens(&connection);
+    assert_eq!(lens.iter().sum::<usize>(), COUNT * (LEN + 12));
+    // A write has 16 slices: payloads, and what is between them.
+    assert!(lens.iter().all(|len| *len <= 8 * (LEN + 12)), "{lens:?}");
+}
+
+#[tokio::test]
 async fn small_frames_never_make_a_write_longer_than_two_of_the_first() {
     let (mut connection, first) = long_stream(&ConnectionOptions::new()).await;
     for len in (0..8192).step_by(5) {
