@@ -231,26 +231,16 @@ impl<C: Connect> Drive<C> {
         if self.is_closing_late(cx) {
             return Poll::Ready(Ok(DrainOutcome::TimedOut { unread: None }));
         }
-        if !session.is_flushed || self.outbox.kept().is_some() {
+        // What is kept was fed before that.
+        if !session.is_flushed {
             return Poll::Pending;
         }
-        let counts_reads = self.shared.options.delivered_when == DeliveredWhen::Read;
-        if counts_reads {
+        if self.shared.options.delivered_when == DeliveredWhen::Read {
             match ready!(self.poll_drain(session, cx))? {
                 DrainOutcome::Drained | DrainOutcome::Flushed => {}
                 undecided => return Poll::Ready(Ok(undecided)),
             }
         }
-        let written = self.outbox.written(session.connection.unwritten());
-        let closed = ready!(session.connection.poll_end(cx))?;
-        let how = match closed {
-            DrainOutcome::Drained => Some(Delivered::Read),
-            DrainOutcome::Flushed => Some(Delivered::HandedOver),
-            _ => None,
-        };
-        if let Some(how) = how.filter(|_| counts_reads) {
-            self.outbox.deliver(written, how, &mut self.pages);
-        }
-        Poll::Ready(Ok(closed))
+        session.connection.poll_end(cx)
     }
 }

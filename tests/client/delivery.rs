@@ -112,6 +112,23 @@ async fn a_receipt_that_is_awaited_asks_whether_the_peer_has_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_peer_has_read_is_not_what_it_has_acknowledged() {
+    let (near, far) = wire(1024);
+    let options = ClientOptions::new().delivered_when(DeliveredWhen::Acknowledged);
+    let script = Script::of([Step::Give(near)]).counts_unread();
+    let (client, _inbox) = Client::builder(script).options(options).spawn();
+    let mut receipt = client.try_send("a").unwrap();
+    let id = receipt.id();
+    let mut far = Connection::new(far);
+    assert_eq!(within(far.receive()).await.unwrap().unwrap(), b"a"[..]);
+    within(far.send("read")).await.unwrap();
+    settle().await;
+    assert_eq!(fate_now(&mut receipt).map(drop), None);
+    client.acknowledge(id);
+    assert_eq!(within(receipt).await.unwrap(), Delivered::Acknowledged);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_for_the_peer_covers_nothing_that_was_sent_later() {
     let (near, mut far) = wire(1024);
     let (client, _inbox) = Client::spawn(script([near]));

@@ -226,6 +226,19 @@ async fn whoever_waits_for_room_learns_of_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_end_wakes_whoever_waits_for_room() {
+    let (client, _inbox, _far) = client(1);
+    client.try_send(message(0)).unwrap();
+    let (sender, reserver) = (client.clone(), client.clone());
+    let sending = tokio::spawn(async move { sender.send(message(1)).await.map(drop) });
+    let reserving = tokio::spawn(async move { reserver.reserve().await.map(drop) });
+    settle().await;
+    let closing = tokio::spawn(async move { client.close().await });
+    settle().await;
+    assert!(sending.is_finished() && reserving.is_finished() && !closing.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flush_waits_until_everything_before_it_was_handed_over() {
     let (near, far) = wire(50);
     let (client, _inbox) = Client::spawn(Script::of([Step::Give(near)]));
