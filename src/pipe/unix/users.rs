@@ -1,6 +1,6 @@
 //! Users by their numbers, and the number that stands for all users that have none here.
 
-use std::fs;
+use std::{fs, sync::OnceLock};
 
 use rustix::process::geteuid;
 
@@ -16,9 +16,15 @@ pub(super) fn this_user() -> u32 {
 /// Returns whether the peer's number is that of one user. If not, the peer's user can be any user
 /// that has no number in this process's user namespace.
 pub(super) fn is_of_one(uid: u32) -> bool {
-    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
-    let overflow = overflow.and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW);
-    uid != overflow || fs::read_to_string("/proc/self/uid_map").map_or(true, |map| is_whole(&map))
+    uid != overflow() || fs::read_to_string("/proc/self/uid_map").map_or(true, |map| is_whole(&map))
+}
+
+fn overflow() -> u32 {
+    static OVERFLOW_UID: OnceLock<u32> = OnceLock::new();
+    *OVERFLOW_UID.get_or_init(|| {
+        let text = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW)
+    })
 }
 
 /// Returns whether a map gives every user a number: it has the lines `inside outside count`.
