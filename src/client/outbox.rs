@@ -149,8 +149,8 @@ impl Outbox {
     /// Records that messages of the present connection are delivered up to `place`, which is a
     /// place as [`written`](Self::written) returns it.
     pub(super) fn deliver(&mut self, place: u64, how: Delivered, tell: &mut impl Tell) {
-        let begin = self.in_doubt;
-        let reached = self.entries.range(begin..self.fed).take_while(|entry| entry.end <= place);
+        debug_assert_eq!(self.in_doubt, 0, "only what waits to be acknowledged stays in doubt");
+        let reached = self.entries.range(..self.fed).take_while(|entry| entry.end <= place);
         let mut count = 0;
         for entry in reached {
             count += 1;
@@ -162,15 +162,7 @@ impl Outbox {
         if count == 0 {
             return;
         }
-        let id = self.first + begin as u64;
-        tell.delivered(id..id + count as u64, how);
-        if begin > 0 {
-            for entry in self.entries.range_mut(begin..begin + count) {
-                entry.settled = true;
-                entry.message = Bytes::new();
-            }
-            return;
-        }
+        tell.delivered(self.first..self.first + count as u64, how);
         self.entries.drain(..count);
         self.first += count as u64;
         self.fed -= count;

@@ -8,7 +8,7 @@ use std::sync::{
 use futures::{FutureExt, StreamExt};
 use npipes::{
     Client, Connection, Error,
-    client::{ClientOptions, Inbox},
+    client::{ClientOptions, DeliveredWhen, Fate, Inbox},
     text::TextEncoding,
 };
 use tokio::{io::AsyncWriteExt, task::yield_now};
@@ -96,6 +96,47 @@ async fn a_full_inbox_holds_the_peer_back() {
             assert_eq!(within(inbox.receive()).await.unwrap().unwrap().len(), 1000);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_read_at_once_than_there_is_room_for() {
+    let (_client, mut inbox, mut fars) = client(1, 1);
+    for number in 0..20 {
+        within(fars[0].send(vec![number; 36])).await.unwrap();
+    }
+    settle().await;
+    for number in 0..20 {
+        assert_eq!(inbox.receive().now_or_never().unwrap().unwrap().unwrap(), [number; 36][..]);
+        assert!(inbox.receive().now_or_never().is_none());
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_received_everything_before_a_loss_learns_what_it_means_however_full_the_inbox_is()
+{
+    const COST: usize = 100;
+    let (near, far) = wire(1 << 16);
+    let (second, second_far) = wire(1 << 16);
+    let options = ClientOptions::new().inbox(10 * COST).delivered_when(DeliveredWhen::Acknowledged);
+    let script = Script::of([Step::Give(near), Step::Give(second)]);
+    let (client, mut inbox) = Client::builder(script).options(options).spawn();
+    let (mut far, mut next) = (Connection::new(far), Connection::new(second_far));
+    let receipt = client.try_send("order").unwrap();
+    within(far.send(vec![0; 36])).await.unwrap();
+    settle().await;
+    drop(far);
+    settle().await;
+    for number in 1..10 {
+        within(next.send(vec![number; 36])).await.unwrap();
+    }
+    settle().await;
+    for number in 0..2 {
+        assert_eq!(within(inbox.receive()).await.unwrap().unwrap(), [number; 36][..]);
+    }
+    settle().await;
+    let fate = receipt.now_or_never().unwrap().map_err(|returned| returned.fate);
+    assert_eq!(fate, Err(Fate::MaybeDelivered));
 }
 
 #[tokio::test(start_paused = true)]

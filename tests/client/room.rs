@@ -226,6 +226,42 @@ async fn whoever_waits_for_room_learns_of_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sender_of_much_lets_the_driver_take_it_over_before_it_sends_more() {
+    let (near, _far) = wire(50);
+    let (client, _inbox) = Client::spawn(Script::of([Step::Give(near)]));
+    for _ in 0..2 {
+        drop(client.send(vec![0; 600 * 1024]).now_or_never().unwrap().unwrap());
+        assert!(client.send("more").now_or_never().is_none());
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_task_that_flushes_is_woken() {
+    let (near, far) = wire(50);
+    let (client, _inbox) = Client::spawn(Script::of([Step::Give(near)]));
+    let flush = |client: &Client| {
+        let client = client.clone();
+        tokio::spawn(async move { client.flush().await })
+    };
+    client.try_send(message(0)).unwrap();
+    settle().await;
+    client.try_send(message(1)).unwrap();
+    let mut flushing = vec![flush(&client), flush(&client)];
+    settle().await;
+    client.try_send(message(2)).unwrap();
+    flushing.push(flush(&client));
+    settle().await;
+    assert!(flushing.iter().all(|flush| !flush.is_finished()));
+    let mut far = Connection::new(far);
+    for number in 0..3 {
+        assert_eq!(within(far.receive()).await.unwrap().unwrap(), message(number)[..]);
+    }
+    settle().await;
+    assert!(flushing.iter().all(|flush| flush.is_finished()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_wakes_whoever_waits_for_room() {
     let (client, _inbox, _far) = client(1);
     client.try_send(message(0)).unwrap();

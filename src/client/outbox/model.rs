@@ -107,12 +107,15 @@ impl Model {
         }
     }
 
-    fn lose(&mut self, max_tries: u32) {
+    /// Returns how many messages are in doubt since this loss.
+    fn lose(&mut self, max_tries: u32) -> usize {
         self.losses += 1;
+        let mut in_doubt = 0;
         for id in 0..self.messages.len() {
             let Place::Fed(begin, end) = self.messages[id].place else { continue };
             if end <= self.written {
                 self.messages[id].place = Place::Doubt(self.losses);
+                in_doubt += 1;
                 continue;
             }
             self.messages[id].place = Place::Kept;
@@ -124,6 +127,7 @@ impl Model {
             }
         }
         self.written = self.fed;
+        in_doubt
     }
 
     fn decide(&mut self, loss: u64) {
@@ -210,8 +214,8 @@ fn play(acts: &[Act], acknowledged: bool, max_tries: u32) {
                 model.acknowledge(&ids);
             }
             Act::Lose => {
-                outbox.lose(unwritten(model), max_tries, &cause, record);
-                model.lose(max_tries);
+                let in_doubt = outbox.lose(unwritten(model), max_tries, &cause, record);
+                assert_eq!(in_doubt, model.lose(max_tries));
                 if !acknowledged {
                     outbox.decide(outbox.losses(), record);
                     model.decide(model.losses);
@@ -226,6 +230,8 @@ fn play(acts: &[Act], acknowledged: bool, max_tries: u32) {
         assert_eq!(record.0, model.settled, "after {act:?}");
         assert_eq!(outbox.settled(), model.settled());
         assert_eq!(outbox.take_freed(), std::mem::take(&mut model.freed));
+        let is_in_doubt = |message: &Message| matches!(message.place, Place::Doubt(_));
+        assert_eq!(outbox.is_in_doubt(), model.messages.iter().any(is_in_doubt));
         let kept = model.messages.iter().filter(|message| message.place == Place::Kept).count();
         assert_eq!(outbox.kept_count(), kept);
         let is_whole = |message: &Message| match message.place {
