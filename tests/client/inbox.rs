@@ -8,7 +8,7 @@ use std::sync::{
 use futures::{FutureExt, StreamExt};
 use npipes::{
     Client, Connection, Error,
-    client::{ClientOptions, DeliveredWhen, Fate, Inbox},
+    client::{ClientOptions, ClientState, DeliveredWhen, Fate, Inbox},
     text::TextEncoding,
 };
 use tokio::{io::AsyncWriteExt, task::yield_now};
@@ -126,7 +126,8 @@ async fn who_has_received_everything_before_a_loss_learns_what_it_means_however_
     within(far.send(vec![0; 36])).await.unwrap();
     settle().await;
     drop(far);
-    settle().await;
+    let connected = ClientState::Connected { session: 2 };
+    within(client.watch().wait_for(|state| *state == connected)).await.unwrap();
     for number in 1..10 {
         within(next.send(vec![number; 36])).await.unwrap();
     }

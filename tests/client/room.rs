@@ -1,6 +1,10 @@
 //! Room in the outbox: who gets it, in which order, and who gives it back.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    task::{Context, Wake},
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, future::join, stream::FuturesOrdered};
 use npipes::{
@@ -259,6 +263,27 @@ async fn every_task_that_flushes_is_woken() {
     }
     settle().await;
     assert!(flushing.iter().all(|flush| flush.is_finished()));
+}
+
+struct Task;
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_is_polled_again_and_again_leaves_one_waker() {
+    let (client, _inbox) = Client::spawn(Script::of([]));
+    client.try_send(message(0)).unwrap();
+    settle().await;
+    let task = Arc::new(Task);
+    let waker = Arc::clone(&task).into();
+    let mut flushing = std::pin::pin!(client.flush());
+    for _ in 0..10 {
+        assert!(flushing.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    // The test's own, the waker's, and the one that is kept.
+    assert_eq!(Arc::strong_count(&task), 3);
 }
 
 #[tokio::test(start_paused = true)]
