@@ -164,24 +164,6 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
         Drain::new(&mut self.writer, Pin::new(&mut self.io)).await
     }
 
-    /// Ends the connection at once, whatever the peer does, as [`Connection::abort`] does. The other
-    /// half finds it ended.
-    pub fn abort(self)
-    where
-        T: Transport,
-    {
-        if let Some(handle) = self.abort_handle() {
-            handle.abort();
-        }
-    }
-
-    /// Returns a handle that ends the connection at once, from anywhere:
-    /// [`Connection::abort_handle`].
-    #[must_use]
-    pub fn abort_handle(&self) -> Option<AbortHandle> {
-        self.io.abort_handle()
-    }
-
     /// Returns the span that the connection's events are in: [`Connection::span`].
     pub fn span(&self) -> &Span {
         self.writer.telemetry().span()
@@ -216,14 +198,6 @@ impl<T: AsyncWrite + Unpin> SendHalf<T> {
     }
 }
 
-impl<T> SendHalf<T> {
-    /// Calls `ask` with the transport and returns its result.
-    #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
-    pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
-        self.io.with_io(ask)
-    }
-}
-
 /// Closing the sink waits until the peer has read everything. If the transport can end one direction
 /// alone, the sink then tells the peer that nothing more comes: see [`SendHalf::close`].
 impl<T: AsyncWrite + Unpin> Sink<Bytes> for SendHalf<T> {
@@ -246,12 +220,6 @@ impl<T: AsyncWrite + Unpin> Sink<Bytes> for SendHalf<T> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = &mut *self;
         this.writer.poll_close_half(Pin::new(&mut this.io), cx)
-    }
-}
-
-impl<T> fmt::Debug for SendHalf<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendHalf").finish_non_exhaustive()
     }
 }
 
@@ -292,24 +260,6 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
         message.map(|payload| read_text(self.text, payload.freeze())).transpose()
     }
 
-    /// Ends the connection at once, whatever the peer does, as [`Connection::abort`] does. The other
-    /// half finds it ended.
-    pub fn abort(self)
-    where
-        T: Transport,
-    {
-        if let Some(handle) = self.abort_handle() {
-            handle.abort();
-        }
-    }
-
-    /// Returns a handle that ends the connection at once, from anywhere:
-    /// [`Connection::abort_handle`].
-    #[must_use]
-    pub fn abort_handle(&self) -> Option<AbortHandle> {
-        self.io.abort_handle()
-    }
-
     /// Returns the dialect that the connection speaks: [`Connection::dialect`].
     #[must_use]
     pub fn dialect(&self) -> Dialect {
@@ -328,14 +278,6 @@ impl<T: AsyncRead + Unpin> ReceiveHalf<T> {
     }
 }
 
-impl<T> ReceiveHalf<T> {
-    /// Calls `ask` with the transport and returns its result.
-    #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
-    pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
-        self.io.with_io(ask)
-    }
-}
-
 impl<T: AsyncRead + Unpin> Stream for ReceiveHalf<T> {
     type Item = Result<BytesMut, Error>;
 
@@ -351,8 +293,42 @@ impl<T: AsyncRead + Unpin> FusedStream for ReceiveHalf<T> {
     }
 }
 
-impl<T> fmt::Debug for ReceiveHalf<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceiveHalf").finish_non_exhaustive()
-    }
+/// The methods of both halves.
+macro_rules! half {
+    ($half:ident) => {
+        impl<T> $half<T> {
+            /// Ends the connection at once, whatever the peer does, as [`Connection::abort`] does.
+            /// The other half finds it ended.
+            pub fn abort(self)
+            where
+                T: Transport,
+            {
+                if let Some(handle) = self.abort_handle() {
+                    handle.abort();
+                }
+            }
+
+            /// Returns a handle that ends the connection at once, from anywhere:
+            /// [`Connection::abort_handle`].
+            #[must_use]
+            pub fn abort_handle(&self) -> Option<AbortHandle> {
+                self.io.abort_handle()
+            }
+
+            /// Calls `ask` with the transport and returns its result.
+            #[cfg_attr(not(any(unix, windows)), expect(dead_code, reason = "only pipe/ uses it"))]
+            pub(crate) fn with_io<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
+                self.io.with_io(ask)
+            }
+        }
+
+        impl<T> fmt::Debug for $half<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($half)).finish_non_exhaustive()
+            }
+        }
+    };
 }
+
+half!(SendHalf);
+half!(ReceiveHalf);
