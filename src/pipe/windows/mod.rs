@@ -10,6 +10,9 @@ pub(crate) mod peer;
 pub(crate) mod process;
 mod reception;
 pub(crate) mod security;
+#[cfg(test)]
+#[path = "../../../tests/support/start.rs"]
+mod start;
 mod stream;
 #[allow(unsafe_code)]
 pub(crate) mod sys;

@@ -206,26 +206,13 @@ mod tests {
         time::Duration,
     };
 
-    use windows_sys::Win32::Foundation::ERROR_INTERNAL_ERROR;
-
     use super::*;
+    use crate::pipe::windows::start::started;
 
     const STEP: Duration = Duration::from_nanos(100);
 
     fn this() -> PeerProcess {
         PeerProcess::open(std::process::id()).unwrap()
-    }
-
-    /// Returns what `start` has started. Wine's `CreateProcess` fails with `ERROR_INTERNAL_ERROR` when the
-    /// new process ended before its program began, once in some thousand times; nothing has run then.
-    fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> T {
-        for _ in 0..4 {
-            match start() {
-                Err(e) if e.raw_os_error() == Some(ERROR_INTERNAL_ERROR as i32) => {}
-                outcome => return outcome.unwrap(),
-            }
-        }
-        start().unwrap()
     }
 
     fn reason(outcome: io::Result<PeerProcess>) -> String {

@@ -79,23 +79,12 @@ mod tests {
         },
     };
     use windows_sys::Win32::{
-        Foundation::{ERROR_CANT_OPEN_ANONYMOUS, ERROR_INTERNAL_ERROR},
+        Foundation::ERROR_CANT_OPEN_ANONYMOUS,
         Security::{ImpersonateSelf, RevertToSelf, SecurityAnonymous, SecurityIdentification},
     };
 
     use super::{super::token::Token, *};
-
-    /// Returns what `start` has started. Wine's `CreateProcess` fails with `ERROR_INTERNAL_ERROR` when the
-    /// new process ended before its program began, once in some thousand times; nothing has run then.
-    fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> T {
-        for _ in 0..4 {
-            match start() {
-                Err(e) if e.raw_os_error() == Some(ERROR_INTERNAL_ERROR as i32) => {}
-                outcome => return outcome.unwrap(),
-            }
-        }
-        start().unwrap()
-    }
+    use crate::pipe::windows::start::started;
 
     fn is_acting() -> bool {
         thread_token(TOKEN_QUERY).unwrap().is_some()
