@@ -9,12 +9,10 @@ use super::{
     runtime::{Calls, block_on},
 };
 use crate::{
-    Peer,
-    connection::{self, AbortHandle, Batch, ConnectionStats, DrainOutcome},
+    connection::{self, Batch, DrainOutcome},
     error::{Error, Operation},
     name::PipeName,
     pipe::stream::PipeStream,
-    security::ServerIdentity,
 };
 
 /// Messages over a pipe: [`npipes::Connection`](crate::Connection), blocking.
@@ -163,46 +161,9 @@ impl Connection {
         (send, ReceiveHalf { inner: receive, calls })
     }
 
-    /// Ends the connection at once, whatever the peer does:
-    /// [`Connection::abort`](crate::Connection::abort).
-    pub fn abort(self) {
-        self.inner.abort();
-    }
-
-    /// Returns a handle that ends the connection at once, from another thread. A call that waits
-    /// then returns an error.
-    #[must_use]
-    pub fn abort_handle(&self) -> Option<AbortHandle> {
-        self.inner.abort_handle()
-    }
-
     /// Returns the name of the pipe.
     #[must_use]
     pub fn name(&self) -> Option<&PipeName> {
         self.inner.name()
-    }
-
-    /// Returns who the client is; on the server's end only: [`PipeStream::peer`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeStream::peer`].
-    pub fn peer(&self) -> Result<Peer, Error> {
-        self.inner.peer()
-    }
-
-    /// Returns who the server is; on the client's end only: [`PipeStream::server`].
-    ///
-    /// # Errors
-    ///
-    /// As [`PipeStream::server`].
-    pub fn server(&self) -> Result<ServerIdentity, Error> {
-        self.inner.server()
-    }
-
-    /// Returns what has gone over the connection so far.
-    #[must_use]
-    pub fn stats(&self) -> ConnectionStats {
-        self.inner.stats()
     }
 }

@@ -145,16 +145,18 @@ impl ReceiveHalf {
     }
 }
 
-/// The methods of both halves.
-macro_rules! half {
-    ($half:ident) => {
-        impl $half {
-            /// Ends the connection at once, whatever the peer does. The other half finds it ended.
+/// The methods of a whole connection and of its halves.
+macro_rules! end {
+    ($end:ident) => {
+        impl $end {
+            /// Ends the connection at once, whatever the peer does:
+            /// [`Connection::abort`](crate::Connection::abort). Another half finds it ended.
             pub fn abort(self) {
                 self.inner.abort();
             }
 
-            /// Returns a handle that ends the connection at once, from another thread.
+            /// Returns a handle that ends the connection at once, from another thread. A call that
+            /// waits then returns an error.
             #[must_use]
             pub fn abort_handle(&self) -> Option<AbortHandle> {
                 self.inner.abort_handle()
@@ -178,7 +180,7 @@ macro_rules! half {
                 self.inner.server()
             }
 
-            /// Returns what has gone over this half so far.
+            /// Returns what has gone over this end so far.
             #[must_use]
             pub fn stats(&self) -> ConnectionStats {
                 self.inner.stats()
@@ -187,5 +189,6 @@ macro_rules! half {
     };
 }
 
-half!(SendHalf);
-half!(ReceiveHalf);
+end!(Connection);
+end!(SendHalf);
+end!(ReceiveHalf);
