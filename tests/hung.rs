@@ -12,6 +12,8 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/counting.rs"]
 mod counting;
+#[path = "support/files.rs"]
+mod files;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "pipe/plain.rs"]
 mod plain;

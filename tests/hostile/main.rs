@@ -10,6 +10,8 @@
 #[path = "../pipe/plain.rs"]
 mod plain;
 
+#[path = "../support/files.rs"]
+mod files;
 #[path = "../support/start.rs"]
 mod start;
 #[path = "../support/mod.rs"]

@@ -3,27 +3,18 @@
 use std::{
     any::type_name_of_val,
     env,
-    io::{self, Write},
     process::Command,
     sync::{Mutex, PoisonError},
 };
 
-use crate::{start::started, system};
+use crate::{files, start::started};
 
 /// More handles than any measurement takes.
 const HANDLES: usize = 4_000;
 
 /// Returns whether `test` is to be skipped because this process may not open enough files, and says so.
 pub(crate) fn skips(test: &str) -> bool {
-    let skips = system::handles_for(HANDLES) < HANDLES;
-    if skips {
-        // Not eprintln!, whose output the test harness keeps to itself when a test passes.
-        let _ = writeln!(
-            io::stderr(),
-            "skipped: {test}: this process may not open {HANDLES} files (RLIMIT_NOFILE)"
-        );
-    }
-    skips
+    files::skips_without(HANDLES, test)
 }
 
 /// Runs `measure` in a process where nothing ran before it, one such process at a time: the calling

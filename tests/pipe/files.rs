@@ -1,33 +1,14 @@
-//! Tests that have many sockets at once: each is an open file, of which a process may have so many.
+//! Tests that have many sockets at once.
 
+/// More open files than all tests of this binary have together.
 #[cfg(unix)]
-pub(crate) use self::unix::skips;
+const FILES: usize = 8_192;
 
+/// Returns whether `test` is to be skipped because this process may not have so many files open, and says
+/// so.
 #[cfg(unix)]
-mod unix {
-    use std::{
-        io::{self, Write},
-        sync::OnceLock,
-    };
-
-    use crate::system::handles_for;
-
-    /// More open files than all tests of this binary have together.
-    const FILES: usize = 8_192;
-
-    /// Returns whether `test` is to be skipped because this process may not open enough files, and says so.
-    pub(crate) fn skips(test: &str) -> bool {
-        static ALLOWED: OnceLock<usize> = OnceLock::new();
-        let skips = *ALLOWED.get_or_init(|| handles_for(FILES)) < FILES;
-        if skips {
-            // Not eprintln!, whose output the test harness keeps to itself when a test passes.
-            let _ = writeln!(
-                io::stderr(),
-                "skipped: {test}: this process may not open {FILES} files (RLIMIT_NOFILE)"
-            );
-        }
-        skips
-    }
+pub(crate) fn skips(test: &str) -> bool {
+    crate::open_files::skips_without(FILES, test)
 }
 
 /// Windows lets a process have millions of handles.

@@ -15,6 +15,9 @@ mod laws;
 #[cfg(windows)]
 #[path = "../support/low_integrity.rs"]
 mod low_integrity;
+#[cfg(unix)]
+#[path = "../support/files.rs"]
+mod open_files;
 mod plain;
 #[cfg(windows)]
 #[path = "../support/rules.rs"]
